@@ -1,0 +1,30 @@
+/* tinyloc: integer kernels for indoor localization, and the runner that executes a model image with them.
+ *
+ * Freestanding C99: no allocation, no float, no static state, no recursion; control flow never depends on data.
+ * Arrays are dense, in C order.  Argument order: what is written, what is read, constants, state, scratch, sizes,
+ * arithmetic constants.  Letters: t time steps, d width, e inner width, n state or outputs, k reduction, c classes.
+ * An int8 tensor means real = scale * (q - zp); mult and shift rescale by mult * 2^(shift - 31) (see fixed.h).
+ */
+#ifndef TINYLOC_H
+#define TINYLOC_H
+
+#include <stdint.h>
+
+/* ---- kernels, in the order of their numbers in an image; new ones go at the end ---- */
+#define TL_OPS(X) \
+    X(linear_s8)  \
+    X(linear_s8_s16)
+
+/* y[t,n] = sat8(zp + rescale(bias[n] + sum_k w[n,k] x[t,k])); bias holds -x_zp * sum_k w too.
+ * bias_step is 1, or 0 for one bias for all; mult_step is 1 for a multiplier per output, 0 for one for all. */
+void tl_linear_s8(int8_t *y, const int8_t *x, const int8_t *w, const int32_t *bias, const int32_t *mult,
+                  const int8_t *shift, int32_t t, int32_t n, int32_t k, int32_t y_zp, int32_t bias_step,
+                  int32_t mult_step);
+/* The same with int16 outputs of zero point 0. */
+void tl_linear_s8_s16(int16_t *y, const int8_t *x, const int8_t *w, const int32_t *bias, const int32_t *mult,
+                      const int8_t *shift, int32_t t, int32_t n, int32_t k, int32_t bias_step, int32_t mult_step);
+
+/* ---- fixed-point primitives, exported for tests (inline in fixed.h for everyone else) ---- */
+int32_t tl_test_primitive(int32_t which, int32_t a, int32_t b, int32_t c);
+
+#endif

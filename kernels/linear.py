@@ -1,0 +1,115 @@
+"""Fully connected layers: y = x W^T + b.  Bits: TensorFlow Lite Micro's FULLY_CONNECTED, per tensor and per channel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from tinyloc.kernels.fixed import mbqm, quantize_multiplier, sat8, sat16
+from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
+from tinyloc.reference.linear import linear
+
+
+def _linear_s8(y, x, w, bias, mult, shift, t, n, k, y_zp, bias_step, mult_step):  # type: ignore[no-untyped-def]
+    for i in range(t):
+        for o in range(n):
+            acc = np.int32(0)
+            for j in range(k):
+                acc = np.int32(acc + np.int32(x[i * k + j]) * np.int32(w[o * k + j]))
+            acc = np.int32(bias[o * bias_step] + acc)
+            y[i * n + o] = sat8(np.int32(y_zp + mbqm(acc, mult[o * mult_step], shift[o * mult_step])))
+
+
+def _linear_s8_s16(y, x, w, bias, mult, shift, t, n, k, bias_step, mult_step):  # type: ignore[no-untyped-def]
+    for i in range(t):
+        for o in range(n):
+            acc = np.int32(0)
+            for j in range(k):
+                acc = np.int32(acc + np.int32(x[i * k + j]) * np.int32(w[o * k + j]))
+            acc = np.int32(bias[o * bias_step] + acc)
+            y[i * n + o] = sat16(mbqm(acc, mult[o * mult_step], shift[o * mult_step]))
+
+
+def _real(x: np.ndarray, w: np.ndarray, bias: np.ndarray, mult: np.ndarray, shift: np.ndarray, t: int, n: int,
+          k: int, bias_step: int, mult_step: int) -> np.ndarray:
+    """The float64 result in places of the output, before zero point and clamp."""
+    acc = x.reshape(t, k).astype(float) @ w.reshape(n, k).T.astype(float) + (bias if bias_step else bias[0])
+    return np.asarray(acc * np.ldexp(mult.astype(float), shift.astype(int) - 31)).reshape(-1)
+
+
+def _ideal_s8(y, x, w, bias, mult, shift, t, n, k, y_zp, bias_step, mult_step):  # type: ignore[no-untyped-def]
+    return (np.clip(_real(x, w, bias, mult, shift, t, n, k, bias_step, mult_step) + y_zp, -128, 127),)
+
+
+def _ideal_s8_s16(y, x, w, bias, mult, shift, t, n, k, bias_step, mult_step):  # type: ignore[no-untyped-def]
+    return (np.clip(_real(x, w, bias, mult, shift, t, n, k, bias_step, mult_step), -32768, 32767),)
+
+
+def _cases(dtype: str) -> Any:
+    def cases(rng: np.random.Generator, level: int) -> Iterator[Args]:
+        sizes = [(1, 1, 1), (1, 8, 11), (20, 32, 8), (3, 7, 33), (1, 5, 520), (20, 64, 64)]
+        for count in range(40 if level == 1 else 4000):
+            t, n, k = sizes[count] if count < len(sizes) else rng.integers(1, (24, 40, 90)).tolist()
+            per_output = count % 2
+            m = n if per_output else 1
+            extreme = count % 5 == 1  # every product at its greatest, all of one sign
+            x = np.full(t * k, -128, np.int8) if extreme else rng.integers(-128, 128, t * k).astype(np.int8)
+            w = rng.choice(np.array([-127, 127], np.int8), n * k) if extreme else (
+                rng.integers(-127, 128, n * k).astype(np.int8))
+            bias_step = int(count % 3 > 0)
+            bias = rng.integers(-(2**14), 2**14, n if bias_step else 1).astype(np.int32)
+            spread = 73 * 73 * k**0.5 / (60 if dtype == "int8" else 9000)
+            # Powers of two force ties; the rest are drawn around the scale that fills the output's range.
+            real = np.exp2(-rng.integers(0, 14, m)) if count % 4 == 0 else rng.uniform(0.3, 3.0, m) / spread
+            pairs = [quantize_multiplier(float(r)) for r in real]
+            y = np.zeros(t * n, dtype)
+            args: Args = [y, x, w, bias, np.array([p[0] for p in pairs], np.int32),
+                          np.array([p[1] for p in pairs], np.int8), t, n, k]
+            if dtype == "int8":
+                args.append(int(rng.choice([-128, 127, 0, rng.integers(-128, 128)])))
+            yield [*args, bias_step, per_output]
+
+    return cases
+
+
+_ARGS = ("w:weight:int8 bias:weight:int32 mult:weight:int32 shift:weight:int8 t:int n:int k:int {}"
+         "bias_step:int mult_step:int")
+_BOUND = "one rounding of the sum (1/2), a second one when shift < 0 (1/2 of a place after the shift)"
+
+OPS = (
+    Op("linear_s8", "y:out:int8 x:in:int8 " + _ARGS.format("y_zp:int "), _linear_s8, _ideal_s8, _cases("int8"),
+       (1.0,), _BOUND, streams=True),
+    Op("linear_s8_s16", "y:out:int16 x:in:int8 " + _ARGS.format(""), _linear_s8_s16, _ideal_s8_s16,
+       _cases("int16"), (1.0,), _BOUND, streams=True),
+)
+
+
+def _forward(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
+    y, _ = linear(inputs[0], node.params["weight"], node.params.get("bias"))
+    return y
+
+
+def _lower(b: Builder, node: Node) -> None:
+    """weight (n, k), bias (n) or none; attrs: wide=True for int16 outputs (logits)."""
+    x = b.input(node.inputs[0])
+    wide = bool(node.attrs.get("wide"))
+    y = b.output(node, dtype="int16" if wide else "int8", symmetric=wide)
+    lower_linear(b, node.out, "linear_s8_s16" if wide else "linear_s8", x, y, node.params["weight"],
+                 node.params.get("bias"), dict(y=y.name, x=x.name, t=x.shape[0]))
+
+
+def lower_linear(b: Builder, name: str, op: str, x: Any, y: Any, weight: np.ndarray, bias: np.ndarray | None,
+                 args: dict[str, Any]) -> None:
+    """Constants and the step of a sum of products over all of `weight`'s axes but the first."""
+    flat = weight.reshape(len(weight), -1)
+    w, scale = b.quantize_weight(flat)
+    acc = np.zeros(len(w)) if bias is None else np.rint(bias / (x.scale * scale))
+    acc = acc - x.zero_point * w.astype(np.int64).sum(1)
+    b.prove(f"{name}: accumulator", int(np.abs(acc).max() + 128 * np.abs(w.astype(np.int64)).sum(1).max()))
+    b.step(op, **args, w=b.constant(f"{name}.weight", w), **b.bias_and_rescale(name, acc, x.scale * scale / y.scale),
+           n=len(w), k=flat.shape[1], **({} if y.dtype == "int16" else {"y_zp": y.zero_point}))
+
+
+LAYERS = (Layer("linear", _forward, _lower),)

@@ -1,0 +1,36 @@
+"""Options and fixtures that every test may use."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# `python -m pytest` puts the checkout first on sys.path; the tests are about the installed package.
+sys.path[:] = [p for p in sys.path if Path(p or ".").resolve() != ROOT]
+
+if "TINYLOC_DATA" not in os.environ and (ROOT.parent / "shared" / "data").is_dir():
+    os.environ["TINYLOC_DATA"] = str(ROOT.parent / "shared" / "data")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--level", type=int, default=1, help="1: fast (default); 2: deep")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--level") >= 2:
+        return
+    skip = pytest.mark.skip(reason="deep test: run with --level 2")
+    for item in items:
+        if "level2" in item.keywords:
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def level(request: pytest.FixtureRequest) -> int:
+    """Depth of the run: 1 fast, 2 deep."""
+    return int(request.config.getoption("--level"))

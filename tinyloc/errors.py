@@ -1,0 +1,31 @@
+"""Errors that a user can cause.  Each names the thing that is wrong and what was expected instead."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class TinylocError(ValueError):
+    """Base of every error that bad input causes; the command line exits with 2 on it."""
+
+
+class DataError(TinylocError):
+    """A data set, file or row that cannot be used."""
+
+
+class ModelError(TinylocError):
+    """A model, image or Program file that cannot be used."""
+
+
+class ConfigError(TinylocError):
+    """An option, preset, MCU or budget that does not exist or makes no sense."""
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> ConfigError:
+    """`ConfigError` for a name that is not in `known`, offering the nearest one."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.4)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return ConfigError(f"unknown {what} {name!r}{hint} Known: {', '.join(names)}" if hint else
+                       f"unknown {what} {name!r}. Known: {', '.join(names)}")
