@@ -13,7 +13,6 @@ from pathlib import Path
 from cffi import FFI
 
 C = Path(__file__).resolve().parent / "c"
-WARNINGS = ["-Wall", "-Wextra", "-Wshadow", "-pedantic"]
 
 
 def sources() -> list[Path]:
@@ -34,7 +33,35 @@ def cdef() -> str:
     """c/tinyloc.h without its preprocessor lines."""
     text = (C / "tinyloc.h").read_text()
     text = re.sub(r"^[ \t]*#(?:[^\n]*\\\n)*[^\n]*\n", "", text, flags=re.M)
-    return text + "\nextern const char tl_source_digest[];\n"
+    return text + EXTRA_CDEF
+
+
+# What only the extension has: the digest of its sources, and the primitives of fixed.h for the tests.
+EXTRA_CDEF = """
+extern const char tl_source_digest[];
+int32_t tl_test_primitive(int32_t which, int32_t a, int32_t b, int32_t c);
+"""
+EXTRA_SOURCE = """
+#include "fixed.h"
+#include "tinyloc.h"
+int32_t tl_test_primitive(int32_t which, int32_t a, int32_t b, int32_t c)
+{
+    switch (which) {
+    case 0: return tl_clamp(a, b, c);
+    case 1: return tl_sat8(a);
+    case 2: return tl_sat16(a);
+    case 3: return tl_add(a, b);
+    case 4: return tl_sub(a, b);
+    case 5: return tl_mul(a, b);
+    case 6: return tl_shl(a, b);
+    case 7: return tl_srdhm(a, b);
+    case 8: return tl_rdbpot(a, b);
+    case 9: return tl_rshift_round(a, b);
+    default: return tl_mbqm(a, b, c);
+    }
+}
+"""
+PRIMITIVES = ("clamp", "sat8", "sat16", "add", "sub", "mul", "shl", "srdhm", "rdbpot", "rshift_round", "mbqm")
 
 
 def ffi() -> FFI:
@@ -45,7 +72,7 @@ def ffi() -> FFI:
     flags = ["/O2"] if sys.platform == "win32" else ["-O3", "-std=c99", "-fwrapv"]
     builder.set_source(
         "tinyloc.kernels._c",
-        f'#include "tinyloc.h"\nconst char tl_source_digest[] = "{c_digest()}";\n',
+        f'{EXTRA_SOURCE}const char tl_source_digest[] = "{c_digest()}";\n',
         sources=[p.relative_to(C.parent.parent).as_posix() for p in sources() if p.suffix == ".c"],
         include_dirs=["kernels/c"],
         depends=[p.relative_to(C.parent.parent).as_posix() for p in sources()],

@@ -24,7 +24,4 @@ void tl_linear_s8(int8_t *y, const int8_t *x, const int8_t *w, const int32_t *bi
 void tl_linear_s8_s16(int16_t *y, const int8_t *x, const int8_t *w, const int32_t *bias, const int32_t *mult,
                       const int8_t *shift, int32_t t, int32_t n, int32_t k, int32_t bias_step, int32_t mult_step);
 
-/* ---- fixed-point primitives, exported for tests (inline in fixed.h for everyone else) ---- */
-int32_t tl_test_primitive(int32_t which, int32_t a, int32_t b, int32_t c);
-
 #endif
