@@ -1,0 +1,191 @@
+"""`Program`: what a trained model becomes.  Buffers, steps, integers; everything after training is a function of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinyloc.errors import ModelError
+
+FORMAT = "tinyloc-program"
+VERSION = 1
+CONSTANT = ("weight", "table")
+KINDS = ("input", "output", "activation", "state", "scratch", *CONSTANT)
+_DTYPES = ("int8", "uint8", "int16", "uint16", "int32", "uint32")
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A dense array of a Program.
+
+    kind: input, output, activation (live from the step that writes it to the last that reads it), scratch (one step),
+    state (from one run to the next), weight and table (constant).  timed: the first axis is time.
+    real value = scale * (q - zero_point).
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    kind: str
+    scale: float = 1.0
+    zero_point: int = 0
+    timed: bool = False
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes."""
+        return self.size * np.dtype(self.dtype).itemsize
+
+    def quantize(self, real: np.ndarray) -> np.ndarray:
+        """Codes of real values: round to nearest (ties to even) and clamp to the dtype's range."""
+        info = np.iinfo(self.dtype)
+        q = np.rint(np.asarray(real, np.float64) / self.scale) + self.zero_point
+        return np.clip(q, info.min, info.max).astype(self.dtype)
+
+    def dequantize(self, q: np.ndarray) -> np.ndarray:
+        """Real values of codes, float64."""
+        return (np.asarray(q, np.float64) - self.zero_point) * self.scale
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call of a kernel: `args` in the op's order, buffer names (str) and numbers (int)."""
+
+    op: str
+    args: tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Program:
+    """Buffers, steps and constant data.
+
+    data: content of the weight and table buffers, and the initial content of the state buffers.
+    input, output: names of the buffers that the caller fills and reads.
+    info: what produced it (model, data set, scaler, rooms, proofs of bounds): JSON-able.
+    """
+
+    buffers: Mapping[str, Buffer]
+    steps: tuple[Step, ...]
+    data: Mapping[str, np.ndarray]
+    input: str
+    output: str
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for b in self.buffers.values():
+            if b.kind not in KINDS or b.dtype not in _DTYPES or any(n < 1 for n in b.shape):
+                raise ModelError(f"buffer {b.name!r}: kind {b.kind!r}, dtype {b.dtype!r}, shape {b.shape} make no buffer")
+            if b.kind in (*CONSTANT, "state"):
+                d = self.data.get(b.name)
+                if d is None or d.shape != b.shape or d.dtype != b.dtype:
+                    got = "nothing" if d is None else f"{d.dtype} {d.shape}"
+                    raise ModelError(f"buffer {b.name!r}: expected data {b.dtype} {b.shape}, found {got}")
+        for i, s in enumerate(self.steps):
+            for a in s.args:
+                if isinstance(a, str) and a not in self.buffers:
+                    raise ModelError(f"step {i} ({s.op}): no buffer {a!r}")
+        for name in (self.input, self.output):
+            if name not in self.buffers:
+                raise ModelError(f"no buffer {name!r} for the Program's input or output")
+
+    @property
+    def steps_of_time(self) -> int:
+        """Time steps (samples) that one run consumes."""
+        return self.buffers[self.input].shape[0]
+
+    def bytes_by_kind(self) -> dict[str, int]:
+        """Bytes of the constant and state buffers by kind; activations need a plan (`tinyloc.emulator.plan`)."""
+        total = dict.fromkeys((*CONSTANT, "state"), 0)
+        for b in self.buffers.values():
+            if b.kind in total:
+                total[b.kind] += b.nbytes
+        return total
+
+    def retime(self, t: int) -> Program:
+        """The same Program for runs of `t` time steps; weights, tables and state are shared.
+
+        Every step must stream (`Op.streams`); raises ModelError naming the first that does not.
+        """
+        from tinyloc.kernels.table import OPS
+
+        if t < 1:
+            raise ModelError(f"time steps a run: expected at least 1, got {t}")
+        buffers = {n: replace(b, shape=(t, *b.shape[1:])) if b.timed else b for n, b in self.buffers.items()}
+        steps = []
+        for i, s in enumerate(self.steps):
+            op = OPS[s.op]
+            if not op.streams:
+                raise ModelError(f"step {i} ({s.op}) looks at the whole window; this model cannot be streamed")
+            k = op.index("t")
+            steps.append(Step(s.op, (*s.args[:k], t, *s.args[k + 1 :])))
+        return replace(self, buffers=buffers, steps=tuple(steps))
+
+    @property
+    def can_stream(self) -> bool:
+        """Whether every step gives the same bits for a window at once and sample by sample."""
+        from tinyloc.kernels.table import OPS
+
+        return all(OPS[s.op].streams for s in self.steps)
+
+    def save(self, path: str | Path) -> None:
+        """Writes one safetensors file (arrays) with the rest as JSON in its metadata; whole or not at all."""
+        from safetensors.numpy import save
+
+        from tinyloc.files import write_atomic
+
+        head = {
+            "buffers": [[b.name, list(b.shape), b.dtype, b.kind, b.scale, b.zero_point, b.timed]
+                        for b in self.buffers.values()],
+            "steps": [[s.op, *s.args] for s in self.steps],
+            "input": self.input,
+            "output": self.output,
+            "info": dict(self.info),
+        }
+        arrays = {n: np.ascontiguousarray(d) for n, d in self.data.items()}
+        meta = {"format": FORMAT, "version": str(VERSION), "program": json.dumps(head)}
+        write_atomic(path, save(arrays, metadata=meta))
+
+    @staticmethod
+    def load(path: str | Path) -> Program:
+        """Reads what `save` wrote.  Raises ModelError that names the file and what is wrong with it."""
+        from tinyloc.files import read_safetensors
+        from tinyloc.kernels.table import OPS
+
+        arrays, meta = read_safetensors(path, FORMAT, VERSION)
+        try:
+            head = json.loads(meta["program"])
+            buffers = {b[0]: Buffer(b[0], tuple(b[1]), b[2], b[3], float(b[4]), int(b[5]), bool(b[6]))
+                       for b in head["buffers"]}
+            steps = tuple(Step(s[0], tuple(s[1:])) for s in head["steps"])
+            for i, s in enumerate(steps):
+                if s.op not in OPS:
+                    raise ModelError(f"step {i}: this version has no op {s.op!r}")
+                _check_step(i, s, buffers)
+            return Program(buffers, steps, arrays, head["input"], head["output"], head["info"])
+        except ModelError as e:
+            raise ModelError(f"{path}: {e}") from None
+        except (KeyError, IndexError, TypeError, ValueError) as e:
+            raise ModelError(f"{path}: damaged Program ({type(e).__name__}: {e})") from None
+
+
+def _check_step(i: int, step: Step, buffers: Mapping[str, Buffer]) -> None:
+    from tinyloc.kernels.table import OPS
+
+    op = OPS[step.op]
+    if len(step.args) != len(op.params):
+        raise ModelError(f"step {i} ({op.name}): expected {len(op.params)} arguments, found {len(step.args)}")
+    for p, a in zip(op.params, step.args, strict=True):
+        if p.is_array != isinstance(a, str):
+            raise ModelError(f"step {i} ({op.name}): {p.name} must be {'a buffer' if p.is_array else 'a number'}")
+        if isinstance(a, str) and a in buffers and buffers[a].dtype != p.dtype:
+            raise ModelError(f"step {i} ({op.name}): {p.name} is {p.dtype}, buffer {a!r} is {buffers[a].dtype}")
