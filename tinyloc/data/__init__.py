@@ -1,0 +1,57 @@
+"""All that knows a data format: `load` brings a source into one shape, `windows` makes a model's input of
+it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tinyloc.data import byrne, flat, simulate, tetam, ujiindoorloc
+from tinyloc.data.csv_file import load_csv
+from tinyloc.data.metrics import accuracy, class_f1, confusion, macro_f1
+from tinyloc.data.source import ROOT, Source, locate
+from tinyloc.data.table import Dataset, Samples
+from tinyloc.data.windows import HOLD, NOT_HEARD, Scaler, Windows, every_row, forward_fill, windows
+from tinyloc.errors import ConfigError, unknown
+
+__all__ = [
+    "DATASETS", "HOLD", "NOT_HEARD", "ROOT", "SOURCES", "Dataset", "Samples", "Scaler", "Source", "Windows",
+    "accuracy", "class_f1", "confusion", "every_row", "forward_fill", "load", "load_csv", "locate",
+    "macro_f1", "windows",
+]
+
+SOURCES: dict[str, Source] = {s.SOURCE.name: s.SOURCE for s in (simulate, flat, ujiindoorloc, tetam, byrne)}
+DATASETS = tuple(SOURCES)
+_CSV = frozenset(inspect.signature(load_csv).parameters) - {"path", "seed"}
+
+
+def load(name_or_path: str | Path, *, seed: int = 0, columns: Mapping[str, Any] | None = None,
+         **options: Any) -> Dataset:
+    """The data set of that name (see `DATASETS`), or the CSV file at that path.
+
+    seed     chooses the validation part, and the house of "simulated"
+    columns  for a CSV file: the keywords of `load_csv`, such as {"rssi": "ap*", "not_heard": 100}
+    options  what the source takes (`SOURCES[name].options`: house, split, minutes, ...); None is "not given"
+
+    Raises `ConfigError` for a name or an option that does not exist, `DataError` for files that cannot be
+    used.
+    """
+    options = {k: v for k, v in options.items() if v is not None}
+    source = SOURCES.get(str(name_or_path))
+    if source is None:
+        path = Path(name_or_path).expanduser()
+        if not path.exists():
+            raise unknown("data set", str(name_or_path), DATASETS)
+        _known(str(path), options, frozenset())
+        _known("columns", columns or {}, _CSV)
+        return load_csv(path, seed=seed, **(columns or {}))
+    _known(source.name, options | ({"columns": columns} if columns else {}), source.options)
+    return source.load(seed=seed, **options)
+
+
+def _known(what: str, given: Mapping[str, Any], known: frozenset[str]) -> None:
+    odd = sorted(set(given) - known)
+    if odd:
+        raise ConfigError(f"{what}: no option {odd[0]!r}; it takes {', '.join(sorted(known)) or 'none'}")

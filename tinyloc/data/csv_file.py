@@ -1,0 +1,182 @@
+"""A CSV file of your own: a column of times, a column of rooms and a column an access point.
+
+Every complaint names the file, the row (1-based, as an editor counts lines) and the column, what was found
+and what was expected.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tinyloc.data.split import hold_out, part, time_blocks
+from tinyloc.data.table import Bools, Dataset, Ints, Samples
+from tinyloc.errors import ConfigError, DataError
+
+MISSING = frozenset({"", "nan", "na", "n/a", "null", "none"})
+BLOCK_WINDOWS = 5  # windows a block of the split
+VAL, TEST = 0.2, 0.2
+
+
+def _rows(path: Path, delimiter: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Heading, and (line number, fields) of each row that is not empty."""
+    if len(delimiter) != 1:
+        raise ConfigError(f"delimiter {delimiter!r}, expected one character")
+    try:
+        data = path.read_bytes()
+    except OSError as e:
+        raise DataError(f"{path}: {e.strerror}") from e
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as e:
+        row = data[: e.start].count(b"\n") + 1
+        raise DataError(f"{path}, row {row}: byte {data[e.start]:#04x} is not UTF-8, expected a "
+                        "file in UTF-8") from e
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        rows = [(reader.line_num, fields) for fields in reader if any(f.strip() for f in fields)]
+    except csv.Error as e:
+        raise DataError(f"{path}, row {reader.line_num}: {e}") from e
+    if not rows:
+        raise DataError(f"{path}: is empty, expected a heading and rows")
+    heading = [f.strip() for f in rows[0][1]]
+    if len(set(heading)) < len(heading):
+        twice = next(h for h in heading if heading.count(h) > 1)
+        raise DataError(f"{path}, row {rows[0][0]}: column {twice!r} occurs twice")
+    for line, fields in rows[1:]:
+        if len(fields) != len(heading):
+            raise DataError(f"{path}, row {line}: {len(fields)} fields, expected {len(heading)}")
+    if len(rows) == 1:
+        raise DataError(f"{path}: no rows below the heading")
+    return heading, rows[1:]
+
+
+def _signals(path: Path, heading: list[str], rssi: Sequence[str]) -> list[str]:
+    """Columns that `rssi` names, prefixes ("ap*") spelled out, in the file's order for a prefix."""
+    names: list[str] = []
+    for want in rssi:
+        found = [h for h in heading if h.startswith(want[:-1])] if want.endswith("*") else [want]
+        if not found:
+            raise DataError(f"{path}, row 1: no column begins with {want[:-1]!r}; "
+                            f"present: {', '.join(heading)}")
+        names += [f for f in found if f not in names]
+    if not names:
+        raise ConfigError("rssi names no column, expected names or a prefix such as 'rssi_*'")
+    return names
+
+
+def _number(path: Path, line: int, column: str, text: str, what: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise DataError(f"{path}, row {line}, column {column!r}: found {text!r}, expected {what}") from None
+    if not np.isfinite(value):
+        raise DataError(f"{path}, row {line}, column {column!r}: found {text!r}, expected {what}, finite")
+    return value
+
+
+def _ids(values: list[str]) -> tuple[list[str], Ints]:
+    """Distinct values in order of their first occurrence, and each value's index."""
+    index = {v: i for i, v in enumerate(dict.fromkeys(values))}
+    return list(index), np.array([index[v] for v in values], np.int64)
+
+
+def load_csv(path: str | Path, *, time: str = "time", room: str = "room",
+             rssi: str | Sequence[str] = ("rssi_*",), session: str | None = None, delimiter: str = ",",
+             not_heard: float | None = None, window: int = 20, hop: int = 10, seed: int = 0) -> Dataset:
+    """Rows of a CSV file with a heading, split into train, val and test (60/20/20).
+
+    time       column of seconds (any origin), rising within a session
+    room       column of labels; empty: unlabeled
+    rssi       columns of dBm, by name or by prefix ("ap*"); empty, NaN, NA, null or `not_heard`: not heard.
+               A column in which nothing was ever heard is dropped, a constant one kept; `note` says so.
+    session    column that names the recording; without it the file is one recording
+    window     rows a window; the split holds out whole blocks of time, five windows long, chosen by `seed`,
+               so that no window is in two parts
+
+    Raises `DataError` for what the file does wrong, also if the rows are too few to leave each room in train
+    and anything in val and test; `ConfigError` for arguments that make no sense."""
+    path = Path(path)
+    heading, rows = _rows(path, delimiter)
+    if window < 1 or hop < 1:
+        raise ConfigError(f"window {window} and hop {hop}, expected at least 1")
+    signals = _signals(path, heading, [rssi] if isinstance(rssi, str) else rssi)
+    taken = [time, room, *([session] if session else [])]
+    for name in [*taken, *signals]:
+        if name not in heading:
+            raise DataError(f"{path}, row 1: no column {name!r}; present: {', '.join(heading)}")
+    mixed = [s for s in signals if s in taken]
+    if mixed:
+        raise ConfigError(f"column {mixed[0]!r} is both a signal and the time, room or session")
+    at = {h: i for i, h in enumerate(heading)}
+
+    times = np.array([_number(path, line, time, f[at[time]].strip(), "a number of seconds")
+                      for line, f in rows])
+    values = np.full((len(rows), len(signals)), np.nan, np.float64)
+    for i, (line, fields) in enumerate(rows):
+        for j, name in enumerate(signals):
+            text = fields[at[name]].strip()
+            if text.lower() not in MISSING:
+                values[i, j] = _number(path, line, name, text, "dBm as a number, or nothing for not heard")
+    if not_heard is not None:
+        values[values == not_heard] = np.nan
+
+    labels = [f[at[room]].strip() for _, f in rows]
+    rooms, index = _ids([v for v in labels if v])
+    if not rooms:
+        raise DataError(f"{path}, column {room!r}: every row is empty, expected names of rooms")
+    label = np.full(len(rows), -1, np.int64)
+    label[[bool(v) for v in labels]] = index
+    recordings, recording = _ids([f[at[session]].strip() if session else "" for _, f in rows])
+    seen, previous = {int(recording[0])}, int(recording[0])
+    for i in range(1, len(rows)):
+        line, now = rows[i][0], int(recording[i])
+        if now != previous and now in seen:
+            raise DataError(f"{path}, row {line}, column {session!r}: {recordings[now]!r} again after "
+                            f"{recordings[previous]!r}; expected each recording's rows together")
+        if now == previous and times[i] <= times[i - 1]:
+            how = "repeats" if times[i] == times[i - 1] else "goes back from"
+            raise DataError(f"{path}, row {line}, column {time!r}: {times[i]:.15g} {how} "
+                            f"{times[i - 1]:.15g}; expected times that rise within a recording")
+        seen.add(now)
+        previous = now
+
+    heard = [not np.isnan(v).all() for v in values.T]
+    if not any(heard):
+        raise DataError(f"{path}: nothing was heard in any of the columns {', '.join(signals)}")
+    constant = [s for s, v in zip(signals, values.T, strict=True) if v.min() == v.max()]  # NaN is unequal
+    samples = Samples(times, values[:, heard].astype(np.float32), label, recording, tuple(rooms),
+                      tuple(s for s, h in zip(signals, heard, strict=True) if h))
+
+    steps = np.diff(times)[recording[1:] == recording[:-1]]
+    rate = 1 / float(np.median(steps)) if len(steps) else 0.0
+    train, val, test = _split(path, samples, BLOCK_WINDOWS * window / rate if rate else 1.0, seed)
+    note = (f"Split: whole blocks of {BLOCK_WINDOWS} windows; about 60% train, 20% validation, 20% test "
+            f"(seed {seed}); blocks of the test lie between blocks of the training. Source: {path}.")
+    dropped = [s for s, h in zip(signals, heard, strict=True) if not h]
+    note += f" Dropped, never heard: {', '.join(dropped)}." if dropped else ""
+    note += f" Constant, carries nothing: {', '.join(constant)}." if constant else ""
+    return Dataset(path.stem, part(samples, train), part(samples, val), part(samples, test), window, hop,
+                   rate, simulated=False, note=note)
+
+
+def _split(path: Path, samples: Samples, seconds: float, seed: int) -> tuple[Bools, Bools, Bools]:
+    block = time_blocks(samples, seconds)
+    test = hold_out(block, samples.room, TEST, seed)
+    rest = np.flatnonzero(~test)
+    val = np.zeros(len(samples), bool)
+    val[rest] = hold_out(block[rest], samples.room[rest], VAL / (1 - TEST), seed)
+    train = ~test & ~val
+    need = f"{len(samples)} rows make {block[-1] + 1} blocks of {seconds:.3g} s"
+    for name, mask in (("train", train), ("val", val), ("test", test)):
+        if not mask.any():
+            raise DataError(f"{path}: {need}, too few for a {name} part; record more or use a smaller window")
+    lost = set(range(len(samples.rooms))) - set(samples.room[train].tolist())
+    if lost:
+        raise DataError(f"{path}: room {samples.rooms[min(lost)]!r} has no rows in train: {need} and it "
+                        "does not occur in enough of them; record it more than once or use a smaller window")
+    return train, val, test

@@ -1,0 +1,147 @@
+"""The one shape that every source is brought into: rows of signal strengths with a room and a recording."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tinyloc.errors import DataError
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+
+def _column(name: str, value: npt.ArrayLike, kind: str, shape: tuple[int, ...]) -> npt.NDArray[np.generic]:
+    array = np.asarray(value)
+    if array.shape != shape:
+        raise DataError(f"{name} has shape {array.shape}, expected {shape}")
+    if kind == "int64" and array.size and array.dtype.kind not in "iu":
+        raise DataError(f"{name} has type {array.dtype}, expected integers")
+    if kind != "int64" and array.dtype.kind not in "iuf":
+        raise DataError(f"{name} has type {array.dtype}, expected numbers")
+    return array.astype(kind)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """`n` rows heard by `a` access points.
+
+    time     (n,) seconds, rising within a session
+    rssi     (n, a) dBm; NaN: not heard
+    room     (n,) index into `rooms`; -1: unlabeled
+    session  (n,) id of the recording; a session's rows are adjacent, and no window crosses its border
+    rooms    names of the classes
+    aps      names of the access points
+    group    (n,) who or which device made the row, or None
+
+    Raises `DataError` when a shape, a type, a label or the order of the rows breaks these rules.
+    """
+
+    time: npt.NDArray[np.float64]
+    rssi: Floats
+    room: Ints
+    session: Ints
+    rooms: tuple[str, ...]
+    aps: tuple[str, ...]
+    group: Ints | None = None
+
+    def __post_init__(self) -> None:
+        n = len(np.atleast_1d(self.time))
+        rooms, aps = tuple(map(str, self.rooms)), tuple(map(str, self.aps))
+        if not aps:
+            raise DataError("aps is empty, expected at least one access point")
+        for what, names in (("rooms", rooms), ("aps", aps)):
+            twice = sorted({x for x in names if names.count(x) > 1}) if len(set(names)) < len(names) else []
+            if twice:
+                raise DataError(f"{what} names {twice[0]!r} twice, expected distinct names")
+        values: dict[str, object] = {
+            "rooms": rooms,
+            "aps": aps,
+            "time": _column("time", self.time, "float64", (n,)),
+            "rssi": _column("rssi", self.rssi, "float32", (n, len(aps))),
+            "room": _column("room", self.room, "int64", (n,)),
+            "session": _column("session", self.session, "int64", (n,)),
+            "group": None if self.group is None else _column("group", self.group, "int64", (n,)),
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+        if not np.isfinite(self.time).all():
+            raise DataError(f"time is not finite in row {int(np.argmin(np.isfinite(self.time)))}")
+        if np.isinf(self.rssi).any():
+            row, ap = np.argwhere(np.isinf(self.rssi))[0]
+            raise DataError(f"rssi is infinite in row {row}, access point {aps[ap]}; expected dBm or NaN")
+        if n and not (self.room.min() >= -1 and self.room.max() < len(rooms)):
+            row = int(np.argmax((self.room < -1) | (self.room >= len(rooms))))
+            raise DataError(f"room is {self.room[row]} in row {row}, expected -1 to {len(rooms) - 1}")
+        same = self.session[1:] == self.session[:-1]
+        if n - int(same.sum()) != len(np.unique(self.session)):
+            raise DataError("a session's rows are not adjacent")
+        late = same & (np.diff(self.time) <= 0)
+        if late.any():
+            row = int(np.argmax(late)) + 1
+            raise DataError(f"time does not rise in row {row}: {self.time[row]} after {self.time[row - 1]}")
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def take(self, index: Bools | Ints | slice) -> Samples:
+        """The rows that a mask, an index array or a slice selects, in that order."""
+        group = None if self.group is None else self.group[index]
+        return dataclasses.replace(self, time=self.time[index], rssi=self.rssi[index], room=self.room[index],
+                                   session=self.session[index], group=group)
+
+    def counts(self) -> dict[str, int]:
+        """Labeled rows a room."""
+        counts = np.bincount(self.room[self.room >= 0], minlength=len(self.rooms))
+        return dict(zip(self.rooms, counts.tolist(), strict=True))
+
+    def starts(self) -> Ints:
+        """(n,) the index of the first row of each row's session."""
+        n = len(self)
+        new = np.ones(n, bool)
+        new[1:] = self.session[1:] != self.session[:-1]
+        return np.maximum.accumulate(np.where(new, np.arange(n), 0)) if n else np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a loader returns: three disjoint sets of rows over the same rooms and access points.
+
+    window, hop  rows a window and rows from one window to the next
+    rate_hz      rows a second; 0 where a row is a measurement on its own
+    simulated    True when no radio was involved
+    note         the split used, the source, its license and what to cite
+    """
+
+    name: str
+    train: Samples
+    val: Samples
+    test: Samples
+    window: int
+    hop: int
+    rate_hz: float
+    simulated: bool
+    note: str
+
+    def __post_init__(self) -> None:
+        if self.window < 1 or self.hop < 1:
+            raise DataError(f"{self.name}: window {self.window} and hop {self.hop}, expected at least 1")
+        for part, samples in (("val", self.val), ("test", self.test)):
+            if samples.rooms != self.train.rooms or samples.aps != self.train.aps:
+                raise DataError(f"{self.name}: {part} has other rooms or access points than train")
+        if not (self.train.room >= 0).any():
+            raise DataError(f"{self.name}: train has no labeled row")
+
+    @property
+    def rooms(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        return self.train.rooms
+
+    @property
+    def aps(self) -> tuple[str, ...]:
+        """Names of the access points, in the order of the columns of `rssi`."""
+        return self.train.aps
