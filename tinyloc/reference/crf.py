@@ -1,0 +1,78 @@
+"""Linear-chain conditional random field (Lafferty et al., 2001): likelihood, marginals, Viterbi.
+
+score(tags) = start[y0] + sum_t emissions[t, y_t] + sum_t transitions[y_{t-1}, y_t] + end[y_last]
+emissions (b, t, c), transitions (c, c) from row to column, start and end (c,), tags (b, t).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinyloc.reference.linear import Cache
+
+
+def _logsumexp(x: np.ndarray, axis: int) -> np.ndarray:
+    top = x.max(axis, keepdims=True)
+    return np.asarray(np.squeeze(top, axis) + np.log(np.exp(x - top).sum(axis)))
+
+
+def _messages(emissions: np.ndarray, transitions: np.ndarray, start: np.ndarray, end: np.ndarray
+              ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Forward and backward log messages (b, t, c), and the log partition (b,)."""
+    alpha, beta = np.empty_like(emissions), np.empty_like(emissions)
+    steps = emissions.shape[1]
+    alpha[:, 0] = start + emissions[:, 0]
+    for t in range(1, steps):
+        alpha[:, t] = _logsumexp(alpha[:, t - 1, :, None] + transitions, 1) + emissions[:, t]
+    beta[:, -1] = end
+    for t in range(steps - 2, -1, -1):
+        beta[:, t] = _logsumexp(transitions + (emissions[:, t + 1] + beta[:, t + 1])[:, None, :], 2)
+    return alpha, beta, _logsumexp(alpha[:, -1] + end, 1)
+
+
+def crf_nll(emissions: np.ndarray, tags: np.ndarray, transitions: np.ndarray, start: np.ndarray, end: np.ndarray
+            ) -> tuple[float, Cache]:
+    """Mean over the batch of -log p(tags | emissions)."""
+    alpha, beta, log_z = _messages(emissions, transitions, start, end)
+    score = start[tags[:, 0]] + end[tags[:, -1]] + np.take_along_axis(emissions, tags[..., None], 2)[..., 0].sum(1)
+    score = score + transitions[tags[:, :-1], tags[:, 1:]].sum(1)
+    return float((log_z - score).mean()), (emissions, tags, transitions, start, end, alpha, beta, log_z)
+
+
+def crf_nll_backward(dloss: float, cache: Cache) -> tuple[np.ndarray, ...]:
+    """(demissions, dtransitions, dstart, dend): expected minus observed counts."""
+    emissions, tags, transitions, start, end, alpha, beta, log_z = cache
+    b, steps, c = emissions.shape
+    scale = emissions.dtype.type(dloss / b)
+    de = np.exp(alpha + beta - log_z[:, None, None])
+    np.put_along_axis(de, tags[..., None], np.take_along_axis(de, tags[..., None], 2) - 1, 2)
+    dt = np.zeros_like(transitions)
+    for t in range(1, steps):
+        right = (emissions[:, t] + beta[:, t])[:, None, :] - log_z[:, None, None]
+        dt += np.exp(alpha[:, t - 1, :, None] + transitions + right).sum(0)
+    np.subtract.at(dt, (tags[:, :-1].ravel(), tags[:, 1:].ravel()), 1)
+    return de * scale, dt * scale, de[:, 0].sum(0) * scale, de[:, -1].sum(0) * scale
+
+
+def crf_marginals(emissions: np.ndarray, transitions: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """p(y_t = c | emissions), (b, t, c)."""
+    alpha, beta, log_z = _messages(emissions, transitions, start, end)
+    return np.asarray(np.exp(alpha + beta - log_z[:, None, None]))
+
+
+def crf_viterbi(emissions: np.ndarray, transitions: np.ndarray, start: np.ndarray, end: np.ndarray
+                ) -> tuple[np.ndarray, np.ndarray]:
+    """(best paths (b, t), their scores (b,)); of equal scores the lower class wins."""
+    b, steps, c = emissions.shape
+    back = np.empty((b, steps, c), np.int64)
+    score = start + emissions[:, 0]
+    for t in range(1, steps):
+        all_scores = score[:, :, None] + transitions
+        back[:, t] = all_scores.argmax(1)
+        score = all_scores.max(1) + emissions[:, t]
+    score = score + end
+    paths = np.empty((b, steps), np.int64)
+    paths[:, -1] = score.argmax(1)
+    for t in range(steps - 1, 0, -1):
+        paths[:, t - 1] = np.take_along_axis(back[:, t], paths[:, t, None], 1)[:, 0]
+    return paths, score.max(1)
