@@ -92,24 +92,31 @@ def _forward(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
 
 
 def _lower(b: Builder, node: Node) -> None:
-    """weight (n, k), bias (n) or none; attrs: wide=True for int16 outputs (logits)."""
+    """weight (n, k), bias (n) or none; attrs: wide=True for int16 outputs (logits), symmetric=True for zero point 0."""
     x = b.input(node.inputs[0])
     wide = bool(node.attrs.get("wide"))
-    y = b.output(node, dtype="int16" if wide else "int8", symmetric=wide)
+    y = b.output(node, dtype="int16" if wide else "int8", symmetric=wide or bool(node.attrs.get("symmetric")),
+                 shape=(x.shape[0], len(node.params["weight"])))
     lower_linear(b, node.out, "linear_s8_s16" if wide else "linear_s8", x, y, node.params["weight"],
                  node.params.get("bias"), dict(y=y.name, x=x.name, t=x.shape[0]))
 
 
 def lower_linear(b: Builder, name: str, op: str, x: Any, y: Any, weight: np.ndarray, bias: np.ndarray | None,
-                 args: dict[str, Any]) -> None:
-    """Constants and the step of a sum of products over all of `weight`'s axes but the first."""
+                 args: dict[str, Any], taps_first: bool = False) -> None:
+    """Constants and the step of a sum of products over all of `weight`'s axes but the first.
+
+    taps_first: the kernel wants the weight transposed, (k, n).
+    """
     flat = weight.reshape(len(weight), -1)
     w, scale = b.quantize_weight(flat)
     acc = np.zeros(len(w)) if bias is None else np.rint(bias / (x.scale * scale))
     acc = acc - x.zero_point * w.astype(np.int64).sum(1)
     b.prove(f"{name}: accumulator", int(np.abs(acc).max() + 128 * np.abs(w.astype(np.int64)).sum(1).max()))
-    b.step(op, **args, w=b.constant(f"{name}.weight", w), **b.bias_and_rescale(name, acc, x.scale * scale / y.scale),
-           n=len(w), k=flat.shape[1], **({} if y.dtype == "int16" else {"y_zp": y.zero_point}))
+    sizes = {} if taps_first else {"n": len(w)}
+    offset = {} if y.dtype == "int16" else {"y_zp": y.zero_point}
+    stored = b.constant(f"{name}.weight", np.ascontiguousarray(w.T) if taps_first else w)
+    b.step(op, **{"k": flat.shape[1], **args, **sizes, **offset}, w=stored,
+           **b.bias_and_rescale(name, acc, x.scale * scale / y.scale))
 
 
 LAYERS = (Layer("linear", _forward, _lower),)

@@ -12,8 +12,11 @@
 
 /* ---- kernels, in the order of their numbers in an image; new ones go at the end ---- */
 #define TL_OPS(X) \
-    X(linear_s8)  \
-    X(linear_s8_s16)
+    X(linear_s8) \
+    X(linear_s8_s16) \
+    X(conv1d_s8) \
+    X(depthwise_conv_s8) \
+    X(interleave_s8)
 
 /* y[t,n] = sat8(zp + rescale(bias[n] + sum_k w[n,k] x[t,k])); bias holds -x_zp * sum_k w too.
  * bias_step is 1, or 0 for one bias for all; mult_step is 1 for a multiplier per output, 0 for one for all. */
@@ -23,5 +26,18 @@ void tl_linear_s8(int8_t *y, const int8_t *x, const int8_t *w, const int32_t *bi
 /* The same with int16 outputs of zero point 0. */
 void tl_linear_s8_s16(int16_t *y, const int8_t *x, const int8_t *w, const int32_t *bias, const int32_t *mult,
                       const int8_t *shift, int32_t t, int32_t n, int32_t k, int32_t bias_step, int32_t mult_step);
+
+/* y[t,n] = sat8(zp + rescale(bias[n] + sum_{j<k,c<d} w[n,j,c] x[i*stride + j - pad_left, c])) for output row i; rows of
+ * x outside [0, t_in) hold x_zp, so that bias can hold -x_zp * sum w. */
+void tl_conv1d_s8(int8_t *y, const int8_t *x, const int8_t *w, const int32_t *bias, const int32_t *mult,
+                  const int8_t *shift, int32_t t, int32_t n, int32_t d, int32_t k, int32_t t_in, int32_t stride,
+                  int32_t pad_left, int32_t x_zp, int32_t y_zp, int32_t bias_step, int32_t mult_step);
+/* y[i,c] = sat8(zp + rescale(bias[c] + sum_{j<k} w[j,c] x[i - k + 1 + j, c])); the k - 1 rows before x are state[k-1,d],
+ * which holds the last k - 1 rows afterwards. */
+void tl_depthwise_conv_s8(int8_t *y, const int8_t *x, const int8_t *w, const int32_t *bias, const int32_t *mult,
+                          const int8_t *shift, int8_t *state, int32_t t, int32_t d, int32_t k, int32_t y_zp,
+                          int32_t bias_step, int32_t mult_step);
+/* y[i * count + index, j] = x[i, j] for i < t, j < d. */
+void tl_interleave_s8(int8_t *y, const int8_t *x, int32_t t, int32_t d, int32_t count, int32_t index);
 
 #endif
