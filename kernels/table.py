@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tinyloc.kernels import conv, interleave, linear
+from tinyloc.kernels import conv, interleave, linear, norm
 from tinyloc.kernels.op import Layer, Op
 
-STEMS = (linear, conv, interleave)
+STEMS = (linear, conv, interleave, norm)
 
 OPS: dict[str, Op] = {op.name: op for stem in STEMS for op in stem.OPS}
 LAYERS: dict[str, Layer] = {layer.kind: layer for stem in STEMS for layer in stem.LAYERS}
