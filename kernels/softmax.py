@@ -11,14 +11,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tinyloc.errors import ModelError
-from tinyloc.kernels.fixed import INT32_MAX, add, mul, quantize_multiplier, rdbpot, sat8, shl, srdhm, sub
+from tinyloc.kernels.fixed import INT32_MAX, add, quantize_multiplier, rdbpot, sat8, shl, srdhm, sub
 from tinyloc.kernels.jit import njit
 from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
 from tinyloc.reference.softmax import softmax
 
-# exp(-2^(i-2)) in Q0, i = 0..6
-EXP_POWERS = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242)
+EXP_POWERS = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242)  # exp(-2^(i-2)) in Q0
+MAX_N = 4095  # the sum of exponentials has 12 integer bits
 
 
 @njit("int32(int32, int32)")
@@ -52,14 +51,80 @@ def two_over_one_plus(a):  # type: ignore[no-untyped-def]
 @njit("int32(int32)")
 def one_over_one_plus(a):  # type: ignore[no-untyped-def]
     """1 / (1 + a) in Q0 for a >= 0 in Q0; 1 becomes 1 - 2^-31."""
-    return shl(min(two_over_one_plus(a), np.int32((1 << 30) - 1)), np.int32(1)) | (
-        np.int32(two_over_one_plus(a) >= (1 << 30)))
+    x = two_over_one_plus(a)
+    return np.int32(INT32_MAX) if x >= 1 << 30 else shl(x, np.int32(1))
 
 
 @njit("int32(int32)")
-def clz(x):  # type: ignore[no-untyped-def]
-    """Leading zero bits of x > 0."""
+def leading_zeros(x):  # type: ignore[no-untyped-def]
+    """Zero bits above the highest one of x > 0."""
     n = np.int32(0)
     while not (x >> (31 - n)) & 1:
         n = add(n, np.int32(1))
     return n
+
+
+def _softmax_s8(y, x, t, n, mult, shift, diff_min):  # type: ignore[no-untyped-def]
+    for i in range(t):
+        top = np.int32(-128)
+        for c in range(n):
+            top = max(top, np.int32(x[i * n + c]))
+        total = np.int32(0)
+        for c in range(n):
+            d = np.int32(np.int32(x[i * n + c]) - top)
+            if d >= diff_min:
+                total = add(total, rdbpot(exp_on_negative(srdhm(shl(d, shift), mult), np.int32(5)), np.int32(12)))
+        room = leading_zeros(total)
+        scale = one_over_one_plus(sub(shl(total, room), np.int32(-2147483648)))
+        for c in range(n):
+            d = np.int32(np.int32(x[i * n + c]) - top)
+            if d >= diff_min:
+                e = exp_on_negative(srdhm(shl(d, shift), mult), np.int32(5))
+                y[i * n + c] = sat8(np.int32(rdbpot(srdhm(scale, e), np.int32(35 - room)) - 128))
+            else:
+                y[i * n + c] = -128
+
+
+def _ideal(y, x, t, n, mult, shift, diff_min):  # type: ignore[no-untyped-def]
+    scale = math.ldexp(mult, shift - 31 - 26)
+    p, _ = softmax(x.reshape(t, n).astype(float) * scale)
+    return (np.clip(p * 256 - 128, -128, 127).reshape(-1),)
+
+
+def parameters(scale: float) -> tuple[int, int, int]:
+    """mult, shift and diff_min for inputs of that scale: differences in Q5, those below -31 count as zero."""
+    mult, shift = quantize_multiplier(min(scale * 2**26, 2.0**31 - 1) / 2**2)
+    shift += 2  # quantize_multiplier ends at 2^30; TFLM's limit is 2^31
+    return mult, shift, -math.floor(31 * 2.0**26 / 2.0**shift)
+
+
+def _cases(rng: np.random.Generator, level: int) -> Iterator[Args]:
+    for count in range(30 if level == 1 else 1500):
+        t, n = [(1, 1), (2, MAX_N), (20, 20), (1, 2)][count] if count < 4 else rng.integers(1, (24, 64)).tolist()
+        x = rng.integers(-128, 128, (t, n)) if count % 3 else rng.choice([-128, 127], (t, n))
+        if count % 7 == 6:
+            x[:] = x[:, :1]
+        scale = float(2.0 ** -rng.integers(0, 9)) if count % 2 else float(np.exp(rng.uniform(-8, 1)))
+        yield [np.zeros(t * n, np.int8), x.astype(np.int8).reshape(-1), t, n, *parameters(scale)]
+
+
+OPS = (Op("softmax_s8", "y:out:int8 x:in:int8 t:int n:int mult:int shift:int diff_min:int", _softmax_s8, _ideal,
+          _cases, (0.6,), "one rounding (1/2); exponentials have 2^-12 of their sum, the reciprocal 2^-27",
+          streams=True),)
+
+
+def _forward(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
+    y, _ = softmax(inputs[0])
+    return y
+
+
+def _lower(b: Builder, node: Node) -> None:
+    """Output scale 1/256, zero point -128."""
+    x = b.input(node.inputs[0])
+    y = b.output(node, fixed=(1 / 256, -128))
+    b.prove(f"{node.out}: width", x.shape[1], MAX_N)
+    mult, shift, diff_min = parameters(x.scale)
+    b.step("softmax_s8", y=y.name, x=x.name, t=x.shape[0], n=x.shape[1], mult=mult, shift=shift, diff_min=diff_min)
+
+
+LAYERS = (Layer("softmax", _forward, _lower),)

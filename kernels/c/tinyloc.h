@@ -18,7 +18,15 @@
     X(depthwise_conv_s8) \
     X(interleave_s8) \
     X(layer_norm_s8) \
-    X(rms_norm_s8)
+    X(rms_norm_s8) \
+    X(softmax_s8) \
+    X(matmul_s8) \
+    X(add_s8) \
+    X(mul_s8) \
+    X(table_s8) \
+    X(table_s8_u16) \
+    X(scan_s8) \
+    X(viterbi_s16)
 
 /* y[t,n] = sat8(zp + rescale(bias[n] + sum_k w[n,k] x[t,k])); bias holds -x_zp * sum_k w too.
  * bias_step is 1, or 0 for one bias for all; mult_step is 1 for a multiplier per output, 0 for one for all. */
@@ -51,5 +59,43 @@ void tl_layer_norm_s8(int8_t *y, const int8_t *x, const int16_t *w, const int32_
                       int32_t y_zp, int32_t mult, int32_t shift);
 void tl_rms_norm_s8(int8_t *y, const int8_t *x, const int16_t *w, int32_t t, int32_t d, int32_t x_zp, int32_t eps,
                     int32_t mult, int32_t shift);
+
+/* y[t,n] = softmax of x[t,:] with scale 1/256 and zero point -128: the bits of TensorFlow Lite Micro.  Differences
+ * from the row's maximum become Q5 by SRDHM(d << shift, mult); those below diff_min count as zero.  n <= 4095. */
+void tl_softmax_s8(int8_t *y, const int8_t *x, int32_t t, int32_t n, int32_t mult, int32_t shift, int32_t diff_min);
+
+/* y[m,n] = sat8(zp + rescale(sum_k (a[m,k] - a_zp) (b[n*b_n + k*b_k] - b_zp))); k <= 33025. */
+void tl_matmul_s8(int8_t *y, const int8_t *a, const int8_t *b, int32_t m, int32_t n, int32_t k, int32_t a_zp,
+                  int32_t b_zp, int32_t y_zp, int32_t b_n, int32_t b_k, int32_t mult, int32_t shift);
+
+/* y = sat8(zp + rescale(rescale((a - a_zp) 2^20) + rescale((b - b_zp) 2^20))), each rescale with its own constants. */
+void tl_add_s8(int8_t *y, const int8_t *a, const int8_t *b, int32_t t, int32_t d, int32_t a_zp, int32_t b_zp,
+               int32_t y_zp, int32_t a_mult, int32_t a_shift, int32_t b_mult, int32_t b_shift, int32_t mult,
+               int32_t shift);
+/* y = sat8(zp + rescale((a - a_zp) (b - b_zp))) */
+void tl_mul_s8(int8_t *y, const int8_t *a, const int8_t *b, int32_t t, int32_t d, int32_t a_zp, int32_t b_zp,
+               int32_t y_zp, int32_t mult, int32_t shift);
+
+/* y = table[x + 128] */
+void tl_table_s8(int8_t *y, const int8_t *x, const int8_t *table, int32_t t, int32_t d);
+void tl_table_s8_u16(uint16_t *y, const int8_t *x, const uint16_t *table, int32_t t, int32_t d);
+
+/* Selective scan.  Per step and channel j: v = x - x_zp; g = clamp(rescale(dt v; g_mult, g_shift - h_exp[j]), +-32767);
+ * for each k: u = (dt a[j,k] 2^7) >> a_shift[k]; d = 2^(-u / 2^18) in Q16 (see below);
+ * h[j,k] = sat16(floor((floor(h d / 2) + g b[k] 2^b_shift + 2^14) / 2^15));
+ * y = sat8(y_zp + rescale(d_skip[j] v 2^d_shift + sum_k c[k] h[j,k]; y_mult, y_shift + h_exp[j])).
+ * d: i = min(u >> 18, 18), T = round(2^(17 - ((u >> 13) & 31) / 32)), w = ((u & 8191) 181704) >> 16,
+ * E = T - ((T (w - (w^2 >> 21))) >> 20), d = min((E + 2^i) >> (i + 1), 65535).
+ * The state h[e,n] survives; 0 <= a_shift <= 31, b_shift <= 8, d_shift <= 7, n <= 255. */
+void tl_scan_s8(int8_t *y, const int8_t *x, const uint16_t *dt, const int8_t *b, const int8_t *c, const uint8_t *a,
+                const int8_t *a_shift, const int16_t *d_skip, const int8_t *h_exp, int16_t *h, int32_t t, int32_t e,
+                int32_t n, int32_t x_zp, int32_t y_zp, int32_t g_mult, int32_t g_shift, int32_t b_shift,
+                int32_t d_shift, int32_t y_mult, int32_t y_shift);
+
+/* Linear-chain CRF decoder: y[t] = last label of the best path over the steps so far, of equal ones the first.
+ * scores[c+1] survives: per class relative to the best, and the start's (0 before the first step, then -2^24).
+ * trans[c+1,c] from row to column, its last row from the start; best[c] is scratch.  c <= 256. */
+void tl_viterbi_s16(uint8_t *y, const int16_t *x, const int16_t *trans, const int16_t *end, int32_t *scores,
+                    int32_t *best, int32_t t, int32_t c);
 
 #endif

@@ -1,0 +1,97 @@
+"""Sums and products of two tensors of one shape.  Bits: TensorFlow Lite Micro's ADD and MUL."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from tinyloc.kernels.fixed import mbqm, quantize_multiplier, sat8, shl
+from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
+
+ADD_SHIFT = 20
+
+
+def _add_s8(y, a, b, t, d, a_zp, b_zp, y_zp, a_mult, a_shift, b_mult, b_shift, mult, shift):  # type: ignore
+    for i in range(t * d):
+        left = mbqm(shl(np.int32(np.int32(a[i]) - a_zp), np.int32(ADD_SHIFT)), a_mult, a_shift)
+        right = mbqm(shl(np.int32(np.int32(b[i]) - b_zp), np.int32(ADD_SHIFT)), b_mult, b_shift)
+        y[i] = sat8(np.int32(y_zp + mbqm(np.int32(left + right), mult, shift)))
+
+
+def _mul_s8(y, a, b, t, d, a_zp, b_zp, y_zp, mult, shift):  # type: ignore[no-untyped-def]
+    for i in range(t * d):
+        product = np.int32((np.int32(a[i]) - a_zp) * (np.int32(b[i]) - b_zp))
+        y[i] = sat8(np.int32(y_zp + mbqm(product, mult, shift)))
+
+
+def _ideal_add(y, a, b, t, d, a_zp, b_zp, y_zp, a_mult, a_shift, b_mult, b_shift, mult, shift):  # type: ignore
+    total = ((a.astype(float) - a_zp) * math.ldexp(a_mult, a_shift) + (b.astype(float) - b_zp) * math.ldexp(b_mult, b_shift))
+    return (np.clip(total * math.ldexp(mult, shift - 62 + ADD_SHIFT) + y_zp, -128, 127),)
+
+
+def _ideal_mul(y, a, b, t, d, a_zp, b_zp, y_zp, mult, shift):  # type: ignore[no-untyped-def]
+    product = (a.astype(float) - a_zp) * (b.astype(float) - b_zp)
+    return (np.clip(product * math.ldexp(mult, shift - 31) + y_zp, -128, 127),)
+
+
+def add_multipliers(a_scale: float, b_scale: float, y_scale: float) -> tuple[int, ...]:
+    """a_mult, a_shift, b_mult, b_shift, mult, shift: both inputs go to half of the greater scale, times 2^20."""
+    common = 2 * max(a_scale, b_scale)
+    return (*quantize_multiplier(a_scale / common), *quantize_multiplier(b_scale / common),
+            *quantize_multiplier(common / (2**ADD_SHIFT * y_scale)))
+
+
+def _cases(add: bool) -> Any:
+    def cases(rng: np.random.Generator, level: int) -> Iterator[Args]:
+        every = np.arange(65536)
+        for count in range(24 if level == 1 else 600):
+            t, d = (256, 256) if count < 2 else rng.integers(1, (40, 70)).tolist()
+            a, b = (every >> 8, every & 255) if count < 2 else rng.integers(0, 256, (2, t * d))  # each pair of codes
+            if count % 4:
+                scales = np.exp(rng.uniform(-7, 1, 3))
+            else:  # powers of two make ties
+                scales = 2.0 ** -rng.integers(0, 8, 3)
+            zps = rng.choice([-128, 127, 0, 17], 3).tolist()
+            numbers = add_multipliers(*scales.tolist()) if add else (
+                quantize_multiplier(float(scales[0] * scales[1] / scales[2] / 20)))
+            yield [np.zeros(t * d, np.int8), (a - 128).astype(np.int8), (b - 128).astype(np.int8), t, d, *zps, *numbers]
+
+    return cases
+
+
+_HEAD = "y:out:int8 a:in:int8 b:in:int8 t:int d:int a_zp:int b_zp:int y_zp:int "
+OPS = (
+    Op("add_s8", _HEAD + "a_mult:int a_shift:int b_mult:int b_shift:int mult:int shift:int", _add_s8, _ideal_add,
+       _cases(True), (1.01,), "two roundings of the sum (1/2 each); those of the inputs are 2^20 times smaller",
+       streams=True),
+    Op("mul_s8", _HEAD + "mult:int shift:int", _mul_s8, _ideal_mul, _cases(False), (1.0,),
+       "one rounding of the product (1/2), a second one when shift < 0 (1/2)", streams=True),
+)
+
+
+def _forward_add(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
+    return np.asarray(inputs[0] + inputs[1])
+
+
+def _forward_mul(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
+    return np.asarray(inputs[0] * inputs[1])
+
+
+def _lower(b: Builder, node: Node) -> None:
+    """mul's output has zero point 0, so that a linear layer after it needs no offset."""
+    left, right = (b.input(name) for name in node.inputs)
+    y = b.output(node, symmetric=node.kind == "mul")
+    args = dict(y=y.name, a=left.name, b=right.name, t=y.shape[0], d=y.shape[1], a_zp=left.zero_point,
+                b_zp=right.zero_point, y_zp=y.zero_point)
+    if node.kind == "add":
+        names = ("a_mult", "a_shift", "b_mult", "b_shift", "mult", "shift")
+        b.step("add_s8", **args, **dict(zip(names, add_multipliers(left.scale, right.scale, y.scale), strict=True)))
+    else:
+        mult, shift = quantize_multiplier(left.scale * right.scale / y.scale)
+        b.step("mul_s8", **args, mult=mult, shift=shift)
+
+
+LAYERS = (Layer("add", _forward_add, _lower), Layer("mul", _forward_mul, _lower))
