@@ -94,4 +94,20 @@ def _lower(b: Builder, node: Node) -> None:
         b.step("mul_s8", **args, mult=mult, shift=shift)
 
 
-LAYERS = (Layer("add", _forward_add, _lower), Layer("mul", _forward_mul, _lower))
+def _forward_constant(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
+    return np.asarray(inputs[0] + node.params["value"].astype(inputs[0].dtype))
+
+
+def _lower_constant(b: Builder, node: Node) -> None:
+    """value (t, d): the same for every window, so the window must be run as a whole."""
+    x = b.input(node.inputs[0])
+    value = node.params["value"].astype(float)
+    scale = max(float(np.abs(value).max()), 1e-9) / 127
+    stored = b.constant(f"{node.out}.value", np.rint(value / scale).astype(np.int8))
+    y = b.output(node)
+    names = ("a_mult", "a_shift", "b_mult", "b_shift", "mult", "shift")
+    b.step("add_s8", y=y.name, a=x.name, b=stored, t=y.shape[0], d=y.shape[1], a_zp=x.zero_point, b_zp=0,
+           y_zp=y.zero_point, **dict(zip(names, add_multipliers(x.scale, scale, y.scale), strict=True)))
+
+
+LAYERS = (Layer("add_constant", _forward_constant, _lower_constant), Layer("add", _forward_add, _lower), Layer("mul", _forward_mul, _lower))

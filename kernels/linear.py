@@ -111,12 +111,12 @@ def lower_linear(b: Builder, name: str, op: str, x: Any, y: Any, weight: np.ndar
     w, scale = b.quantize_weight(flat)
     acc = np.zeros(len(w)) if bias is None else np.rint(bias / (x.scale * scale))
     acc = acc - x.zero_point * w.astype(np.int64).sum(1)
-    b.prove(f"{name}: accumulator", int(np.abs(acc).max() + 128 * np.abs(w.astype(np.int64)).sum(1).max()))
+    bound = int((np.abs(acc) + 128 * np.abs(w.astype(np.int64)).sum(1)).max())
     sizes = {} if taps_first else {"n": len(w)}
     offset = {} if y.dtype == "int16" else {"y_zp": y.zero_point}
     stored = b.constant(f"{name}.weight", np.ascontiguousarray(w.T) if taps_first else w)
     b.step(op, **{"k": flat.shape[1], **args, **sizes, **offset}, w=stored,
-           **b.bias_and_rescale(name, acc, x.scale * scale / y.scale))
+           **b.bias_and_rescale(name, acc, x.scale * scale / y.scale, bound))
 
 
 LAYERS = (Layer("linear", _forward, _lower),)

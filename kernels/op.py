@@ -52,8 +52,9 @@ class Builder(Protocol):
     def quantize_weight(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """int8 (n, k) and scales, (n,) or (1,): per row where that lowers the error notably."""
 
-    def bias_and_rescale(self, name: str, acc: np.ndarray, m: np.ndarray) -> dict[str, Any]:
-        """bias, mult, shift, bias_step, mult_step for accumulators that start at `acc` and scale by `m`."""
+    def bias_and_rescale(self, name: str, acc: np.ndarray, m: np.ndarray, bound: int) -> dict[str, Any]:
+        """bias, mult, shift, bias_step, mult_step for accumulators that start at `acc`, stay within +-bound (which is
+        proved to leave room for the rescaling) and scale by `m`."""
 
     def constant(self, name: str, data: np.ndarray, kind: str = "weight") -> str:
         """Name of a constant buffer (equal ones are stored once)."""

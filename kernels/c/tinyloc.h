@@ -26,7 +26,8 @@
     X(table_s8) \
     X(table_s8_u16) \
     X(scan_s8) \
-    X(viterbi_s16)
+    X(viterbi_s16) \
+    X(argmax_s16)
 
 /* y[t,n] = sat8(zp + rescale(bias[n] + sum_k w[n,k] x[t,k])); bias holds -x_zp * sum_k w too.
  * bias_step is 1, or 0 for one bias for all; mult_step is 1 for a multiplier per output, 0 for one for all. */
@@ -97,5 +98,8 @@ void tl_scan_s8(int8_t *y, const int8_t *x, const uint16_t *dt, const int8_t *b,
  * trans[c+1,c] from row to column, its last row from the start; best[c] is scratch.  c <= 256. */
 void tl_viterbi_s16(uint8_t *y, const int16_t *x, const int16_t *trans, const int16_t *end, int32_t *scores,
                     int32_t *best, int32_t t, int32_t c);
+
+/* y[t] = index of the greatest x[t,:], of equal ones the first; c <= 256. */
+void tl_argmax_s16(uint8_t *y, const int16_t *x, int32_t t, int32_t c);
 
 #endif

@@ -1,0 +1,318 @@
+"""A float model: a configuration, its parameters, forward and backward, and the graph that quantization reads.
+
+Two families, both from an (b, t, a) window of signal strengths in [0, 1] to (b, t, c) emissions of a CRF:
+
+    mamba   Linear(a, d) -> Mamba blocks -> Linear(d, c) without bias
+    mdcsa   Linear(a, d) -> MDCSA -> Linear(d, c)
+
+Presets `mamba-h{H}l{L}` and `mdcsa-h{H}l{L}` have the parameters of Suwannaphong et al., Sci. Rep. 15:10081 (2025), to
+the number, dead weights of MDCSA's absent second input included; `-lean` leaves those out.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinyloc.errors import ConfigError, ModelError, unknown
+from tinyloc.reference.crf import crf_viterbi
+from tinyloc.reference.linear import linear, linear_backward
+from tinyloc.reference.mamba import mamba_block, mamba_block_backward, mamba_params
+from tinyloc.reference.mdcsa import mdcsa, mdcsa_backward, mdcsa_params, out_conv_geometry, positional_encoding
+
+if TYPE_CHECKING:
+    from tinyloc.kernels.op import Node
+
+Params = dict[str, np.ndarray]
+FORMAT, VERSION = "tinyloc-model", 1
+WIDTHS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+FAMILIES: dict[str, dict[int, dict[str, Any]]] = {  # family -> L -> what it stands for
+    "mamba": {n: {"blocks": n} for n in (1, 2, 4)},
+    "mdcsa": {1: {"kernels": (1,)}, 3: {"kernels": (1, 4, 7)}},
+}
+PRESETS = tuple(f"{family}-h{h}l{n}" for family, depths in FAMILIES.items() for h in WIDTHS for n in depths)
+
+
+@dataclass(frozen=True)
+class Config:
+    """What decides a model's shapes.
+
+    aps, classes  access points in, rooms out
+    d             model width H
+    blocks, n, k, expand  mamba: blocks, states a channel, convolution taps, inner width / d
+    kernels       mdcsa: the heads' kernel sizes
+    dead_weights  mdcsa: also the parameters that the paper's counts hold and nothing reads
+    """
+
+    family: str
+    aps: int
+    classes: int
+    d: int
+    blocks: int = 1
+    n: int = 16
+    k: int = 4
+    expand: int = 2
+    kernels: tuple[int, ...] = (1,)
+    dead_weights: bool = False
+
+    def __post_init__(self) -> None:
+        if self.family not in FAMILIES:
+            raise unknown("model family", self.family, FAMILIES)
+        for name in ("aps", "classes", "d", "blocks", "n", "k", "expand"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or not 1 <= value <= 4096:
+                raise ConfigError(f"{name}: expected a whole number from 1 to 4096, got {value!r}")
+        object.__setattr__(self, "kernels", tuple(int(k) for k in self.kernels))
+        try:
+            out_conv_geometry(len(self.kernels))
+        except ValueError as e:
+            raise ConfigError(str(e)) from None
+
+
+def preset(name: str, aps: int, classes: int) -> Config:
+    """The configuration of a preset's name for that many access points and rooms.
+
+    Raises ConfigError, offering the nearest name, when there is none.
+    """
+    found = re.fullmatch(r"(mamba|mdcsa)-h(\d+)l(\d+)(-lean)?", name.lower())
+    family, depths = (found[1], FAMILIES[found[1]]) if found else ("", {})
+    if not found or int(found[2]) not in WIDTHS or int(found[3]) not in depths:
+        raise unknown("preset", name, PRESETS)
+    return Config(family, aps, classes, int(found[2]), **depths[int(found[3])],
+                  dead_weights=family == "mdcsa" and not found[4])
+
+
+@dataclass
+class Model:
+    """A configuration with parameters; `info` says how they came about (data set, scaler, seed, scores; JSON-able)."""
+
+    config: Config
+    params: Params
+    info: dict[str, Any] = field(default_factory=dict)
+
+    @staticmethod
+    def create(config: Config, seed: int = 0) -> Model:
+        """Freshly initialized, float32."""
+        rng = np.random.default_rng([seed, 0x1417])
+        c = config
+
+        def uniform(shape: tuple[int, ...], fan_in: int) -> np.ndarray:
+            return (rng.uniform(-1, 1, shape) / math.sqrt(fan_in)).astype(np.float32)
+
+        p: Params = {"encoder.weight": uniform((c.d, c.aps), c.aps), "encoder.bias": uniform((c.d,), c.aps)}
+        if c.family == "mamba":
+            for i in range(c.blocks):
+                p |= {f"blocks.{i}.{k}": v for k, v in mamba_params(rng, c.d, c.n, c.k, c.expand).items()}
+        else:
+            p |= {f"mdcsa.{k}": v for k, v in mdcsa_params(rng, c.d, c.kernels, c.dead_weights).items()}
+        p["head.weight"] = uniform((c.classes, c.d), c.d)
+        if c.family == "mdcsa":
+            p["head.bias"] = uniform((c.classes,), c.d)
+        p |= {"crf.transitions": uniform((c.classes, c.classes), 100), "crf.start": uniform((c.classes,), 100),
+              "crf.end": uniform((c.classes,), 100)}
+        return Model(config, p)
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters."""
+        return sum(p.size for p in self.params.values())
+
+    def part(self, prefix: str) -> Params:
+        """The parameters below `prefix`, by the rest of their names."""
+        return {k[len(prefix) :]: v for k, v in self.params.items() if k.startswith(prefix)}
+
+    def forward(self, x: np.ndarray, rng: np.random.Generator | None = None, dropout: float = 0.0
+                ) -> tuple[np.ndarray, Any]:
+        """(emissions (b, t, c), cache) of x (b, t, a); with `rng`, values are dropped as in training."""
+        c, p = self.config, self.params
+        y, c_in = linear(x, p["encoder.weight"], p["encoder.bias"])
+        inner: list[Any] = []
+        if c.family == "mamba":
+            for i in range(c.blocks):
+                (y, _), cache = mamba_block(y, self.part(f"blocks.{i}."))
+                inner.append(cache)
+        else:
+            y, cache = mdcsa(y, self.part("mdcsa."), c.kernels, rng, dropout)
+            inner.append(cache)
+        mask = None
+        if rng is not None and dropout:
+            mask = (rng.random(y.shape) >= dropout).astype(y.dtype) / y.dtype.type(1 - dropout)
+            y = y * mask
+        y, c_out = linear(y, p["head.weight"], p.get("head.bias"))
+        return y, (c_in, inner, mask, c_out)
+
+    def backward(self, dy: np.ndarray, cache: Any) -> Params:
+        """Gradients of the parameters by name (the CRF's come from its loss)."""
+        c_in, inner, mask, c_out = cache
+        g: Params = {}
+        dx, g["head.weight"], bias = linear_backward(dy, c_out)  # type: ignore[assignment]
+        if bias is not None:
+            g["head.bias"] = bias
+        assert dx is not None
+        if mask is not None:
+            dx = dx * mask
+        if self.config.family == "mamba":
+            for i in range(self.config.blocks - 1, -1, -1):
+                dx, own = mamba_block_backward(dx, inner[i])
+                g |= {f"blocks.{i}.{k}": v for k, v in own.items()}
+        else:
+            dx, own = mdcsa_backward(dx, inner[0])
+            g |= {f"mdcsa.{k}": v for k, v in own.items()}
+        _, g["encoder.weight"], g["encoder.bias"] = linear_backward(dx, c_in)  # type: ignore[assignment]
+        return g
+
+    def predict(self, x: np.ndarray, batch: int = 512) -> np.ndarray:
+        """(b,) room at the last step of each window x (b, t, a): the end of the CRF's best path."""
+        crf = self.part("crf.")
+        labels = [crf_viterbi(self.forward(x[i : i + batch])[0], crf["transitions"], crf["start"], crf["end"])[0][:, -1]
+                  for i in range(0, len(x), batch)]
+        return np.concatenate(labels) if labels else np.zeros(0, np.int64)
+
+    def graph(self, t: int) -> list[Node]:
+        """The model as nodes of `tinyloc.kernels.table.LAYERS` for windows of t steps; the last one is "label".
+
+        Dropout is gone, dead weights with it, and consecutive linear layers are one.
+        """
+        return fold(_graph(self, t))
+
+    def save(self, path: str | Path) -> None:
+        """Writes parameters (safetensors) with configuration and info as JSON in the metadata; whole or not at all."""
+        from safetensors.numpy import save
+
+        from tinyloc.files import write_atomic
+
+        meta = {"format": FORMAT, "version": str(VERSION), "config": json.dumps(asdict(self.config)),
+                "info": json.dumps(self.info)}
+        write_atomic(path, save({k: np.ascontiguousarray(v) for k, v in self.params.items()}, metadata=meta))
+
+    @staticmethod
+    def load(path: str | Path) -> Model:
+        """Reads what `save` wrote.  Raises ModelError naming the file and the parameter that is not as expected."""
+        from tinyloc.files import read_safetensors
+
+        params, meta = read_safetensors(path, FORMAT, VERSION)
+        try:
+            config, info = Config(**json.loads(meta["config"])), json.loads(meta["info"])
+        except (KeyError, TypeError, ValueError) as e:
+            raise ModelError(f"{path}: damaged configuration ({type(e).__name__}: {e})") from None
+        expected = {k: v.shape for k, v in Model.create(config).params.items()}
+        for name in sorted(expected.keys() | params.keys()):
+            want = expected.get(name)
+            got = params[name].shape if name in params else None
+            if want != got:
+                raise ModelError(f"{path}: parameter {name!r}: expected "
+                                 f"{'none' if want is None else f'shape {want}'}, found {'none' if got is None else got}")
+            if params[name].dtype.kind != "f" or not np.isfinite(params[name]).all():
+                raise ModelError(f"{path}: parameter {name!r}: expected finite floating-point numbers, found "
+                                 f"{params[name].dtype}{'' if params[name].dtype.kind != 'f' else ' with NaN or infinity'}")
+        return Model(config, {k: params[k] for k in expected}, info)
+
+
+def _graph(model: Model, t: int) -> list[Node]:
+    from tinyloc.kernels.op import Node
+
+    c, p, nodes = model.config, model.params, [Node("input", "x", ())]
+
+    def add(kind: str, out: str, *inputs: str, params: Mapping[str, np.ndarray | None] | None = None, **attrs: Any) -> str:
+        nodes.append(Node(kind, out, inputs, {k: v for k, v in (params or {}).items() if v is not None}, attrs))
+        return out
+
+    def dense(out: str, x: str, weight: np.ndarray, bias: np.ndarray | None = None, **attrs: Any) -> str:
+        return add("linear", out, x, params={"weight": weight, "bias": bias}, **attrs)
+
+    def mamba(i: int, x: str) -> str:
+        q, at = model.part(f"blocks.{i}."), f"block{i}."
+        e, r = q["d_skip"].shape[0], q["dt_proj.weight"].shape[1]
+        unit = add("rms_norm", at + "norm", x, params={"weight": q["norm.weight"]})
+        u, z = (dense(at + name, unit, w) for name, w in zip("uz", np.split(q["in_proj.weight"], [e]), strict=True))
+        u = add("depthwise_conv1d", at + "conv", u, params={"weight": q["conv.weight"], "bias": q["conv.bias"]})
+        u = add("silu", at + "silu", u)
+        low, b, cc = np.split(q["x_proj.weight"], [r, r + c.n])
+        raw = dense(at + "dt_raw", dense(at + "dt_low", u, low), q["dt_proj.weight"], q["dt_proj.bias"])
+        dt = add("softplus", at + "dt", raw)
+        y = add("selective_scan", at + "scan", u, dt, dense(at + "b", u, b, symmetric=True),
+                dense(at + "c", u, cc, symmetric=True), params={"a_log": q["a_log"], "d_skip": q["d_skip"]})
+        y = add("mul", at + "gated", y, add("silu", at + "gate", z))
+        return add("add", at + "out", x, dense(at + "out_proj", y, q["out_proj.weight"]))
+
+    def attend(at: str, query: str, key: str, value: str) -> str:
+        scores = add("matmul", at + "scores", query, key, transpose_b=True, scale=c.d**-0.5)
+        return add("matmul", at + "attended", add("softmax", at + "softmax", scores), value, transpose_b=False, scale=1.0)
+
+    def convolve(out: str, x: str, weight: np.ndarray, bias: np.ndarray, stride: int = 1, left: int = 0, right: int = 0
+                 ) -> str:
+        if weight.shape[1] == 1:
+            return dense(out, x, weight[:, 0], bias)
+        return add("conv1d", out, x, params={"weight": weight, "bias": bias}, stride=stride, pad_left=left, pad_right=right)
+
+    def norm(out: str, x: str, q: Params, name: str) -> str:
+        return add("layer_norm", out, x, params={"weight": q[name + ".weight"], "bias": q[name + ".bias"]})
+
+    def head(i: int, k: int, x: str) -> str:
+        q, at = model.part(f"mdcsa.dcsa{i}."), f"head{i}."
+        key, query = (add("tanh", at + n, convolve(at + n + "_conv", x, q[n + ".weight"], q[n + ".bias"], left=k - 1))
+                      for n in "kq")
+        r = norm(at + "norm1", add("add", at + "sum1", x, attend(at, query, key, x)), q, "norm1")
+        h = add("elu", at + "elu", dense(at + "fc1", r, q["grn.fc1.weight"], q["grn.fc1.bias"]))
+        h = dense(at + "fc2", h, q["grn.fc2.weight"], q["grn.fc2.bias"])
+        value, gate = (dense(at + n, h, w, b) for n, w, b in zip(
+            ("value", "gate_in"), np.split(q["grn.glu.weight"], 2), np.split(q["grn.glu.bias"], 2), strict=True))
+        glu = add("mul", at + "glu", value, add("sigmoid", at + "gate", gate))
+        return norm(at + "norm3", add("add", at + "sum2", glu, r), q, "norm3")
+
+    if c.family == "mamba":
+        x = dense("encoded", "x", p["encoder.weight"], p["encoder.bias"])
+        for i in range(c.blocks):
+            x = mamba(i, x)
+    else:
+        root = p["encoder.weight"].dtype.type(math.sqrt(c.d))
+        x = dense("encoded", "x", p["encoder.weight"] * root, p["encoder.bias"] * root)
+        x = add("add_constant", "placed", x, params={"value": positional_encoding(t, c.d)})
+        heads = [head(i, k, x) for i, k in enumerate(c.kernels)]
+        x = heads[0] if len(heads) == 1 else add("interleave", "interleaved", *heads)
+        stride, pad = out_conv_geometry(len(heads))
+        x = convolve("out_conv", attend("out.", x, x, x), p["mdcsa.out_conv.weight"], p["mdcsa.out_conv.bias"], stride,
+                     pad, pad)
+        x = norm("out.norm", x, model.part("mdcsa."), "norm")
+    if t == 1:  # a path of one step needs no transitions, and start and end scores are a bias
+        bias = p["crf.start"] + p["crf.end"] + p.get("head.bias", np.float32(0))
+        add("argmax", "label", dense("logits", x, p["head.weight"], bias, wide=True))
+    else:
+        logits = dense("logits", x, p["head.weight"], p.get("head.bias"), wide=True)
+        add("viterbi", "label", logits, params={k: p[f"crf.{k}"] for k in ("transitions", "start", "end")})
+    return nodes
+
+
+def fold(nodes: list[Node]) -> list[Node]:
+    """Merges a linear layer into the linear layers that alone read it, where that takes no more weights.
+
+    In real arithmetic W2 (W1 x + b1) + b2 = (W2 W1) x + (W2 b1 + b2); in integers it also spares a rounding.
+    """
+    readers: dict[str, list[Node]] = {}
+    for n in nodes:
+        for name in n.inputs:
+            readers.setdefault(name, []).append(n)
+    gone: set[str] = set()
+    changed: dict[str, Node] = {}
+    for n in nodes:
+        after = readers.get(n.out, [])
+        if n.kind != "linear" or n.attrs or not after or any(a.kind != "linear" for a in after):
+            continue
+        first = changed.get(n.out, n)
+        w1 = first.params["weight"].astype(float)
+        before = w1.size + sum(a.params["weight"].size for a in after)
+        if sum(len(a.params["weight"]) for a in after) * w1.shape[1] > before:
+            continue
+        gone.add(n.out)
+        for a in after:
+            w2 = a.params["weight"].astype(float)
+            bias = a.params.get("bias", np.zeros(len(w2))) + w2 @ first.params.get("bias", np.zeros(len(w1)))
+            changed[a.out] = replace(a, inputs=first.inputs, params={"weight": w2 @ w1, "bias": bias})
+    return [changed.get(n.out, n) for n in nodes if n.out not in gone]
