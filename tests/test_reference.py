@@ -89,6 +89,7 @@ LAYERS: dict[str, tuple[Any, Any, Callable[[Rng], dict[str, np.ndarray]]]] = {
     "distillation": (lambda student: ref.distillation(student, np.arange(40.0).reshape(B, T, C) % 3, 2.5),
                      ref.distillation_backward, normal(student=(B, T, C))),
     "mamba_block": (*_mamba, _composed_inputs(lambda rng: ref.mamba_params(rng, 4, n=3, k=3), 4)),
+    "mamba_block_tied": (*_mamba, _composed_inputs(lambda rng: ref.mamba_params(rng, 4, n=3, k=3, tied=True), 4)),
     "mdcsa_1": (*_mdcsa1, _composed_inputs(lambda rng: ref.mdcsa_params(rng, 4, (1,)), 4)),
     "mdcsa_3": (*_mdcsa3, _composed_inputs(lambda rng: ref.mdcsa_params(rng, 4, (1, 4, 7), dead_weights=True), 4)),
 }

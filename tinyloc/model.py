@@ -6,7 +6,8 @@ Two families, both from an (b, t, a) window of signal strengths in [0, 1] to (b,
     mdcsa   Linear(a, d) -> MDCSA -> Linear(d, c)
 
 Presets `mamba-h{H}l{L}` and `mdcsa-h{H}l{L}` have the parameters of Suwannaphong et al., Sci. Rep. 15:10081 (2025), to
-the number, dead weights of MDCSA's absent second input included; `-lean` leaves those out.
+the number, dead weights of MDCSA's absent second input included; `-lean` leaves those out, and has one decay rate a
+channel in Mamba, whose scan then needs less memory and far fewer instructions.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class Config:
     aps, classes  access points in, rooms out
     d             model width H
     blocks, n, k, expand  mamba: blocks, states a channel, convolution taps, inner width / d
+    tied          mamba: A[j, k] = (k + 1) A[j, 0], one decay rate a channel
     kernels       mdcsa: the heads' kernel sizes
     dead_weights  mdcsa: also the parameters that the paper's counts hold and nothing reads
     """
@@ -59,6 +61,7 @@ class Config:
     n: int = 16
     k: int = 4
     expand: int = 2
+    tied: bool = False
     kernels: tuple[int, ...] = (1,)
     dead_weights: bool = False
 
@@ -86,7 +89,7 @@ def preset(name: str, aps: int, classes: int) -> Config:
     if not found or int(found[2]) not in WIDTHS or int(found[3]) not in depths:
         raise unknown("preset", name, PRESETS)
     return Config(family, aps, classes, int(found[2]), **depths[int(found[3])],
-                  dead_weights=family == "mdcsa" and not found[4])
+                  dead_weights=family == "mdcsa" and not found[4], tied=family == "mamba" and bool(found[4]))
 
 
 @dataclass
@@ -109,7 +112,7 @@ class Model:
         p: Params = {"encoder.weight": uniform((c.d, c.aps), c.aps), "encoder.bias": uniform((c.d,), c.aps)}
         if c.family == "mamba":
             for i in range(c.blocks):
-                p |= {f"blocks.{i}.{k}": v for k, v in mamba_params(rng, c.d, c.n, c.k, c.expand).items()}
+                p |= {f"blocks.{i}.{k}": v for k, v in mamba_params(rng, c.d, c.n, c.k, c.expand, c.tied).items()}
         else:
             p |= {f"mdcsa.{k}": v for k, v in mdcsa_params(rng, c.d, c.kernels, c.dead_weights).items()}
         p["head.weight"] = uniform((c.classes, c.d), c.d)

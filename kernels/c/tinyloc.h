@@ -26,6 +26,7 @@
     X(table_s8) \
     X(table_s8_u16) \
     X(scan_s8) \
+    X(scan_powers_s8) \
     X(viterbi_s16) \
     X(argmax_s16)
 
@@ -82,16 +83,21 @@ void tl_table_s8(int8_t *y, const int8_t *x, const int8_t *table, int32_t t, int
 void tl_table_s8_u16(uint16_t *y, const int8_t *x, const uint16_t *table, int32_t t, int32_t d);
 
 /* Selective scan.  Per step and channel j: v = x - x_zp; g = clamp(rescale(dt v; g_mult, g_shift - h_exp[j]), +-32767);
- * for each k: u = (dt a[j,k] 2^7) >> a_shift[k]; d = 2^(-u / 2^18) in Q16 (see below);
- * h[j,k] = sat16(floor((floor(h d / 2) + g b[k] 2^b_shift + 2^14) / 2^15));
+ * for each k: d = 2^(-u) in Q31 with u = dt a[j,k] 2^a_shift[k] in Q39 (see below);
+ * h[j,k] = sat16(floor((floor(h d / 2^16) + g b[k] 2^b_shift + 2^14) / 2^15));
  * y = sat8(y_zp + rescale(d_skip[j] v 2^d_shift + sum_k c[k] h[j,k]; y_mult, y_shift + h_exp[j])).
- * d: i = min(u >> 18, 18), T = round(2^(17 - ((u >> 13) & 31) / 32)), w = ((u & 8191) 181704) >> 16,
- * E = T - ((T (w - (w^2 >> 21))) >> 20), d = min((E + 2^i) >> (i + 1), 65535).
- * The state h[e,n] survives; 0 <= a_shift <= 31, b_shift <= 8, d_shift <= 7, n <= 255. */
+ * d: i = u >> 39, T = round(2^31 2^(-(m + 1/2) / 128) (1 + (ln 2 / 256)^2 / 4)) with m = (u >> 32) & 127,
+ * f = (u & (2^32 - 1)) - 2^31, d = floor((T - floor(T f / 2^32) 23258160 / 2^32) / 2^i), both floors of exact values.
+ * The state h[e,n] survives; dt a 2^a_shift < 2^43, 1 <= a_shift <= 31, b_shift <= 8, d_shift <= 7, n <= 255. */
 void tl_scan_s8(int8_t *y, const int8_t *x, const uint16_t *dt, const int8_t *b, const int8_t *c, const uint8_t *a,
                 const int8_t *a_shift, const int16_t *d_skip, const int8_t *h_exp, int16_t *h, int32_t t, int32_t e,
                 int32_t n, int32_t x_zp, int32_t y_zp, int32_t g_mult, int32_t g_shift, int32_t b_shift,
                 int32_t d_shift, int32_t y_mult, int32_t y_shift);
+/* The same with one rate a channel, whose decay d_0 = 2^(-dt a[j] 2^a_shift) has the powers d_k = floor(d_{k-1} d_0 / 2^31). */
+void tl_scan_powers_s8(int8_t *y, const int8_t *x, const uint16_t *dt, const int8_t *b, const int8_t *c,
+                       const uint16_t *a, const int16_t *d_skip, const int8_t *h_exp, int16_t *h, int32_t t, int32_t e,
+                       int32_t n, int32_t x_zp, int32_t y_zp, int32_t a_shift, int32_t g_mult, int32_t g_shift,
+                       int32_t b_shift, int32_t d_shift, int32_t y_mult, int32_t y_shift);
 
 /* Linear-chain CRF decoder: y[t] = last label of the best path over the steps so far, of equal ones the first.
  * scores[c+1] survives: per class relative to the best, and the start's (0 before the first step, then -2^24).

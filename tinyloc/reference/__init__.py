@@ -22,6 +22,7 @@ from tinyloc.reference.mamba import mamba_block, mamba_block_backward, mamba_par
 from tinyloc.reference.mdcsa import mdcsa, mdcsa_backward, mdcsa_params, positional_encoding
 from tinyloc.reference.norm import layer_norm, layer_norm_backward, rms_norm, rms_norm_backward
 from tinyloc.reference.scan import (
+    decay_rates,
     selective_scan,
     selective_scan_backward,
     selective_scan_chunked,
@@ -31,7 +32,7 @@ from tinyloc.reference.softmax import log_softmax, log_softmax_backward, softmax
 
 __all__ = [
     "ACTIVATIONS", "attention", "attention_backward", "check_grads", "conv1d", "conv1d_backward", "crf_marginals",
-    "crf_nll", "crf_nll_backward", "crf_viterbi", "cross_entropy", "cross_entropy_backward", "depthwise_conv1d",
+    "crf_nll", "crf_nll_backward", "crf_viterbi", "cross_entropy", "cross_entropy_backward", "decay_rates", "depthwise_conv1d",
     "depthwise_conv1d_backward", "distillation", "distillation_backward", "layer_norm", "layer_norm_backward",
     "linear", "linear_backward", "log_softmax", "log_softmax_backward", "mamba_block", "mamba_block_backward",
     "mamba_params", "mdcsa", "mdcsa_backward", "mdcsa_params", "mse", "mse_backward", "positional_encoding",

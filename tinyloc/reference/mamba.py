@@ -10,14 +10,18 @@ from tinyloc.reference.activation import silu, silu_backward, softplus, softplus
 from tinyloc.reference.conv import depthwise_conv1d, depthwise_conv1d_backward
 from tinyloc.reference.linear import Cache, linear, linear_backward
 from tinyloc.reference.norm import rms_norm, rms_norm_backward
-from tinyloc.reference.scan import selective_scan, selective_scan_backward
+from tinyloc.reference.scan import decay_rates, selective_scan, selective_scan_backward
 
 Params = dict[str, np.ndarray]
 State = tuple[np.ndarray, np.ndarray]
 
 
-def mamba_params(rng: np.random.Generator, d: int, n: int = 16, k: int = 4, expand: int = 2) -> Params:
-    """Mamba's own initialization: softplus(dt bias) log-uniform in [1e-3, 1e-1], A = -1..-n, D = 1.  float32."""
+def mamba_params(rng: np.random.Generator, d: int, n: int = 16, k: int = 4, expand: int = 2,
+                 tied: bool = False) -> Params:
+    """Mamba's own initialization: softplus(dt bias) log-uniform in [1e-3, 1e-1], A = -1..-n, D = 1.  float32.
+
+    tied: one decay rate a channel, A[j] = -exp(a_log[j]) (1, ..., n).
+    """
     e, r = expand * d, math.ceil(d / 16)
 
     def uniform(rows: int, columns: int, fan_in: int) -> np.ndarray:
@@ -32,7 +36,7 @@ def mamba_params(rng: np.random.Generator, d: int, n: int = 16, k: int = 4, expa
         "x_proj.weight": uniform(r + 2 * n, e, e),
         "dt_proj.weight": uniform(e, r, r),
         "dt_proj.bias": dt + np.log(-np.expm1(-dt)),  # the inverse of softplus
-        "a_log": np.tile(np.log(np.arange(1, n + 1)), (e, 1)),
+        "a_log": np.tile(np.log(np.arange(1, (1 if tied else n) + 1)), (e, 1)),
         "d_skip": np.ones(e),
         "out_proj.weight": uniform(d, e, e),
     }
@@ -46,7 +50,8 @@ def mamba_block(x: np.ndarray, params: Params, state: State | None = None) -> tu
     """
     p = params
     conv_state, h = state or (None, None)
-    n, r = p["a_log"].shape[1], p["dt_proj.weight"].shape[1]
+    r = p["dt_proj.weight"].shape[1]
+    n = (len(p["x_proj.weight"]) - r) // 2
     unit, c_norm = rms_norm(x, p["norm.weight"])
     uz, c_in = linear(unit, p["in_proj.weight"])
     u, z = np.split(uz, 2, -1)
@@ -55,21 +60,22 @@ def mamba_block(x: np.ndarray, params: Params, state: State | None = None) -> tu
     dbc, c_x = linear(s, p["x_proj.weight"])
     raw, c_dt = linear(dbc[..., :r], p["dt_proj.weight"], p["dt_proj.bias"])
     dt, c_soft = softplus(raw)
-    a = -np.exp(p["a_log"])
+    a = decay_rates(p["a_log"], n)
     (y, h), c_scan = selective_scan(s, dt, a, dbc[..., r : r + n], dbc[..., r + n :], p["d_skip"], h)
     gate, c_gate = silu(z)
     out, c_out = linear(y * gate, p["out_proj.weight"])
-    return (x + out, (conv_state, h)), (c_norm, c_in, c_conv, c_silu, c_x, c_dt, c_soft, c_scan, c_gate, c_out, y, gate, a)
+    cache = (c_norm, c_in, c_conv, c_silu, c_x, c_dt, c_soft, c_scan, c_gate, c_out, y, gate, a, p["a_log"].shape[1])
+    return (x + out, (conv_state, h)), cache
 
 
 def mamba_block_backward(dy: np.ndarray, cache: Cache) -> tuple[np.ndarray, Params]:
     """(dx, gradients by parameter name)."""
-    c_norm, c_in, c_conv, c_silu, c_x, c_dt, c_soft, c_scan, c_gate, c_out, y, gate, a = cache
+    c_norm, c_in, c_conv, c_silu, c_x, c_dt, c_soft, c_scan, c_gate, c_out, y, gate, a, tied = cache
     g: Params = {}
     dgated, g["out_proj.weight"], _ = linear_backward(dy, c_out)  # type: ignore[assignment]
     (dz,) = silu_backward(dgated * y, c_gate)
     ds, ddt, da, db, dc, g["d_skip"], _ = selective_scan_backward(dgated * gate, c_scan)
-    g["a_log"] = da * a
+    g["a_log"] = da * a if tied != 1 else (da * a).sum(1, keepdims=True)
     (draw,) = softplus_backward(ddt, c_soft)
     dr, g["dt_proj.weight"], g["dt_proj.bias"] = linear_backward(draw, c_dt)  # type: ignore[assignment]
     dx_proj, g["x_proj.weight"], _ = linear_backward(np.concatenate([dr, db, dc], -1), c_x)  # type: ignore

@@ -15,6 +15,13 @@ import numpy as np
 from tinyloc.reference.linear import Cache
 
 
+def decay_rates(a_log: np.ndarray, n: int) -> np.ndarray:
+    """A (e, n) = -exp(a_log), or, where a_log is (e, 1), A[j, k] = -(k + 1) exp(a_log[j, 0]): the structure of Mamba's own
+    initialization (S4D-Real; Gu et al., arXiv 2206.11893), kept."""
+    a = -np.exp(a_log)
+    return a if a_log.shape[1] == n else a * np.arange(1, n + 1, dtype=a.dtype)
+
+
 def selective_scan(x: np.ndarray, dt: np.ndarray, a: np.ndarray, b: np.ndarray, c: np.ndarray, d_skip: np.ndarray,
                    h0: np.ndarray | None = None) -> tuple[tuple[np.ndarray, np.ndarray], Cache]:
     """((y (b, t, e), h after the last step (b, e, n)), cache); h0 is the state before x (zeros if None)."""
