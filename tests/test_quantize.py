@@ -1,0 +1,199 @@
+"""Quantization: ranges, weights, proofs, and Programs that say what the float model says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinyloc.data import Dataset, Scaler, load, windows
+from tinyloc.errors import ConfigError, DataError, ModelError
+from tinyloc.kernels.op import Node
+from tinyloc.kernels.table import OPS
+from tinyloc.model import Model, preset
+from tinyloc.program import Program
+from tinyloc.quantize import (
+    METHODS,
+    GraphBuilder,
+    Tensors,
+    build,
+    calibrate,
+    calibration_windows,
+    distance,
+    mse,
+    quantize,
+    scale_and_zero,
+)
+from tinyloc.run import Session
+from tinyloc.train import Recipe, fit, last_rows
+
+PRESETS = ("mamba-h8l1", "mamba-h4l2", "mamba-h8l1-lean", "mdcsa-h8l1", "mdcsa-h4l3", "mdcsa-h8l1-lean")
+
+
+@pytest.fixture(scope="module")
+def house() -> Dataset:
+    return load("simulated", minutes=6, test_minutes=1)
+
+
+@pytest.fixture(scope="module")
+def models(house: Dataset) -> dict[str, Model]:
+    return {name: fit(house, name, Recipe(epochs=12)) for name in PRESETS}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_program_says_what_the_model_says(house: Dataset, models: dict[str, Model], name: str) -> None:
+    model = models[name]
+    program = calibrate(model, house)
+    w = last_rows(model, house.test)
+    codes = program.buffers[program.input].quantize(w.x)
+    labels = Session(program).run_windows(codes)[:, -1, 0]
+    same = float((labels == model.predict(w.x)).mean())
+    assert same > 0.93, f"{name}: int8 and float agree in {same:.3f} of {len(w.x)} windows"
+    assert program.info["rooms"] == list(house.rooms) and program.info["calibration"] in METHODS
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_auto_is_the_nearest(house: Dataset, models: dict[str, Model], name: str) -> None:
+    x = calibration_windows(windows(house.train, Scaler.fit(house.train), 20, 5).x, 600)
+    tensors = Tensors.of(models[name].graph(20), x)
+    by_method = {m: distance(build(tensors, m), tensors) for m in METHODS}
+    assert quantize(models[name], x).info["calibration"] == min(by_method, key=lambda m: by_method[m])
+
+
+@pytest.mark.parametrize("name", [n for n in PRESETS if n.startswith("mamba")])
+def test_whole_window_is_sample_by_sample(house: Dataset, models: dict[str, Model], name: str) -> None:
+    program = calibrate(models[name], house, "minmax")
+    assert program.can_stream
+    w = last_rows(models[name], house.test).x[::40]
+    codes = program.buffers[program.input].quantize(w)
+    stream = Session(program.retime(1))
+    for window, whole in zip(codes, Session(program).run_windows(codes), strict=True):
+        stream.reset()
+        np.testing.assert_array_equal(stream.run_stream(window), whole)
+
+
+def test_mdcsa_looks_at_the_whole_window(models: dict[str, Model], house: Dataset) -> None:
+    program = calibrate(models["mdcsa-h8l1"], house, "minmax")
+    assert not program.can_stream
+    with pytest.raises(ModelError, match="looks at the whole window"):
+        program.retime(1)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_sum_is_proved(house: Dataset, models: dict[str, Model], name: str) -> None:
+    """A proof a step with an accumulator, and none is looser than what the step's own constants say."""
+    program = calibrate(models[name], house, "minmax")
+    proofs = program.info["proofs"]
+    assert all(0 <= bound <= limit for bound, limit in proofs.values())
+    for step in program.steps:
+        op, args = OPS[step.op], step.args
+        named = dict(zip((p.name for p in op.params), args, strict=True))
+        if {"bias", "w"} <= named.keys():  # every product at its greatest, all of one sign
+            w = program.data[str(named["w"])].astype(np.int64)
+            w = w.T if step.op.startswith("depthwise") else w.reshape(len(w), -1)
+            bias = program.data[str(named["bias"])].astype(np.int64)
+            worst = int((np.abs(bias) + 128 * np.abs(w).sum(1)).max())
+            assert worst == proofs[f"{args[0]}: accumulator"][0]
+        elif op.name in ("matmul_s8", "layer_norm_s8") or op.name.startswith("scan"):
+            assert any(k.startswith(f"{args[0]}: ") for k in proofs), step
+
+
+def builder(w: np.ndarray | None = None) -> GraphBuilder:
+    x = np.ones((1, 1, 3), np.float32)
+    return GraphBuilder(Tensors.of([Node("input", "x", ())], x), {"x": (0.0, 1.0)})
+
+
+def test_weights_get_rows_only_where_it_helps() -> None:
+    rng = np.random.default_rng(0)
+    even = rng.uniform(-1, 1, (8, 16))
+    w, scale = builder().quantize_weight(even)
+    assert scale.shape == (1,) and np.abs(w * scale - even).max() <= scale[0] / 2 + 1e-12
+    w, scale = builder().quantize_weight(even * np.logspace(-3, 0, 8)[:, None])
+    assert scale.shape == (8,) and np.abs(w).max(1).tolist() == [127] * 8
+    w, scale = builder().quantize_weight(np.zeros((2, 2)))
+    assert (w == 0).all() and (scale > 0).all()
+
+
+def test_bounds_that_cannot_be_proved_are_refused() -> None:
+    b = builder()
+    with pytest.raises(ModelError, match="a sum reaches 2147483648, expected at most 2147483647"):
+        b.prove("a sum", 2**31)
+    with pytest.raises(ModelError, match="fc: accumulator, shifted left reaches"):
+        b.bias_and_rescale("fc", np.zeros(1), np.array([2.0**9]), 2**23)
+    with pytest.raises(TypeError, match="expected arguments y, x, t, c; got t, y"):
+        b.step("argmax_s16", y="y", t=1)
+
+
+def test_equal_constants_are_stored_once() -> None:
+    b = builder()
+    one, two = (b.constant(n, np.arange(4, dtype=np.int8)) for n in ("one", "two"))
+    assert one == two == "one" and b.constant("wide", np.arange(4, dtype=np.int16)) == "wide"
+
+
+@given(st.floats(-50, 50), st.floats(0, 100))
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_scale_and_zero(lo: float, width: float) -> None:
+    scale, zero = scale_and_zero(lo, lo + width)
+    assert -128 <= zero <= 127 and scale > 0
+    for v in (min(lo, 0.0), max(lo + width, 0.0)):  # both ends are in reach, to half a step of the zero point's rounding
+        assert -128.51 <= v / scale + zero <= 127.51
+
+
+@pytest.mark.parametrize("kind", ["laplace", "normal", "uniform", "outlier"])
+@pytest.mark.parametrize("after", [lambda v: v, np.tanh])
+def test_mse_is_never_worse_than_minmax(kind: str, after: Callable[[np.ndarray], np.ndarray]) -> None:
+    rng = np.random.default_rng(0)
+    v = {"laplace": rng.laplace(size=20_000) ** 3, "normal": rng.standard_normal(20_000) + 0.5,
+         "uniform": rng.uniform(-30, 30, 20_000), "outlier": np.append(rng.standard_normal(20_000), 6.0)}[kind]
+
+    def error(lo: float, hi: float) -> float:
+        scale, zero = scale_and_zero(lo, hi)
+        return float(((after((np.clip(np.rint(v / scale) + zero, -128, 127) - zero) * scale) - after(v)) ** 2).mean())
+
+    lo, hi = mse(v, after)
+    assert error(lo, hi) <= error(v.min(), v.max())
+    if kind == "uniform" and after is np.tanh:  # what tanh flattens may be clipped
+        assert -8 < lo < -2 and 2 < hi < 8
+
+
+def test_bad_input(models: dict[str, Model], house: Dataset) -> None:
+    model = models["mamba-h8l1"]
+    x = np.zeros((4, 20, len(house.aps)), np.float32)
+    with pytest.raises(ConfigError, match="unknown calibration 'msee'; did you mean 'mse'"):
+        quantize(model, x, "msee")
+    with pytest.raises(ConfigError, match=r"shape \(4, 20, 3\), expected \(windows, steps, 11\)"):
+        quantize(model, x[:, :, :3])
+    with pytest.raises(DataError, match="NaN or infinity"):
+        quantize(model, x * np.float32("nan"))
+    with pytest.raises(DataError, match="no calibration window"):
+        quantize(model, x[:0])
+    with pytest.raises(DataError, match="trained for other aps"):
+        calibrate(model, load("simulated", minutes=4, test_minutes=1, aps=5))
+
+
+@pytest.mark.parametrize("name", ["mamba-h8l1", "mdcsa-h8l1"])
+def test_constant_features_do_no_harm(name: str) -> None:
+    """All signals equal in calibration: scales stay finite and the Program runs."""
+    model = Model.create(preset(name, 3, 4))
+    program = quantize(model, np.full((5, 8, 3), 0.5, np.float32), "minmax")
+    assert all(np.isfinite(b.scale) and b.scale > 0 for b in program.buffers.values())
+    out = Session(program).run_windows(np.random.default_rng(0).integers(-128, 128, (6, 8, 3)).astype(np.int8))
+    assert out.max() < 4
+
+
+def test_a_sample_on_its_own_needs_no_transitions() -> None:
+    model = Model.create(preset("mamba-h4l1", 6, 5))
+    program = quantize(model, np.random.default_rng(0).random((40, 1, 6), np.float32))
+    assert [s.op for s in program.steps][-1] == "argmax_s16" and "label.transitions" not in program.buffers
+
+
+def test_file_round_trip(models: dict[str, Model], house: Dataset, tmp_path: Path) -> None:
+    program = calibrate(models["mdcsa-h8l1"], house, "minmax")
+    program.save(tmp_path / "p")
+    again = Program.load(tmp_path / "p")
+    assert again.steps == program.steps and dict(again.buffers) == dict(program.buffers) and again.info == program.info
+    assert all(np.array_equal(again.data[k], v) for k, v in program.data.items())

@@ -1,0 +1,293 @@
+"""From a float model to a Program: calibration, scales, integers, and a proof of every accumulator's bound.
+
+Static and all-integer: int8 activations and weights, int32 sums, int16 where the arithmetic needs it (the scan's state,
+the logits of the decoder), uint16 for the scan's time steps; the Program's buffers say which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from tinyloc.data import Dataset, Scaler, windows
+from tinyloc.errors import ConfigError, DataError, ModelError, unknown
+from tinyloc.kernels.fixed import quantize_multiplier
+from tinyloc.kernels.op import Node
+from tinyloc.kernels.table import LAYERS, OPS
+from tinyloc.model import Model
+from tinyloc.program import Buffer, Program, Step
+from tinyloc.reference.activation import ACTIVATIONS
+
+INPUT_SCALE, INPUT_ZERO = 1 / 255, -128  # scaled signals lie in [0, 1]
+PER_ROW_GAIN = 1.5  # weights get a scale a row where that divides their squared error by this at least
+SAMPLES = 20_000  # values of a tensor that a range is searched on
+
+Range = tuple[float, float]
+
+
+def _subsample(values: np.ndarray) -> np.ndarray:
+    flat = values.reshape(-1)
+    return flat[:: max(1, len(flat) // SAMPLES)].astype(np.float64)
+
+
+def minmax(values: np.ndarray, after: Callable[[np.ndarray], np.ndarray]) -> Range:
+    """The least and the greatest value seen."""
+    return float(values.min()), float(values.max())
+
+
+def percentile(values: np.ndarray, after: Callable[[np.ndarray], np.ndarray], share: float = 0.05) -> Range:
+    """All but `share` percent of the values at either end."""
+    lo, hi = np.percentile(values, [share, 100 - share])
+    return float(lo), float(hi)
+
+
+def mse(values: np.ndarray, after: Callable[[np.ndarray], np.ndarray]) -> Range:
+    """The range of least mean squared error of what the readers make of the codes: `after` is the table that follows a
+    tensor, or the identity; so the ends of a tanh's input may be clipped that tanh flattens anyway."""
+    lo, hi = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
+    v = _subsample(values)
+    exact = after(v)
+
+    def error(candidate: Range) -> float:
+        scale, zero = scale_and_zero(*candidate)
+        q = np.clip(np.rint(v / scale) + zero, -128, 127)
+        return float(((after((q - zero) * scale) - exact) ** 2).mean())
+
+    best = (lo, hi)
+    least = error(best)
+    for step in (0.9, 0.97):  # each end in turn, in coarse steps, then in fine ones from there
+        moved = True
+        while moved:
+            moved = False
+            for candidate in ((best[0] * step, best[1]), (best[0], best[1] * step), (best[0] * step, best[1] * step)):
+                e = error(candidate)
+                if e < least:
+                    best, least, moved = candidate, e, True
+    return best
+
+
+METHODS: dict[str, Callable[[np.ndarray, Callable[[np.ndarray], np.ndarray]], Range]] = {
+    "minmax": minmax, "percentile": percentile, "mse": mse}
+
+
+def scale_and_zero(lo: float, hi: float) -> tuple[float, int]:
+    """Scale and zero point of int8 codes for [lo, hi], widened to hold 0 exactly."""
+    lo, hi = min(lo, 0.0), max(hi, 0.0)
+    scale = max(hi - lo, 1e-6) / 255
+    return scale, int(np.clip(round(-128 - lo / scale), -128, 127))
+
+
+@dataclass
+class Tensors:
+    """Float values of a graph's tensors over the calibration windows: name -> (b, t, d)."""
+
+    nodes: Sequence[Node]
+    values: dict[str, np.ndarray]
+
+    @staticmethod
+    def of(nodes: Sequence[Node], x: np.ndarray) -> Tensors:
+        """Runs the float graph on windows x (b, t, a)."""
+        values: dict[str, np.ndarray] = {}
+        for node in nodes:
+            values[node.out] = x.astype(np.float32) if node.kind == "input" else (
+                LAYERS[node.kind].forward(node, [values[n] for n in node.inputs]))
+        return Tensors(nodes, values)
+
+    def ranges(self, method: str) -> dict[str, Range]:
+        """A range a tensor; inputs and output of an interleaving share one."""
+        if method not in METHODS:
+            raise unknown("calibration", method, METHODS)
+        readers: dict[str, list[str]] = {}
+        for node in self.nodes:
+            for name in node.inputs:
+                readers.setdefault(name, []).append(node.kind)
+
+        def after(name: str) -> Callable[[np.ndarray], np.ndarray]:
+            kinds = set(readers.get(name, []))
+            if len(kinds) == 1 and (kind := kinds.pop()) in ACTIVATIONS:
+                return lambda v: ACTIVATIONS[kind][0](v)[0]
+            return lambda v: v
+
+        ranges = {name: METHODS[method](v, after(name)) for name, v in self.values.items()}
+        for node in self.nodes:
+            if node.kind == "interleave":
+                names = [*node.inputs, node.out]
+                shared = min(ranges[n][0] for n in names), max(ranges[n][1] for n in names)
+                ranges |= dict.fromkeys(names, shared)
+        return ranges
+
+
+@dataclass
+class GraphBuilder:
+    """Collects a Program while the layers of a graph are lowered (see `tinyloc.kernels.op.Builder`)."""
+
+    tensors: Tensors
+    ranges: Mapping[str, Range]
+    buffers: dict[str, Buffer] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
+    data: dict[str, np.ndarray] = field(default_factory=dict)
+    proofs: dict[str, list[int]] = field(default_factory=dict)
+
+    def input(self, name: str) -> Buffer:
+        """The quantized tensor of that name."""
+        return self.buffers[name]
+
+    def output(self, node: Node, dtype: str = "int8", shape: tuple[int, ...] | None = None, symmetric: bool = False,
+               fixed: tuple[float, int] | None = None) -> Buffer:
+        """A new activation for `node.out`, of the first input's shape if none is given."""
+        shape = shape or self.buffers[node.inputs[0]].shape
+        if fixed:
+            scale, zero = fixed
+        elif symmetric:
+            top = np.iinfo(dtype).max
+            scale, zero = max(*map(abs, self.ranges[node.out]), 1e-6) / top, 0
+        else:
+            scale, zero = scale_and_zero(*self.ranges[node.out])
+        made = Buffer(node.out, shape, dtype, "activation", float(scale), zero, timed=True)
+        self.buffers[node.out] = made
+        return made
+
+    def calibration(self, name: str) -> np.ndarray:
+        """(b, t, d) float values of a tensor over the calibration windows."""
+        return self.tensors.values[name]
+
+    def quantize_weight(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """int8 codes (n, k) in [-127, 127] and scales, (n,) or (1,)."""
+        w = w.astype(np.float64)
+
+        def code(top: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+            scale = np.maximum(top, 1e-9) / 127
+            q = np.clip(np.rint(w / scale), -127, 127)
+            return q.astype(np.int8), scale.reshape(-1), float(((q * scale - w) ** 2).sum())
+
+        tensor, row = code(np.abs(w).max(keepdims=True)), code(np.abs(w).max(1, keepdims=True))
+        return row[:2] if tensor[2] > PER_ROW_GAIN * row[2] else tensor[:2]
+
+    def bias_and_rescale(self, name: str, acc: np.ndarray, m: np.ndarray, bound: int) -> dict[str, Any]:
+        """Constants of a sum's start and rescaling; proves that sum and left shift fit 32 bits."""
+        pairs = [quantize_multiplier(float(v)) for v in m]
+        left = max(0, *(shift for _, shift in pairs))
+        self.prove(f"{name}: accumulator", bound)
+        if left:
+            self.prove(f"{name}: accumulator, shifted left", bound << left)
+        one = bool((acc == acc[0]).all())
+        bias = (acc[:1] if one else acc).astype(np.int32)
+        return {"bias": self.constant(f"{name}.bias", bias), "bias_step": int(not one), "mult_step": int(len(m) > 1),
+                "mult": self.constant(f"{name}.mult", np.array([p[0] for p in pairs], np.int32)),
+                "shift": self.constant(f"{name}.shift", np.array([p[1] for p in pairs], np.int8))}
+
+    def constant(self, name: str, data: np.ndarray, kind: str = "weight") -> str:
+        """Name of a constant buffer; equal ones are stored once."""
+        for other, d in self.data.items():
+            if self.buffers[other].kind == kind and d.dtype == data.dtype and np.array_equal(d, data):
+                return other
+        return self._store(name, np.ascontiguousarray(data), kind)
+
+    def state(self, name: str, init: np.ndarray) -> str:
+        """Name of a buffer that survives from one call to the next and starts as `init`."""
+        return self._store(name, init, "state")
+
+    def scratch(self, name: str, shape: tuple[int, ...], dtype: str) -> str:
+        """Name of a buffer that only the next step uses."""
+        self.buffers[name] = Buffer(name, shape, dtype, "scratch")
+        return name
+
+    def _store(self, name: str, data: np.ndarray, kind: str) -> str:
+        self.buffers[name] = Buffer(name, data.shape, data.dtype.name, kind)
+        self.data[name] = data
+        return name
+
+    def step(self, op: str, **args: Any) -> None:
+        """Appends a step with arguments by the names of the op's spec."""
+        names = [p.name for p in OPS[op].params]
+        if set(names) != set(args):
+            raise TypeError(f"{op}: expected arguments {', '.join(names)}; got {', '.join(sorted(args))}")
+        self.steps.append(Step(op, tuple(a if isinstance(a := args[n], str) else int(a) for n in names)))
+
+    def prove(self, what: str, bound: int, limit: int = 2**31 - 1) -> None:
+        """Records |what| <= bound <= limit; raises ModelError when it is not so."""
+        if bound > limit:
+            raise ModelError(f"{what} reaches {bound}, expected at most {limit}")
+        self.proofs[what] = [int(bound), int(limit)]
+
+    def lower(self) -> None:
+        """Buffers and steps of every node."""
+        for node in self.tensors.nodes:
+            if node.kind == "input":
+                _, t, d = self.tensors.values[node.out].shape
+                self.buffers[node.out] = Buffer(node.out, (t, d), "int8", "input", INPUT_SCALE, INPUT_ZERO, timed=True)
+            else:
+                LAYERS[node.kind].lower(self, node)
+
+
+def build(tensors: Tensors, method: str, info: Mapping[str, Any] | None = None) -> Program:
+    """The Program of a calibrated graph; its last node is the output."""
+    b = GraphBuilder(tensors, tensors.ranges(method))
+    b.lower()
+    first, last = tensors.nodes[0].out, tensors.nodes[-1].out
+    b.buffers[last] = replace(b.buffers[last], kind="output")
+    return Program(b.buffers, tuple(b.steps), b.data, first, last,
+                   {**(info or {}), "calibration": method, "proofs": b.proofs})
+
+
+def calibration_windows(x: np.ndarray, steps: int = 5000, seed: int = 0) -> np.ndarray:
+    """So many of the windows x, drawn at random, that they have `steps` steps in all."""
+    if not len(x):
+        raise DataError("quantization: no calibration window; expected at least one")
+    most = max(1, steps // x.shape[1])
+    return x if len(x) <= most else x[np.sort(np.random.default_rng(seed).choice(len(x), most, replace=False))]
+
+
+def quantize(model: Model, x: np.ndarray, method: str = "auto") -> Program:
+    """An all-integer Program of `model`, calibrated on float windows x (b, t, a) of the training rows.
+
+    method: "minmax", "percentile", "mse", or "auto": the one whose labels, then whose logits, are nearest to the float
+    model's on x.
+    Raises ConfigError for an unknown method, DataError without windows, ModelError when a bound cannot be proved.
+    """
+    if method != "auto" and method not in METHODS:
+        raise unknown("calibration", method, ("auto", *METHODS))
+    if x.ndim != 3 or x.shape[2] != model.config.aps:
+        raise ConfigError(f"calibration windows have shape {x.shape}, expected (windows, steps, {model.config.aps})")
+    if not np.isfinite(x).all():
+        raise DataError("calibration windows hold NaN or infinity, expected finite numbers")
+    x = calibration_windows(x)
+    tensors = Tensors.of(model.graph(x.shape[1]), x)
+    info = {**model.info, "parameters": model.parameters}
+    methods = METHODS if method == "auto" else (method,)
+    programs = [build(tensors, m, info) for m in methods]
+    return programs[0] if len(programs) == 1 else min(programs, key=lambda p: distance(p, tensors))
+
+
+def distance(program: Program, tensors: Tensors) -> tuple[float, float]:
+    """(share of steps whose label differs from the float graph's, mean squared difference of the logits) on the
+    calibration windows; the logits' mean over the classes is taken off first, as it decides nothing."""
+    from tinyloc.run import Session
+
+    label, name = tensors.nodes[-1].out, tensors.nodes[-1].inputs[0]
+    session, codes = Session(program, "numba"), program.buffers[program.input].quantize(tensors.values[tensors.nodes[0].out])
+    wrong = total = 0.0
+    for x, labels, real in zip(codes, tensors.values[label], tensors.values[name], strict=True):
+        session.reset()
+        wrong += float((session.run(x) != labels).mean())
+        difference = program.buffers[name].dequantize(session.value(name)) - real
+        total += float(((difference - difference.mean(1, keepdims=True)) ** 2).mean())
+    return wrong / len(codes), total / len(codes)
+
+
+def calibrate(model: Model, dataset: Dataset, method: str = "auto") -> Program:
+    """`quantize` on windows of the data set's training rows, scaled and cut as the model's info says.
+
+    Raises DataError when the data set has other access points or rooms than the model was trained for.
+    """
+    info = model.info
+    for what, got in (("aps", dataset.aps), ("rooms", dataset.rooms)):
+        if what in info and tuple(info[what]) != got:
+            raise DataError(f"{dataset.name}: the model was trained for other {what} ({', '.join(info[what][:4])}, ...; "
+                            f"{len(info[what])} of them) than the data has ({', '.join(got[:4])}, ...; {len(got)})")
+    scaler = Scaler.from_dict(info["scaler"]) if "scaler" in info else Scaler.fit(dataset.train)
+    found = windows(dataset.train, scaler, int(info.get("window", dataset.window)), 1)
+    return quantize(model, found.x, method)
