@@ -1,0 +1,93 @@
+"""Every kernel's cases with their results, in one file; and a C program that runs the C kernels on them.
+
+    python tests/vectors.py build/vectors.bin                  # write the file
+    python tests/vectors.py build/vectors.bin --run --cc gcc   # compile and run tests/vectors.c on it
+
+The results are Numba's, so that the program checks C against Numba; built with the sanitizers and with each array in a
+block of its own, it also sees what a kernel reads or writes beside them.
+
+File, little-endian: "TLV1", then for each case: u32 length and bytes of the op's name, u32 number of arguments, and for
+each argument u32 kind (0 number, 1 array that is read, 2 array whose result counts, 3 scratch), then i32 value, or u32
+size in bytes, the content before the call and, for kind 2, after it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+C = HERE.parent / "kernels" / "c"
+SEED = 20250414
+WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-pedantic", "-Werror")
+SANITIZERS = ("-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+
+
+def _case(op: Any, args: Sequence[Any]) -> Iterator[bytes]:
+    before, after = op.prepare(args), op.prepare(args)
+    op.jit(*after)
+    name = op.name.encode()
+    yield struct.pack(f"<I{len(name)}sI", len(name), name, len(before))
+    for p, old, new in zip(op.params, before, after, strict=True):
+        if not p.is_array:
+            yield struct.pack("<Ii", 0, old)
+            continue
+        kind = 3 if p.role == "scratch" else 2 if p.role in ("out", "state") else 1
+        yield struct.pack("<II", kind, old.nbytes) + old.tobytes() + (new.tobytes() if kind == 2 else b"")
+
+
+def write(path: Path, level: int = 1) -> int:
+    """Writes the file; the number of cases."""
+    from tinyloc.kernels.table import OPS
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    count = 0
+    with path.open("wb") as f:
+        f.write(b"TLV1")
+        for op in OPS.values():
+            for args in op.cases(np.random.default_rng(SEED), level):
+                f.writelines(_case(op, args))
+                count += 1
+    return count
+
+
+def build(out: Path, cc: str, flags: Sequence[str] = (*WARNINGS, *SANITIZERS)) -> Path:
+    """Compiles tests/vectors.c with all C kernels; raises CalledProcessError when the compiler complains."""
+    sources = [str(HERE / "vectors.c"), *(str(p) for p in sorted(C.glob("*.c")))]
+    subprocess.run([*shlex.split(cc), *flags, "-I", str(C), *sources, "-o", str(out)], check=True)
+    return out
+
+
+def run(program: Path, path: Path) -> subprocess.CompletedProcess[str]:
+    """Runs the program on the file; a leak, too, is an error."""
+    env = {**os.environ, "ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
+    return subprocess.run([str(program), str(path)], env=env, text=True, capture_output=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Write the kernels' cases with their results, or run C on them.")
+    parser.add_argument("path", type=Path)
+    parser.add_argument("--level", type=int, default=1, help="1: fast (default); 2: deep")
+    parser.add_argument("--run", action="store_true", help="compile tests/vectors.c, sanitized, and run it on the file")
+    parser.add_argument("--cc", default="cc", help="C compiler for --run")
+    a = parser.parse_args()
+    if not a.run:
+        print(f"{a.path}: {write(a.path, a.level):,} cases, {a.path.stat().st_size:,} bytes")
+        return 0
+    done = run(build(a.path.with_suffix(".san"), a.cc), a.path)
+    print(done.stdout + done.stderr, end="")
+    return done.returncode
+
+
+if __name__ == "__main__":
+    # Run as a file, only its own folder precedes what is installed.
+    sys.exit(main())
