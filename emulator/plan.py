@@ -4,22 +4,29 @@ A buffer lives from the first step that writes it to the last that reads it; the
 output to the end, a scratch buffer during its own step.  State is kept apart, after the shared part, because it
 survives from one run to the next.  Offsets are multiples of `ALIGN`, so that 32-bit accesses are aligned.
 
-The least peak is at least the greatest sum of sizes live at one step (the lower bound).  We search offsets by
-branch and bound: placing buffers in some order, each at the lowest offset free during its life, reaches an
-optimal plan for some order; orders that cannot beat the best are cut, and the search stops at the lower bound.
+The least peak is at least the greatest sum of sizes live at one step (the lower bound).  We search by branch and bound.
+In an optimal plan each buffer can sink until it lies at 0 or on another one.  Built up in order of offset, such a plan
+puts every buffer on the highest one below it, never lower than the last offset, and never where another buffer still
+to come would fit wholly below.  All else is cut, and so is what cannot beat the best: at each step, what is still to
+come needs room above the last offset and above what lies there.  Greedy orders, in which what ended too high goes first
+the next time, come before the search.  All stops at the lower bound.
 """
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+import numpy as np
 
 from tinyloc.errors import ModelError
 from tinyloc.kernels.table import OPS
 from tinyloc.program import Program
 
 ALIGN = 4
-NODES = 200_000  # search nodes before we give up proving optimality; the presets need at most a few hundred
+NODES = 20_000  # search nodes before we give up proving optimality
+ROUNDS = 100  # of each greedy order, before the search
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,7 @@ def align(n: int) -> int:
 def lifetimes(program: Program) -> tuple[Life, ...]:
     """Lives of all buffers in the shared part of the arena, in order of first use.
 
-    Raises ModelError when a step reads what no step has written.
+    Raises ModelError when a step reads what no step has written, or none writes the output.
     """
     first: dict[str, int] = {program.input: 0}
     last: dict[str, int] = {program.input: 0}
@@ -85,6 +92,8 @@ def lifetimes(program: Program) -> tuple[Life, ...]:
                 raise ModelError(f"step {i} ({step.op}) reads {a!r} before any step writes it")
             first.setdefault(a, i)
             last[a] = i
+    if program.output not in first:
+        raise ModelError(f"no step writes the output {program.output!r}")
     last[program.output] = max(len(program.steps) - 1, 0)
     return tuple(Life(n, align(program.buffers[n].nbytes), first[n], last[n])
                  for n in sorted(first, key=lambda n: (first[n], n)))
@@ -114,35 +123,48 @@ def allocate(lives: tuple[Life, ...]) -> tuple[dict[str, int], int, bool]:
     nodes = 0
     exhausted = True
 
-    def place(todo: tuple[Life, ...], placed: list[tuple[int, Life]], peak: int) -> None:
+    def place(todo: tuple[Life, ...], offsets: dict[str, int], top: np.ndarray, rest: np.ndarray, floor: int) -> None:
+        """top: per step, the end of the highest buffer placed; rest: bytes still to place; floor: the last offset."""
         nonlocal best_peak, best, nodes, exhausted
-        if peak >= best_peak or best_peak == bound:
+        if best_peak == bound or int((np.maximum(top, floor * (rest > 0)) + rest).max()) >= best_peak:
             return
         if not todo:
-            best_peak, best = peak, {x.name: o for o, x in placed}
+            best_peak, best = int(top.max()), dict(offsets)
             return
         nodes += 1
         if nodes > NODES:
             exhausted = False
             return
-        # Any optimal plan, pushed down, can be built by always placing a buffer of the lowest possible offset; among
-        # those of equal offset, try the larger and longer-lived first.
-        gaps = sorted(((_lowest_gap(x, placed), -x.size, x.first - x.last, x.name, x) for x in todo), key=lambda g: g[:4])
-        lowest_end = min(g[0] + g[4].size for g in gaps)
-        for at, _, _, _, x in gaps:
-            if at >= lowest_end and at > gaps[0][0]:
-                break  # some other buffer fits wholly below: it can go first
-            rest = tuple(y for y in todo if y is not x)
-            place(rest, sorted([*placed, (at, x)], key=lambda p: p[0]), max(peak, at + x.size))
+        found = sorted(((int(top[x.first : x.last + 1].max()), -x.size, x.first - x.last, x.name, x) for x in todo),
+                       key=lambda f: f[:4])
+        lowest_end = min(at + x.size for at, _, _, _, x in found)
+        for at, _, _, _, x in found:
+            if at >= lowest_end:
+                break  # a buffer that would fit wholly below could sink there
+            if at < floor:
+                continue
+            higher, left = top.copy(), rest.copy()
+            higher[x.first : x.last + 1] = at + x.size
+            left[x.first : x.last + 1] -= x.size
+            place(tuple(y for y in todo if y is not x), {**offsets, x.name: at}, higher, left, at)
 
-    for order in (lambda x: (-x.size, x.first), lambda x: (x.first - x.last, -x.size), lambda x: (x.first, -x.size)):
-        placed: list[tuple[int, Life]] = []
-        for x in sorted(lives, key=order):
-            placed = sorted([*placed, (_lowest_gap(x, placed), x)], key=lambda p: p[0])
-        peak = max((o + x.size for o, x in placed), default=0)
-        if peak < best_peak:
-            best_peak, best = peak, {x.name: o for o, x in placed}
-    place(lives, [], 0)
+    for key in (lambda x: (-x.size, x.first), lambda x: (x.first - x.last, -x.size), lambda x: (x.first, -x.size)):
+        order = sorted(lives, key=key)
+        for _ in range(ROUNDS):
+            placed: list[tuple[int, Life]] = []
+            for x in order:
+                insort(placed, (_lowest_gap(x, placed), x), key=lambda p: p[0])
+            peak = max((o + x.size for o, x in placed), default=0)
+            if peak < best_peak:
+                best_peak, best = peak, {x.name: o for o, x in placed}
+            if best_peak == bound:
+                break
+            # Those that ended too high go first next time.
+            high = {x.name for o, x in placed if o + x.size > bound}
+            order = [x for x in order if x.name in high] + [x for x in order if x.name not in high]
+    steps = max((x.last for x in lives), default=0) + 1
+    rest = np.array([sum(x.size for x in lives if x.first <= s <= x.last) for s in range(steps)], np.int64)
+    place(lives, {}, np.zeros(steps, np.int64), rest, 0)
     return best, best_peak if lives else 0, exhausted or best_peak == bound
 
 
@@ -151,8 +173,7 @@ def plan(program: Program) -> Plan:
     lives = lifetimes(program)
     offsets, peak, optimal = allocate(lives)
     state = 0
-    for b in program.buffers.values():
-        if b.kind == "state":
-            offsets[b.name] = peak + state
-            state += align(b.nbytes)
+    for name in program.state:
+        offsets[name] = peak + state
+        state += align(program.buffers[name].nbytes)
     return Plan(offsets, lives, peak, lower_bound(lives), state, optimal)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
 
 from tinyloc.errors import ModelError
-from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
 
 MAX_CLASSES = 256
 
@@ -32,7 +32,7 @@ def _cases(rng: np.random.Generator, level: int) -> Iterator[Args]:
         yield [np.zeros(t, np.uint8), rng.integers(-top - 1, top + 1, t * c).astype(np.int16), t, c]
 
 
-OPS = (Op("argmax_s16", "y:out:uint8 x:in:int16 t:int c:int", _argmax_s16, _ideal, _cases, (0.0,), "comparisons",
+OPS = (Op("argmax_s16", "y:out:uint8:t x:in:int16:t*c t:int c:int", _argmax_s16, _ideal, _cases, (0.0,), "comparisons",
           streams=True),)
 
 

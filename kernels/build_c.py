@@ -36,14 +36,36 @@ def cdef() -> str:
     return text + EXTRA_CDEF
 
 
-# What only the extension has: the digest of its sources, and the primitives of fixed.h for the tests.
+# What only the extension has: the digest of its sources, many windows at a time, the primitives of fixed.h for tests.
 EXTRA_CDEF = """
 extern const char tl_source_digest[];
+#define TL_ABI ...
+#define TL_IMAGE_VERSION ...
+#define TL_MAX_ARGS ...
+void tl_run_windows(const tl_model *m, const uint8_t *x, uint32_t x_bytes, uint8_t *y, uint32_t y_bytes, uint32_t *crcs,
+                    int32_t windows);
 int32_t tl_test_primitive(int32_t which, int32_t a, int32_t b, int32_t c);
 """
 EXTRA_SOURCE = """
 #include "fixed.h"
 #include "tinyloc.h"
+#include <string.h>
+/* Each window from the initial state; signatures where crcs is not 0. */
+void tl_run_windows(const tl_model *m, const uint8_t *x, uint32_t x_bytes, uint8_t *y, uint32_t y_bytes, uint32_t *crcs,
+                    int32_t windows)
+{
+    for (; windows > 0; windows--, x += x_bytes, y += y_bytes) {
+        tl_reset(m);
+        memcpy(tl_input(m), x, x_bytes);
+        if (crcs) {
+            tl_sign(m, crcs);
+            crcs += m->count + 1;
+        } else {
+            tl_run(m);
+        }
+        memcpy(y, tl_output(m), y_bytes);
+    }
+}
 int32_t tl_test_primitive(int32_t which, int32_t a, int32_t b, int32_t c)
 {
     switch (which) {

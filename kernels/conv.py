@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-
 from tinyloc.kernels.fixed import mbqm, quantize_multiplier, sat8
 from tinyloc.kernels.linear import lower_linear
 from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
+
 from tinyloc.reference.conv import conv1d, depthwise_conv1d
 
 
@@ -98,14 +98,16 @@ def _cases_depthwise(rng: np.random.Generator, level: int) -> Iterator[Args]:
 
 
 _BOUND = "one rounding of the sum (1/2), a second one when shift < 0 (1/2 of a place after the shift)"
-_CONST = "w:weight:int8 bias:weight:int32 mult:weight:int32 shift:weight:int8 "
+_RESCALE = ("bias:weight:int32:({0}-1)*bias_step+1 mult:weight:int32:({0}-1)*mult_step+1 "
+            "shift:weight:int8:({0}-1)*mult_step+1 ")
 
 OPS = (
-    Op("conv1d_s8", "y:out:int8 x:in:int8 " + _CONST + "t:int n:int d:int k:int t_in:int stride:int pad_left:int "
-       "x_zp:int y_zp:int bias_step:int mult_step:int", _conv1d_s8, _ideal_conv1d, _cases_conv1d, (1.0,), _BOUND),
-    Op("depthwise_conv_s8", "y:out:int8 x:in:int8 " + _CONST + "state:state:int8 t:int d:int k:int y_zp:int "
-       "bias_step:int mult_step:int", _depthwise_conv_s8, _ideal_depthwise, _cases_depthwise, (1.0, 0.0), _BOUND,
-       streams=True),
+    Op("conv1d_s8", "y:out:int8:t*n x:in:int8:t_in*d w:weight:int8:n*k*d " + _RESCALE.format("n") +
+       "t:int n:int d:int k:int t_in:int stride:int pad_left:int x_zp:int y_zp:int bias_step:int:2 mult_step:int:2",
+       _conv1d_s8, _ideal_conv1d, _cases_conv1d, (1.0,), _BOUND),
+    Op("depthwise_conv_s8", "y:out:int8:t*d x:in:int8:t*d w:weight:int8:k*d " + _RESCALE.format("d") +
+       "state:state:int8:(k-1)*d t:int d:int k:int y_zp:int bias_step:int:2 mult_step:int:2",
+       _depthwise_conv_s8, _ideal_depthwise, _cases_depthwise, (1.0, 0.0), _BOUND, streams=True),
 )
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-
 from tinyloc.kernels.fixed import mbqm, quantize_multiplier, sat8, shl
 from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
 
@@ -28,7 +27,8 @@ def _mul_s8(y, a, b, t, d, a_zp, b_zp, y_zp, mult, shift):  # type: ignore[no-un
 
 
 def _ideal_add(y, a, b, t, d, a_zp, b_zp, y_zp, a_mult, a_shift, b_mult, b_shift, mult, shift):  # type: ignore
-    total = ((a.astype(float) - a_zp) * math.ldexp(a_mult, a_shift) + (b.astype(float) - b_zp) * math.ldexp(b_mult, b_shift))
+    total = ((a.astype(float) - a_zp) * math.ldexp(a_mult, a_shift)
+             + (b.astype(float) - b_zp) * math.ldexp(b_mult, b_shift))
     return (np.clip(total * math.ldexp(mult, shift - 62 + ADD_SHIFT) + y_zp, -128, 127),)
 
 
@@ -62,7 +62,7 @@ def _cases(add: bool) -> Any:
     return cases
 
 
-_HEAD = "y:out:int8 a:in:int8 b:in:int8 t:int d:int a_zp:int b_zp:int y_zp:int "
+_HEAD = "y:out:int8:t*d a:in:int8:t*d b:in:int8:t*d t:int d:int a_zp:int b_zp:int y_zp:int "
 OPS = (
     Op("add_s8", _HEAD + "a_mult:int a_shift:int b_mult:int b_shift:int mult:int shift:int", _add_s8, _ideal_add,
        _cases(True), (1.01,), "two roundings of the sum (1/2 each); those of the inputs are 2^20 times smaller",
@@ -110,4 +110,5 @@ def _lower_constant(b: Builder, node: Node) -> None:
            y_zp=y.zero_point, **dict(zip(names, add_multipliers(x.scale, scale, y.scale), strict=True)))
 
 
-LAYERS = (Layer("add_constant", _forward_constant, _lower_constant), Layer("add", _forward_add, _lower), Layer("mul", _forward_mul, _lower))
+LAYERS = (Layer("add_constant", _forward_constant, _lower_constant), Layer("add", _forward_add, _lower),
+          Layer("mul", _forward_mul, _lower))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-
 from tinyloc.kernels.jit import njit
 
 INT32_MAX = 2**31 - 1
@@ -94,9 +93,9 @@ def quantize_multiplier(m: float) -> tuple[int, int]:
     """(mult, shift) such that m ~ mult * 2^(shift - 31), mult in [2^30, 2^31) or 0, as TFLM computes them.
 
     mult = round_half_away(frexp(m) * 2^31); 2^31 becomes 2^30 with shift + 1; shift < -31 becomes zero.
-    Raises ValueError when m is negative, not finite, or 2^30 or more.
+    Raises ValueError when m is negative, not finite, or 2^30 or more after rounding.
     """
-    if not math.isfinite(m) or m < 0 or m >= 2.0**30:
+    if not math.isfinite(m) or m < 0 or m >= 2.0**30 * (1 - 2.0**-32):
         raise ValueError(f"multiplier {m!r}: expected a finite number in [0, 2^30)")
     if m == 0:
         return 0, 0

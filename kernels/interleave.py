@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-
 from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
 
 
@@ -28,8 +27,8 @@ def _cases(rng: np.random.Generator, level: int) -> Iterator[Args]:
         yield [y, x, t, d, n, int(rng.integers(n))]
 
 
-OPS = (Op("interleave_s8", "y:out:int8 x:in:int8 t:int d:int count:int index:int", _interleave_s8, _ideal, _cases,
-          (0.0,), "a copy"),)
+OPS = (Op("interleave_s8", "y:out:int8:t*d*count x:in:int8:t*d t:int d:int count:int index:int:count",
+          _interleave_s8, _ideal, _cases, (0.0,), "a copy"),)
 
 
 def _forward(node: Node, inputs: list[np.ndarray]) -> np.ndarray:

@@ -52,12 +52,13 @@ def njit(signature: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """
 
     def wrap(f: Callable[..., Any]) -> Callable[..., Any]:
-        before = numba.config.CACHE_DIR
+        config: Any = numba.config  # its attributes are made at run time
+        before = config.CACHE_DIR
         try:
             if _CACHE:
-                numba.config.CACHE_DIR = _CACHE
+                config.CACHE_DIR = _CACHE
             return numba.njit(signature, cache=_CACHE is not None, nogil=True)(f)
         finally:
-            numba.config.CACHE_DIR = before
+            config.CACHE_DIR = before
 
     return wrap

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-
 from tinyloc.kernels.fixed import mbqm, quantize_multiplier, sat8, sat16
 from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
+
 from tinyloc.reference.linear import linear
+
+MAX_BIAS = 2**29  # of a bias in places of the sum
 
 
 def _linear_s8(y, x, w, bias, mult, shift, t, n, k, y_zp, bias_step, mult_step):  # type: ignore[no-untyped-def]
@@ -68,20 +70,20 @@ def _cases(dtype: str) -> Any:
             args: Args = [y, x, w, bias, np.array([p[0] for p in pairs], np.int32),
                           np.array([p[1] for p in pairs], np.int8), t, n, k]
             if dtype == "int8":
-                args.append(int(rng.choice([-128, 127, 0, rng.integers(-128, 128)])))
+                args.append(int(rng.choice([-128, 127, 0, int(rng.integers(-128, 128))])))
             yield [*args, bias_step, per_output]
 
     return cases
 
 
-_ARGS = ("w:weight:int8 bias:weight:int32 mult:weight:int32 shift:weight:int8 t:int n:int k:int {}"
-         "bias_step:int mult_step:int")
+_ARGS = ("x:in:int8:t*k w:weight:int8:n*k bias:weight:int32:(n-1)*bias_step+1 mult:weight:int32:(n-1)*mult_step+1 "
+         "shift:weight:int8:(n-1)*mult_step+1 t:int n:int k:int {}bias_step:int:2 mult_step:int:2")
 _BOUND = "one rounding of the sum (1/2), a second one when shift < 0 (1/2 of a place after the shift)"
 
 OPS = (
-    Op("linear_s8", "y:out:int8 x:in:int8 " + _ARGS.format("y_zp:int "), _linear_s8, _ideal_s8, _cases("int8"),
+    Op("linear_s8", "y:out:int8:t*n " + _ARGS.format("y_zp:int "), _linear_s8, _ideal_s8, _cases("int8"),
        (1.0,), _BOUND, streams=True),
-    Op("linear_s8_s16", "y:out:int16 x:in:int8 " + _ARGS.format(""), _linear_s8_s16, _ideal_s8_s16,
+    Op("linear_s8_s16", "y:out:int16:t*n " + _ARGS.format(""), _linear_s8_s16, _ideal_s8_s16,
        _cases("int16"), (1.0,), _BOUND, streams=True),
 )
 
@@ -108,7 +110,9 @@ def lower_linear(b: Builder, name: str, op: str, x: Any, y: Any, weight: np.ndar
     taps_first: the kernel wants the weight transposed, (k, n).
     """
     flat = weight.reshape(len(weight), -1)
-    w, scale = b.quantize_weight(flat)
+    # A bias far greater than its products would leave the sum's 32 bits: coarser weights make room for it.
+    least = np.zeros(len(flat)) if bias is None else np.abs(bias) / (x.scale * MAX_BIAS)
+    w, scale = b.quantize_weight(flat, least)
     acc = np.zeros(len(w)) if bias is None else np.rint(bias / (x.scale * scale))
     acc = acc - x.zero_point * w.astype(np.int64).sum(1)
     bound = int((np.abs(acc) + 128 * np.abs(w.astype(np.int64)).sum(1)).max())

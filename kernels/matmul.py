@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-
 from tinyloc.kernels.fixed import mbqm, quantize_multiplier, sat8
 from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
 
@@ -37,14 +36,16 @@ def _cases(rng: np.random.Generator, level: int) -> Iterator[Args]:
                *((k, 1) if count % 2 else (1, n)), *quantize_multiplier(float(real))]
 
 
-OPS = (Op("matmul_s8", "y:out:int8 a:in:int8 b:in:int8 m:int n:int k:int a_zp:int b_zp:int y_zp:int b_n:int b_k:int "
+OPS = (Op("matmul_s8", "y:out:int8:m*n a:in:int8:m*k b:in:int8:(n-1)*b_n+(k-1)*b_k+1 "
+          "m:int n:int k:int a_zp:int b_zp:int y_zp:int b_n:int b_k:int "
           "mult:int shift:int", _matmul_s8, _ideal, _cases, (1.0,),
           "one rounding of the sum (1/2), a second one when shift < 0 (1/2 of a place after the shift)"),)
 
 
 def _forward(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
     a, b = inputs
-    return np.asarray(a @ (np.swapaxes(b, 1, 2) if node.attrs["transpose_b"] else b) * a.dtype.type(node.attrs["scale"]))
+    b = np.swapaxes(b, 1, 2) if node.attrs["transpose_b"] else b
+    return np.asarray(a @ b * a.dtype.type(node.attrs["scale"]))
 
 
 def _lower(b: Builder, node: Node) -> None:

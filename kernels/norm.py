@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-
 from tinyloc.kernels.fixed import INT32_MAX, add, mbqm, quantize_multiplier, sat8
 from tinyloc.kernels.jit import njit
 from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
+
 from tinyloc.reference.norm import layer_norm, rms_norm
 
 MAX_D = 1024
@@ -114,12 +114,12 @@ def _cases(layer: bool) -> Any:
             w = rng.integers(-32767, 32768, d).astype(np.int16)
             w[rng.integers(d)] = 32767
             b = rng.integers(-(2**30), 2**30, d).astype(np.int32) // (1 if kind == 0 else 2**8)
-            eps = int(rng.choice([1, 1, 2**31 - 1, rng.integers(1, 1000)]))
+            eps = int(rng.choice([1, 1, 2**31 - 1, int(rng.integers(1, 1000))]))
             mult, shift = quantize_multiplier(float(rng.uniform(1, 300)) * math.sqrt(d) / 2**29)
             y = np.zeros(t * d, np.int8)
             head: Args = [y, x.astype(np.int8).reshape(-1), w]
             yield ([*head, b, t, d, eps, int(rng.integers(-128, 128)), mult, shift] if layer else
-                   [*head, t, d, int(rng.choice([-128, 127, rng.integers(-128, 128)])), eps, mult, shift])
+                   [*head, t, d, int(rng.choice([-128, 127, int(rng.integers(-128, 128))])), eps, mult, shift])
 
     return cases
 
@@ -127,9 +127,10 @@ def _cases(layer: bool) -> Any:
 _BOUND = "one rounding (1/2); the product before it has 29 bits and the reciprocal root 26"
 
 OPS = (
-    Op("layer_norm_s8", "y:out:int8 x:in:int8 w:weight:int16 b:weight:int32 t:int d:int eps:int y_zp:int mult:int "
-       "shift:int", _layer_norm_s8, _ideal_layer, _cases(True), (0.51,), _BOUND, streams=True),
-    Op("rms_norm_s8", "y:out:int8 x:in:int8 w:weight:int16 t:int d:int x_zp:int eps:int mult:int shift:int",
+    Op("layer_norm_s8", "y:out:int8:t*d x:in:int8:t*d w:weight:int16:d b:weight:int32:d "
+       "t:int d:int eps:int y_zp:int mult:int shift:int",
+       _layer_norm_s8, _ideal_layer, _cases(True), (0.51,), _BOUND, streams=True),
+    Op("rms_norm_s8", "y:out:int8:t*d x:in:int8:t*d w:weight:int16:d t:int d:int x_zp:int eps:int mult:int shift:int",
        _rms_norm_s8, _ideal_rms, _cases(False), (0.51,), _BOUND, streams=True),
 )
 

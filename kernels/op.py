@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import ast
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +14,8 @@ import numpy as np
 DTYPES = {np.dtype(t).name: np.dtype(t) for t in ("int8", "uint8", "int16", "uint16", "int32", "uint32")}
 ROLES = ("out", "in", "weight", "table", "state", "scratch", "int")
 WRITTEN = ("out", "state", "scratch")
+
+_OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul}
 
 Args = list[Any]  # arrays (one-dimensional, C order) and ints, in the order of Op.params
 
@@ -27,6 +31,7 @@ class Param:
     name: str
     role: str
     dtype: str
+    size: str = ""
 
     @property
     def is_array(self) -> bool:
@@ -49,8 +54,8 @@ class Builder(Protocol):
     def calibration(self, name: str) -> np.ndarray:
         """(b, t, d) float values of a tensor over the calibration windows."""
 
-    def quantize_weight(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """int8 (n, k) and scales, (n,) or (1,): per row where that lowers the error notably."""
+    def quantize_weight(self, w: np.ndarray, least: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """int8 (n, k) and scales, (n,) or (1,): per row where that lowers the error notably, and at least `least` (n,)."""
 
     def bias_and_rescale(self, name: str, acc: np.ndarray, m: np.ndarray, bound: int) -> dict[str, Any]:
         """bias, mult, shift, bias_step, mult_step for accumulators that start at `acc`, stay within +-bound (which is
@@ -76,8 +81,10 @@ class Builder(Protocol):
 class Op:
     """A kernel: its arguments, its two implementations, its mathematics and its test cases.
 
-    spec: `name:role:dtype` words in C argument order, outputs first; an argument named `t` of role int is the
-    number of time steps.  The C symbol is `tl_<name>`.
+    spec: words in C argument order, first the arrays (the output first of all), then the ints.
+        An array: `name:role:dtype:size`, its number of elements as an expression of the ints.  An int: `name:int`, at
+        least 1 if a size names it; or `name:int:limit`, 0 <= value < limit (an expression too).
+        One named `t` is the number of time steps.  The C symbol is `tl_<name>`.
     kernel: the Numba source, a Python function of the same flat arguments.
     ideal: float64 oracle of the same flat arguments: returns one array per written argument that matters, in real
     units of the output's last place (`tolerance` says how far the integers may lie from it, in such places), or
@@ -101,10 +108,18 @@ class Op:
     def __post_init__(self) -> None:
         params = []
         for word in self.spec.split():
-            name, role, dtype = (word + ":int32").split(":")[:3]
-            if role not in ROLES or dtype not in DTYPES:
-                raise ValueError(f"op {self.name}: {word!r} is no name:role:dtype")
-            params.append(Param(name, role, dtype))
+            name, role, *rest = word.split(":")
+            dtype, size = ("int32", "".join(rest)) if role == "int" else (rest if len(rest) == 2 else ("", ""))
+            if role not in ROLES or dtype not in DTYPES or len(rest) > 2:
+                raise ValueError(f"op {self.name}: {word!r} is no name:role:dtype:size or name:int[:limit]")
+            params.append(Param(name, role, dtype, size))
+        kinds = [p.role == "int" for p in params]
+        if kinds != sorted(kinds) or [i for i, p in enumerate(params) if p.role == "out"] != [0]:
+            raise ValueError(f"op {self.name}: expected one output, first, then the other arrays, then the ints")
+        ones = {p.name: 1 for p in params if p.role == "int"}
+        for p in params:
+            if p.size or p.is_array:
+                evaluate(p.size, ones)
         object.__setattr__(self, "params", tuple(params))
 
     @cached_property
@@ -131,8 +146,30 @@ class Op:
 
         return call
 
+    @cached_property
+    def _dimensions(self) -> frozenset[str]:
+        names = (n for p in self.params if p.is_array for n in ast.walk(_parsed(p.size)))
+        return frozenset(n.id for n in names if isinstance(n, ast.Name))
+
+    def sizes(self, args: Sequence[Any]) -> list[int]:
+        """Elements that the kernel touches in each array, in order; of `args` only the ints are looked at.
+
+        Raises ValueError naming the argument when an int is outside its limits.
+        """
+        ints = {p.name: int(a) for p, a in zip(self.params, args, strict=True) if not p.is_array}
+        for p in self.params:
+            if not p.is_array:
+                v, least = ints[p.name], 0 if p.size else 1 if p.name in self._dimensions else -(2**31)
+                limit = evaluate(p.size, ints) if p.size else 2**31
+                if not least <= v < limit:
+                    raise ValueError(f"{self.name}: {p.name} = {v}, expected {least} to {limit - 1}")
+        return [evaluate(p.size, ints) for p in self.params if p.is_array]
+
     def prepare(self, args: Args) -> Args:
-        """Copy of `args` with the declared types: flat arrays, ints; raises TypeError naming the bad argument."""
+        """Copy of `args` with the declared types: flat arrays, ints.
+
+        Raises TypeError naming the argument of a wrong type, ValueError the one of a wrong size.
+        """
         if len(args) != len(self.params):
             raise TypeError(f"{self.name} takes {len(self.params)} arguments ({self.spec}), got {len(args)}")
         out: Args = []
@@ -140,9 +177,13 @@ class Op:
             if not p.is_array:
                 out.append(int(a))
             elif not isinstance(a, np.ndarray) or a.dtype != DTYPES[p.dtype]:
-                raise TypeError(f"{self.name}: {p.name} must be an array of {p.dtype}, got {getattr(a, 'dtype', type(a))}")
+                got = getattr(a, "dtype", type(a))
+                raise TypeError(f"{self.name}: {p.name} must be an array of {p.dtype}, got {got}")
             else:
                 out.append(np.array(a, order="C").reshape(-1))
+        for p, a, size in zip(self.params, out, self.sizes(out), strict=False):
+            if a.size != size:
+                raise ValueError(f"{self.name}: {p.name} has {a.size} elements, expected {p.size} = {size}")
         return out
 
     def written(self, args: Args) -> list[np.ndarray]:
@@ -152,6 +193,29 @@ class Op:
     def index(self, name: str) -> int:
         """Position of the argument `name`."""
         return [p.name for p in self.params].index(name)
+
+
+def evaluate(expression: str, ints: Mapping[str, int]) -> int:
+    """The value of an expression of +, -, *, parentheses, numbers and the names in `ints`.  Raises ValueError."""
+
+    def value(e: ast.expr) -> int:
+        if isinstance(e, ast.BinOp) and type(e.op) in _OPERATORS:
+            return int(_OPERATORS[type(e.op)](value(e.left), value(e.right)))
+        if isinstance(e, ast.Name) and e.id in ints:
+            return ints[e.id]
+        if isinstance(e, ast.Constant) and type(e.value) is int:
+            return e.value
+        raise ValueError(f"{expression!r}: expected +, -, *, numbers and the names {', '.join(ints)}")
+
+    return value(_parsed(expression))
+
+
+@cache
+def _parsed(expression: str) -> ast.expr:
+    try:
+        return ast.parse(expression, mode="eval").body
+    except SyntaxError:
+        raise ValueError(f"{expression!r} is no expression") from None
 
 
 @dataclass(frozen=True)

@@ -17,15 +17,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-
-from tinyloc.errors import ModelError
 from tinyloc.kernels.fixed import mbqm, quantize_multiplier, sat8, sat16
 from tinyloc.kernels.jit import njit
 from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
+
+from tinyloc.errors import ModelError
 from tinyloc.reference.scan import decay_rates, selective_scan
 
-# 2^(-(i + 1/2) / 128) in Q31.  The line through an entry lies below the curve, by up to (ln 2 / 256)^2 / 2 at the ends of
-# its reach; raising the entries by half of that halves the error.
+# 2^(-(i + 1/2) / 128) in Q31.  The line through an entry lies below the curve, by up to (ln 2 / 256)^2 / 2 at the ends
+# of its reach; raising the entries by half of that halves the error.
 EXP2 = tuple(round(2**31 * 2 ** (-(i + 0.5) / 128) * (1 + (math.log(2) / 256) ** 2 / 4)) for i in range(128))
 LN2 = round(math.log(2) / 128 * 2**32)
 DECAY_ERROR = 1.9e-6
@@ -34,8 +34,8 @@ MAX_U = 2**43  # u in Q39 stays below: its whole part is below 16, and what deca
 
 
 def step_error(power: float = 1.0) -> float:
-    """Places of the state lost a step: its rounding 1/2, the floor of h d, the input's one place times b 2^8 / 2^15, and
-    the decay's error times 2^15, which grows with its power."""
+    """Places of the state lost a step: its rounding 1/2, the floor of h d, the input's one place times b 2^8 / 2^15,
+    and the decay's error times 2^15, which grows with its power."""
     return 0.5 + 2.0**-15 + 1.0 + 2**15 * DECAY_ERROR * power
 
 
@@ -112,7 +112,8 @@ def _recurrence(x, dt, b, c, rate, d_skip, h_exp, h, t, e, n, x_zp, y_zp, g_mult
 
 
 def _ideal(y, x, dt, b, c, a, a_shift, d_skip, h_exp, h, t, e, n, *numbers):  # type: ignore[no-untyped-def]
-    return _recurrence(x, dt, b, c, a.reshape(e, n) * np.exp2(a_shift.astype(float)), d_skip, h_exp, h, t, e, n, *numbers)
+    rates = a.reshape(e, n) * np.exp2(a_shift.astype(float))
+    return _recurrence(x, dt, b, c, rates, d_skip, h_exp, h, t, e, n, *numbers)
 
 
 def _ideal_powers(y, x, dt, b, c, a, d_skip, h_exp, h, t, e, n, x_zp, y_zp, a_shift, *numbers):  # type: ignore
@@ -123,7 +124,8 @@ def _ideal_powers(y, x, dt, b, c, a, d_skip, h_exp, h, t, e, n, x_zp, y_zp, a_sh
 def _cases(powers: bool) -> Callable[[np.random.Generator, int], Iterator[Args]]:
     def cases(rng: np.random.Generator, level: int) -> Iterator[Args]:
         for count in range(30 if level == 1 else 1500):
-            t, e, n = [(1, 1, 1), (20, 16, 16), (5, 64, 16)][count] if count < 3 else rng.integers(1, (21, 20, 20)).tolist()
+            edges = ((1, 1, 1), (20, 16, 16), (5, 64, 16))
+            t, e, n = edges[count] if count < 3 else rng.integers(1, (21, 20, 20)).tolist()
             kind = count % 4
             dt = rng.integers(0, 65536, t * e) if kind else rng.choice([0, 1, 65535], t * e)
             x, b, c = (rng.choice([-128, 127], s) if kind == 1 else rng.integers(-128, 128, s)
@@ -142,23 +144,24 @@ def _cases(powers: bool) -> Callable[[np.random.Generator, int], Iterator[Args]]
                 rates = [rng.integers(1, 256, e * n).astype(np.uint8),
                          rng.integers(1 if kind == 3 else 6, 20, n).astype(np.int8)]
                 a_shift = []
-            yield [np.zeros(t * e, np.int8), x.astype(np.int8), dt.astype(np.uint16), b.astype(np.int8), c.astype(np.int8),
-                   *rates, rng.integers(-32767, 32768, e).astype(np.int16), h_exp.astype(np.int8), h.astype(np.int16),
-                   t, e, n, int(rng.choice([-128, 127, 0])), int(rng.choice([-128, 127, 0])), *a_shift, g_mult, g_shift,
+            yield [np.zeros(t * e, np.int8), x.astype(np.int8), dt.astype(np.uint16), b.astype(np.int8),
+                   c.astype(np.int8), *rates, rng.integers(-32767, 32768, e).astype(np.int16), h_exp.astype(np.int8),
+                   h.astype(np.int16), t, e, n, int(rng.choice([-128, 127, 0])), int(rng.choice([-128, 127, 0])),
+                   *a_shift, g_mult, g_shift,
                    b_shift, d_shift, y_mult, y_shift]
 
     return cases
 
 
-_HEAD = "y:out:int8 x:in:int8 dt:in:uint16 b:in:int8 c:in:int8 "
-_STATE = "d_skip:weight:int16 h_exp:weight:int8 h:state:int16 t:int e:int n:int x_zp:int y_zp:int "
+_HEAD = "y:out:int8:t*e x:in:int8:t*e dt:in:uint16:t*e b:in:int8:t*n c:in:int8:t*n "
+_STATE = "d_skip:weight:int16:e h_exp:weight:int8:e h:state:int16:e*n t:int e:int n:int x_zp:int y_zp:int "
 _TAIL = "g_mult:int g_shift:int b_shift:int d_shift:int y_mult:int y_shift:int"
-_BOUND = ("state: step_error places a step, shrinking by the decay (20 steps here); output: its two roundings and C times "
-          "the state's error")
+_BOUND = ("state: step_error places a step, shrinking by the decay (20 steps here); output: its two roundings and C "
+          "times the state's error")
 OPS = (
-    Op("scan_s8", _HEAD + "a:weight:uint8 a_shift:weight:int8 " + _STATE + _TAIL, _scan_s8, _ideal, _cases(False),
+    Op("scan_s8", _HEAD + "a:weight:uint8:e*n a_shift:weight:int8:n " + _STATE + _TAIL, _scan_s8, _ideal, _cases(False),
        (2.0, 20 * step_error()), _BOUND, streams=True),
-    Op("scan_powers_s8", _HEAD + "a:weight:uint16 " + _STATE + "a_shift:int " + _TAIL, _scan_powers_s8, _ideal_powers,
+    Op("scan_powers_s8", _HEAD + "a:weight:uint16:e " + _STATE + "a_shift:int " + _TAIL, _scan_powers_s8, _ideal_powers,
        _cases(True), (2.0, 20 * step_error(20)), _BOUND, streams=True),
 )
 
@@ -192,7 +195,8 @@ def _lower(builder: Builder, node: Node) -> None:
     real = [builder.calibration(name).astype(float) for name in node.inputs]
     reach = np.zeros(e)
     for i in range(0, len(real[0]), 64):
-        (_, _), cache = selective_scan(*[r[i : i + 64] for r in real[:2]], -rate, *[r[i : i + 64] for r in real[2:]], d_skip)
+        part = [r[i : i + 64] for r in real]
+        (_, _), cache = selective_scan(part[0], part[1], -rate, part[2], part[3], d_skip)
         reach = np.maximum(reach, np.abs(cache[6]).max((0, 1, 3)))
     # D x must fit beside C h: 2^22 code steps of D, so that D (x - zp) < 2^30.
     skip = np.abs(d_skip) * x.scale / c.scale
@@ -203,14 +207,16 @@ def _lower(builder: Builder, node: Node) -> None:
     # g * b * 2^b_shift is the input's part of the state in Q15: as few bits of shift as keep g within 15 bits.
     drive = np.abs(real[0] * real[1]).max((0, 1)) * HEADROOM * b.scale / h_scale
     b_shift = int(np.clip(math.ceil(math.log2(max(drive.max(), 1e-9) * 2**15 / 32767)), 0, 8))
-    g_mult, g_shift = quantize_multiplier(dt.scale * x.scale * b.scale / h_scale[0] * 2.0**exponent[0] * 2.0 ** (15 - b_shift))
+    g_mult, g_shift = quantize_multiplier(
+        dt.scale * x.scale * b.scale / h_scale[0] * 2.0**exponent[0] * 2.0 ** (15 - b_shift))
     top = np.abs(d_skip * x.scale / (c.scale * h_scale)).max()
     d_shift = max(0, math.ceil(math.log2(max(top, 1e-9) / 32767)))
     d_code = np.rint(d_skip * x.scale / (c.scale * h_scale) / 2**d_shift)
     y_mult, y_shift = quantize_multiplier(c.scale * h_scale[0] / 2.0**exponent[0] / y.scale)
     what = node.out
     builder.prove(f"{what}: decay's exponent", int((65535 * code * 2**a_shift).max()), MAX_U - 1)
-    builder.prove(f"{what}: state, kept + input + rounding", (32768 * (2**31 - 1) >> 16) + 32767 * 128 * 2**b_shift + 2**14)
+    builder.prove(f"{what}: state, kept + input + rounding",
+                  (32768 * (2**31 - 1) >> 16) + 32767 * 128 * 2**b_shift + 2**14)
     builder.prove(f"{what}: sum C h + D x", n * 128 * 32768 + int(np.abs(d_code).max()) * 255 * 2**d_shift)
     builder.prove(f"{what}: left shift of dt x", 65535 * 255 * 2 ** max(0, g_shift - int(exponent.min())))
     builder.prove(f"{what}: right shift of dt x", int(exponent.max()) - g_shift, 31)

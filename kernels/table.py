@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from tinyloc.kernels import argmax, conv, elementwise, interleave, linear, matmul, norm, scan, softmax, unary, viterbi
 from tinyloc.kernels.op import Layer, Op
 
@@ -9,3 +11,8 @@ STEMS = (linear, conv, interleave, norm, softmax, matmul, elementwise, unary, sc
 
 OPS: dict[str, Op] = {op.name: op for stem in STEMS for op in stem.OPS}
 LAYERS: dict[str, Layer] = {layer.kind: layer for stem in STEMS for layer in stem.LAYERS}
+NUMBERS: dict[str, int] = {name: i for i, name in enumerate(OPS)}  # as in TL_OPS of c/tinyloc.h
+
+# What an image and the kernels that run it must agree on; c/tinyloc.h has it as TL_ABI.
+_TEXT = "\n".join(f"{o.name} {o.spec}" for o in OPS.values())
+ABI = int.from_bytes(hashlib.sha256(_TEXT.encode()).digest()[:4], "little")

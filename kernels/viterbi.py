@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
 
 from tinyloc.errors import ModelError
-from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
 from tinyloc.reference.crf import crf_viterbi
 
 MAX_CLASSES = 256
@@ -59,9 +59,9 @@ def _cases(rng: np.random.Generator, level: int) -> Iterator[Args]:
         yield [np.zeros(t, np.uint8), x, trans, end, scores, rng.integers(-(2**31), 2**31, c).astype(np.int32), t, c]
 
 
-OPS = (Op("viterbi_s16", "y:out:uint8 x:in:int16 trans:weight:int16 end:weight:int16 scores:state:int32 "
-          "best:scratch:int32 t:int c:int", _viterbi_s16, _ideal, _cases, (0.0, 0.0), "sums and maxima are exact",
-          streams=True),)
+OPS = (Op("viterbi_s16", "y:out:uint8:t x:in:int16:t*c trans:weight:int16:(c+1)*c end:weight:int16:c "
+          "scores:state:int32:c+1 best:scratch:int32:c t:int c:int", _viterbi_s16, _ideal,
+          _cases, (0.0, 0.0), "sums and maxima are exact", streams=True),)
 
 
 def _forward(node: Node, inputs: list[np.ndarray]) -> np.ndarray:

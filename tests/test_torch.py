@@ -50,7 +50,8 @@ ACTIVATION = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "silu": F.silu, "elu
 # name: (our forward, our backward, torch's, inputs)
 CASES: dict[str, tuple[Any, Any, Any, list[np.ndarray]]] = {
     "linear": (ref.linear, ref.linear_backward, F.linear, arrays(X, (3, 8), 3)),
-    "layer_norm": (ref.layer_norm, ref.layer_norm_backward, lambda x, w, b: F.layer_norm(x, (8,), w, b), arrays(X, 8, 8)),
+    "layer_norm": (ref.layer_norm, ref.layer_norm_backward, lambda x, w, b: F.layer_norm(x, (8,), w, b),
+                   arrays(X, 8, 8)),
     "rms_norm": (ref.rms_norm, ref.rms_norm_backward, lambda x, w: F.rms_norm(x, (8,), w, 1e-5), arrays(X, 8)),
     **{name: (*ref.ACTIVATIONS[name], f, arrays(X)) for name, f in ACTIVATION.items()},
     "softmax": (ref.softmax, ref.softmax_backward, lambda x: F.softmax(x, -1), arrays(X)),
@@ -63,15 +64,16 @@ CASES: dict[str, tuple[Any, Any, Any, list[np.ndarray]]] = {
     "conv1d": (lambda x, w, b: ref.conv1d(x, w, b, 2, 1, 1), ref.conv1d_backward, lambda x, w, b: F.conv1d(
         x.transpose(1, 2), w.transpose(1, 2), b, stride=2, padding=1).transpose(1, 2), arrays(X, (5, 3, 8), 5)),
     "selective_scan": (drop_state(ref.selective_scan), ref.selective_scan_backward, scan,
-                       [rng.standard_normal((2, 40, 5)), rng.uniform(0.001, 0.1, (2, 40, 5)), -rng.uniform(1, 16, (5, 4)),
-                        *arrays((2, 40, 4), (2, 40, 4), 5, (2, 5, 4))]),
+                       [rng.standard_normal((2, 40, 5)), rng.uniform(0.001, 0.1, (2, 40, 5)),
+                        -rng.uniform(1, 16, (5, 4)), *arrays((2, 40, 4), (2, 40, 4), 5, (2, 5, 4))]),
     "crf_nll": (lambda em, *p: ref.crf_nll(em, np.zeros((2, 6), int), *p), ref.crf_nll_backward, crf,
                 arrays((2, 6, 4), (4, 4), 4, 4)),
     "cross_entropy": (lambda x: ref.cross_entropy(x, np.full((2, 6), 3)), ref.cross_entropy_backward,
                       lambda x: F.cross_entropy(x.reshape(-1, 8), torch.full((12,), 3)), arrays(X)),
     "distillation": (lambda x: ref.distillation(x, np.ones(X) * np.arange(8), 3.0), ref.distillation_backward,
                      lambda x: 9 * F.kl_div(F.log_softmax(x.reshape(12, 8) / 3, -1), F.softmax(
-                         torch.arange(8.0, dtype=torch.float64).expand(12, 8) / 3, -1), reduction="batchmean"), arrays(X)),
+                         torch.arange(8.0, dtype=torch.float64).expand(12, 8) / 3, -1), reduction="batchmean"),
+                     arrays(X)),
 }
 
 

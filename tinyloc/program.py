@@ -84,24 +84,36 @@ class Program:
     def __post_init__(self) -> None:
         for b in self.buffers.values():
             if b.kind not in KINDS or b.dtype not in _DTYPES or any(n < 1 for n in b.shape):
-                raise ModelError(f"buffer {b.name!r}: kind {b.kind!r}, dtype {b.dtype!r}, shape {b.shape} make no buffer")
+                raise ModelError(f"buffer {b.name!r}: kind {b.kind!r}, dtype {b.dtype!r} and shape {b.shape} make none")
             if b.kind in (*CONSTANT, "state"):
                 d = self.data.get(b.name)
                 if d is None or d.shape != b.shape or d.dtype != b.dtype:
                     got = "nothing" if d is None else f"{d.dtype} {d.shape}"
                     raise ModelError(f"buffer {b.name!r}: expected data {b.dtype} {b.shape}, found {got}")
-        for i, s in enumerate(self.steps):
-            for a in s.args:
-                if isinstance(a, str) and a not in self.buffers:
-                    raise ModelError(f"step {i} ({s.op}): no buffer {a!r}")
-        for name in (self.input, self.output):
-            if name not in self.buffers:
-                raise ModelError(f"no buffer {name!r} for the Program's input or output")
+        for i, step in enumerate(self.steps):
+            _check_step(i, step, self.buffers)
+        for name, kind in ((self.input, "input"), (self.output, "output")):
+            if name not in self.buffers or self.buffers[name].kind != kind:
+                raise ModelError(f"the Program's {kind} is {name!r}: expected a buffer of kind {kind}")
+        if not self.steps:
+            raise ModelError("a Program needs at least one step")
 
     @property
     def steps_of_time(self) -> int:
         """Time steps (samples) that one run consumes."""
         return self.buffers[self.input].shape[0]
+
+    @property
+    def state(self) -> tuple[str, ...]:
+        """Names of the state buffers, in their order in memory: those of zeros last, which an image elides."""
+        names = [b.name for b in self.buffers.values() if b.kind == "state"]
+        return tuple(sorted(names, key=lambda n: not self.data[n].any()))
+
+    def pack_state(self, values: Mapping[str, np.ndarray]) -> bytes:
+        """The state as a device holds it: little-endian, each buffer padded with zeros to a multiple of 4 bytes."""
+        parts = (np.ascontiguousarray(values[n]).astype(np.dtype(self.buffers[n].dtype).newbyteorder("<")).tobytes()
+                 for n in self.state)
+        return b"".join(p + bytes(-len(p) % 4) for p in parts)
 
     def bytes_by_kind(self) -> dict[str, int]:
         """Bytes of the constant and state buffers by kind; activations need a plan (`tinyloc.emulator.plan`)."""
@@ -159,7 +171,6 @@ class Program:
     def load(path: str | Path) -> Program:
         """Reads what `save` wrote.  Raises ModelError that names the file and what is wrong with it."""
         from tinyloc.files import read_safetensors
-        from tinyloc.kernels.table import OPS
 
         arrays, meta = read_safetensors(path, FORMAT, VERSION)
         try:
@@ -167,10 +178,6 @@ class Program:
             buffers = {b[0]: Buffer(b[0], tuple(b[1]), b[2], b[3], float(b[4]), int(b[5]), bool(b[6]))
                        for b in head["buffers"]}
             steps = tuple(Step(s[0], tuple(s[1:])) for s in head["steps"])
-            for i, s in enumerate(steps):
-                if s.op not in OPS:
-                    raise ModelError(f"step {i}: this version has no op {s.op!r}")
-                _check_step(i, s, buffers)
             return Program(buffers, steps, arrays, head["input"], head["output"], head["info"])
         except ModelError as e:
             raise ModelError(f"{path}: {e}") from None
@@ -178,14 +185,39 @@ class Program:
             raise ModelError(f"{path}: damaged Program ({type(e).__name__}: {e})") from None
 
 
+# What a buffer of which kind may be to a step.
+_ROLES = {"out": ("output", "activation"), "in": ("input", "output", "activation", *CONSTANT), "weight": CONSTANT,
+          "table": CONSTANT, "state": ("state",), "scratch": ("scratch",)}
+
+
 def _check_step(i: int, step: Step, buffers: Mapping[str, Buffer]) -> None:
     from tinyloc.kernels.table import OPS
 
+    if step.op not in OPS:
+        raise ModelError(f"step {i}: this version has no op {step.op!r}")
     op = OPS[step.op]
     if len(step.args) != len(op.params):
         raise ModelError(f"step {i} ({op.name}): expected {len(op.params)} arguments, found {len(step.args)}")
     for p, a in zip(op.params, step.args, strict=True):
-        if p.is_array != isinstance(a, str):
+        if p.is_array != isinstance(a, str) or not isinstance(a, (str, int)):
             raise ModelError(f"step {i} ({op.name}): {p.name} must be {'a buffer' if p.is_array else 'a number'}")
-        if isinstance(a, str) and a in buffers and buffers[a].dtype != p.dtype:
-            raise ModelError(f"step {i} ({op.name}): {p.name} is {p.dtype}, buffer {a!r} is {buffers[a].dtype}")
+        if isinstance(a, str):
+            if a not in buffers:
+                raise ModelError(f"step {i} ({op.name}): no buffer {a!r} for {p.name}")
+            b = buffers[a]
+            if b.dtype != p.dtype:
+                raise ModelError(f"step {i} ({op.name}): {p.name} is {p.dtype}, buffer {a!r} is {b.dtype}")
+            if b.kind not in _ROLES[p.role]:
+                raise ModelError(f"step {i} ({op.name}): {p.name} cannot be the {b.kind} buffer {a!r}")
+        elif not -(2**31) <= a < 2**31:
+            raise ModelError(f"step {i} ({op.name}): {p.name} = {a} does not fit 32 bits")
+    if step.args[0] in step.args[1:]:
+        raise ModelError(f"step {i} ({op.name}): its output {step.args[0]!r} is among its other arguments")
+    try:
+        sizes = op.sizes(step.args)
+    except ValueError as e:
+        raise ModelError(f"step {i} ({e})") from None
+    for p, a, size in zip(op.params, step.args, sizes, strict=False):  # the arrays come first
+        if isinstance(a, str) and buffers[a].size != size:
+            raise ModelError(f"step {i} ({op.name}): buffer {a!r} has {buffers[a].size} elements, "
+                             f"{p.name} takes {p.size} = {size}")

@@ -7,16 +7,6 @@
 
 typedef char tl_shift_is_arithmetic[((-1) >> 1) == -1 ? 1 : -1];
 
-/* min(max(x, lo), hi) */
-static inline int32_t tl_clamp(int32_t x, int32_t lo, int32_t hi)
-{
-    return x < lo ? lo : x > hi ? hi : x;
-}
-
-static inline int8_t tl_sat8(int32_t x) { return (int8_t)tl_clamp(x, -128, 127); }
-
-static inline int16_t tl_sat16(int32_t x) { return (int16_t)tl_clamp(x, -32768, 32767); }
-
 /* a + b, a - b, a * b modulo 2^32: the kernels' sums are proved to fit, and a sum that is not wraps as Numba's does
  * instead of being undefined. */
 static inline int32_t tl_add(int32_t a, int32_t b) { return (int32_t)((uint32_t)a + (uint32_t)b); }
@@ -26,11 +16,82 @@ static inline int32_t tl_mul(int32_t a, int32_t b) { return (int32_t)((uint32_t)
 /* x * 2^n modulo 2^32, 0 <= n <= 31 */
 static inline int32_t tl_shl(int32_t x, int32_t n) { return (int32_t)((uint32_t)x << n); }
 
+/* Armv6-M (Cortex-M0, M0+) has no conditional instructions and no product above 32 bits: there a compiler makes a branch
+ * of a select and a library call of a 64-bit product, and the time of both depends on data.  So these have a form in
+ * plain arithmetic for it; tl_opaque hides a value from the compiler, which would see through the form.  On the other
+ * cores clang and gcc keep the short forms free of branches, as the tests measure. */
+#if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB == 1 && defined(__GNUC__)
+static inline int32_t tl_opaque(int32_t x)
+{
+    __asm__("" : "+r"(x));
+    return x;
+}
+
+/* -1 if a < b, else 0: the sign of a - b, unless that overflowed */
+static inline int32_t tl_less(int32_t a, int32_t b)
+{
+    int32_t d = tl_opaque(tl_sub(a, b));
+    return tl_opaque((d ^ ((a ^ b) & (d ^ a))) >> 31);
+}
+
+/* -1 if x = 0, else 0 */
+static inline int32_t tl_is_zero(int32_t x)
+{
+    return tl_opaque((~x & tl_opaque(tl_sub(x, 1))) >> 31);
+}
+
+/* yes if mask is -1, no if it is 0 */
+static inline int32_t tl_select(int32_t mask, int32_t yes, int32_t no) { return no ^ ((yes ^ no) & tl_opaque(mask)); }
+
+static inline int32_t tl_min(int32_t a, int32_t b) { return tl_select(tl_less(a, b), a, b); }
+static inline int32_t tl_max(int32_t a, int32_t b) { return tl_select(tl_less(b, a), a, b); }
+
+/* a * b, unsigned and signed, from products of halves; no sum leaves its 32 bits */
+static inline uint64_t tl_umul64(uint32_t a, uint32_t b)
+{
+    uint32_t al = a & 0xffff, ah = a >> 16, bl = b & 0xffff, bh = b >> 16;
+    uint32_t low = (uint32_t)tl_opaque((int32_t)(al * bl)), middle = ah * bl + (low >> 16);
+    uint32_t other = al * bh + (middle & 0xffff);
+    return (uint64_t)(ah * bh + (middle >> 16) + (other >> 16)) << 32 | (other << 16 | (low & 0xffff));
+}
+static inline int64_t tl_mul64(int32_t a, int32_t b)
+{
+    int32_t al = a & 0xffff, ah = a >> 16, bl = b & 0xffff, bh = b >> 16;
+    uint32_t low = (uint32_t)tl_opaque((int32_t)((uint32_t)al * (uint32_t)bl));
+    int32_t middle = ah * bl + (int32_t)(low >> 16), other = al * bh + (middle & 0xffff);
+    uint32_t high = (uint32_t)(ah * bh + (middle >> 16) + (other >> 16));
+    return (int64_t)((uint64_t)high << 32 | ((uint32_t)other << 16 | (low & 0xffff)));
+}
+#else
+static inline int32_t tl_opaque(int32_t x) { return x; }
+static inline int32_t tl_less(int32_t a, int32_t b) { return -(int32_t)(a < b); }
+static inline int32_t tl_is_zero(int32_t x) { return -(int32_t)(x == 0); }
+static inline int32_t tl_select(int32_t mask, int32_t yes, int32_t no) { return (yes & mask) | (no & ~mask); }
+static inline int32_t tl_min(int32_t a, int32_t b) { return a < b ? a : b; }
+static inline int32_t tl_max(int32_t a, int32_t b) { return a > b ? a : b; }
+static inline uint64_t tl_umul64(uint32_t a, uint32_t b) { return (uint64_t)a * b; }
+static inline int64_t tl_mul64(int32_t a, int32_t b) { return (int64_t)a * b; }
+#endif
+
+/* min(max(x, lo), hi), lo <= hi */
+static inline int32_t tl_clamp(int32_t x, int32_t lo, int32_t hi) { return tl_min(tl_max(x, lo), hi); }
+
+static inline int8_t tl_sat8(int32_t x) { return (int8_t)tl_clamp(x, -128, 127); }
+
+static inline int16_t tl_sat16(int32_t x) { return (int16_t)tl_clamp(x, -32768, 32767); }
+
 /* SRDHM: a * b / 2^31 to the nearest, ties up; a = b = -2^31 saturates to 2^31 - 1. */
 static inline int32_t tl_srdhm(int32_t a, int32_t b)
 {
-    int64_t p = ((int64_t)a * b + ((int64_t)1 << 30)) >> 31;
+    int64_t p = tl_mul64(a, b);
+#if UINTPTR_MAX > 0xffffffffu
+    p = (p + (1 << 30)) >> 31;
     return p > INT32_MAX ? INT32_MAX : (int32_t)p;
+#else /* without a carry or a comparison of 64 bits */
+    int32_t high = (int32_t)(p >> 32);
+    int32_t r = (int32_t)((uint32_t)high * 2 + (((uint32_t)p >> 30) + 1) / 2);
+    return tl_sub(r, (int32_t)((uint32_t)(r & ~high) >> 31)); /* high >= 0 > r only where the result is 2^31 */
+#endif
 }
 
 /* RDBPOT: x / 2^e to the nearest, ties away from zero; 0 <= e <= 31. */
@@ -39,7 +100,7 @@ static inline int32_t tl_rdbpot(int32_t x, int32_t e)
     int32_t mask = (int32_t)(((uint32_t)1 << e) - 1u);
     int32_t rest = x & mask;
     int32_t half = (int32_t)((uint32_t)mask >> 1) + (x < 0);
-    return (x >> e) + (rest > half);
+    return (x >> e) + (int32_t)((uint32_t)tl_opaque(half - rest) >> 31); /* + 1 if rest > half */
 }
 
 /* x / 2^e to the nearest, ties up; 0 <= e <= 30 and x + 2^(e-1) < 2^31. */

@@ -27,9 +27,9 @@ static inline uint32_t decay(uint32_t q, int32_t shift)
 {
     uint32_t high = q >> (32 - shift);
     int32_t f = (int32_t)((q << shift) ^ 0x80000000u); /* from the middle of the entry's reach, in 2^-32 of it */
-    int64_t top = exp2_q31[high & 127];
-    int32_t t = (int32_t)((top * f) >> 32);
-    return (uint32_t)(((top << 32) - (int64_t)t * LN2_128_Q32) >> 32) >> (high >> 7);
+    int32_t top = (int32_t)exp2_q31[high & 127];
+    int32_t t = (int32_t)(tl_mul64(top, f) >> 32);
+    return (uint32_t)(top + (int32_t)(tl_mul64(t, -LN2_128_Q32) >> 32)) >> (high >> 7);
 }
 
 /* floor(h d / 2^16) in two 32-bit products, the second below 2^31 */
@@ -86,7 +86,7 @@ void tl_scan_powers_s8(int8_t *y, const int8_t *x, const uint16_t *dt, const int
             for (int32_t k = 0; k < n; k++) {
                 state[k] = (int16_t)advance(d, state[k], g, tl_shl(b[k], b_shift));
                 acc = tl_add(acc, c[k] * state[k]);
-                d = (uint32_t)(((uint64_t)d * (first << 1)) >> 32);
+                d = (uint32_t)(tl_umul64(d, first << 1) >> 32);
             }
             *y++ = tl_sat8(tl_add(y_zp, tl_mbqm(acc, y_mult, y_shift + h_exp[j])));
         }

@@ -1,9 +1,6 @@
 #include "fixed.h"
 #include "step.h"
 
-/* mask is 0 or -1 */
-static inline int32_t select(int32_t mask, int32_t yes, int32_t no) { return (yes & mask) | (no & ~mask); }
-
 /* exp(a) in Q0 for a <= 0 in Q5 (a / 2^26): a Taylor series around -1/8 times a factor for each bit above 1/4. */
 static int32_t exp_on_negative(int32_t a)
 {
@@ -15,8 +12,8 @@ static int32_t exp_on_negative(int32_t a)
     int32_t result = 1895147668 + tl_srdhm(1895147668, x + tail);
     int32_t rest = a_mod - a;
     for (int32_t i = 0; i < 7; i++)
-        result = select(-((rest >> (24 + i)) & 1), tl_srdhm(result, powers[i]), result);
-    return select(-(int32_t)(a == 0), INT32_MAX, result);
+        result = tl_select(-((rest >> (24 + i)) & 1), tl_srdhm(result, powers[i]), result);
+    return tl_select(tl_less(a, 0), result, INT32_MAX);
 }
 
 /* 1 / (1 + a) in Q0 for a >= 0 in Q0: three Newton steps in Q2; 1 becomes 1 - 2^-31. */
@@ -26,7 +23,7 @@ static int32_t one_over_one_plus(int32_t a)
     int32_t x = 1515870810 + tl_srdhm(half, -1010580540);
     for (int32_t i = 0; i < 3; i++)
         x += tl_shl(tl_srdhm(x, (1 << 29) - tl_srdhm(half, x)), 2);
-    return select(-(int32_t)(x >= 1 << 30), INT32_MAX, tl_shl(x, 1));
+    return tl_select(tl_less(x, 1 << 30), tl_shl(x, 1), INT32_MAX);
 }
 
 /* Zero bits above the highest one of x > 0. */
@@ -34,9 +31,9 @@ static inline int32_t leading_zeros(uint32_t x)
 {
     int32_t n = 0;
     for (int32_t s = 16; s > 0; s >>= 1) {
-        int32_t zero = (x >> (32 - s)) == 0;
-        n += zero * s;
-        x <<= zero * s;
+        int32_t shift = tl_is_zero((int32_t)(x >> (32 - s))) & s;
+        n += shift;
+        x <<= shift;
     }
     return n;
 }
@@ -46,16 +43,16 @@ void tl_softmax_s8(int8_t *y, const int8_t *x, int32_t t, int32_t n, int32_t mul
     for (int32_t i = 0; i < t; i++, x += n) {
         int32_t top = -128, total = 0;
         for (int32_t c = 0; c < n; c++)
-            top = x[c] > top ? x[c] : top;
+            top = tl_max(top, x[c]);
         for (int32_t c = 0; c < n; c++) {
-            int32_t keep = -(int32_t)(x[c] - top >= diff_min);
+            int32_t keep = ~tl_less(x[c] - top, diff_min);
             int32_t d = (x[c] - top) & keep;
-            total += tl_rdbpot(exp_on_negative(tl_srdhm(tl_shl(d, shift), mult)), 12) & keep; /* n 2^19 < 2^31 */
+            total += tl_rdbpot(exp_on_negative(tl_srdhm(tl_shl(d, shift), mult)), 12) & keep; /* n 2^19 < 2^28 */
         }
         int32_t room = leading_zeros((uint32_t)total);
         int32_t scale = one_over_one_plus((int32_t)(((uint32_t)total << room) - 0x80000000u));
         for (int32_t c = 0; c < n; c++) {
-            int32_t keep = -(int32_t)(x[c] - top >= diff_min);
+            int32_t keep = ~tl_less(x[c] - top, diff_min);
             int32_t d = (x[c] - top) & keep;
             int32_t e = exp_on_negative(tl_srdhm(tl_shl(d, shift), mult));
             *y++ = tl_sat8((tl_rdbpot(tl_srdhm(scale, e), 35 - room) & keep) - 128);

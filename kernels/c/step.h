@@ -1,13 +1,8 @@
-/* How a step of an image calls a kernel: one argument is a pointer or a number. */
+/* How a step of an image calls a kernel. */
 #ifndef TL_STEP_H
 #define TL_STEP_H
 
 #include "tinyloc.h"
-
-typedef union {
-    void *p;
-    int32_t i;
-} tl_arg;
 
 #define TL_STEP(op, ...)                 \
     void tl_step_##op(const tl_arg *a);  \

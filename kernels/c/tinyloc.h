@@ -63,7 +63,7 @@ void tl_rms_norm_s8(int8_t *y, const int8_t *x, const int16_t *w, int32_t t, int
                     int32_t mult, int32_t shift);
 
 /* y[t,n] = softmax of x[t,:] with scale 1/256 and zero point -128: the bits of TensorFlow Lite Micro.  Differences
- * from the row's maximum become Q5 by SRDHM(d << shift, mult); those below diff_min count as zero.  n <= 4095. */
+ * from the row's maximum become Q5 by SRDHM(d << shift, mult); those below diff_min count as zero.  n <= 511. */
 void tl_softmax_s8(int8_t *y, const int8_t *x, int32_t t, int32_t n, int32_t mult, int32_t shift, int32_t diff_min);
 
 /* y[m,n] = sat8(zp + rescale(sum_k (a[m,k] - a_zp) (b[n*b_n + k*b_k] - b_zp))); k <= 33025. */
@@ -107,5 +107,79 @@ void tl_viterbi_s16(uint8_t *y, const int16_t *x, const int16_t *trans, const in
 
 /* y[t] = index of the greatest x[t,:], of equal ones the first; c <= 256. */
 void tl_argmax_s16(uint8_t *y, const int16_t *x, int32_t t, int32_t c);
+
+/* ---- model images: bytes that are run where they lie, in flash; no pointers, little-endian ----
+ *
+ * Header, six words: magic; CRC-32 of the image from the next word on; version | sections << 16 | variant << 24 (of the
+ * packing of weights, 0: none); bytes of the image; TL_ABI; bytes of the arena.  Then three words a section:
+ * kind | format << 8 | count << 16, its offset and its bytes:
+ *   1 steps: count records; format: log2 of the unit of places in the image | log2 of that in the arena << 4
+ *   2 state: the words that it begins with, zeros follow; count words in all; it lies at the end of the arena
+ *   3 input, 4 output: offset in the arena; count rows, of the input time steps a run; format: log2 of the dtype's bytes | 8 if signed
+ * A runner refuses kinds below 128 that it does not know, and skips the others.
+ *
+ * A step is a record of half-words: op | flags << 8, arrays | ints << 8, a bit for each int of 32 bits; then two for each
+ * array, its place (bit 15: in the image, else in the arena) and its extent, in units; then the ints, of 16 bits or of 32.
+ * flags: bit 7, the first array, the output, is complete and its bytes belong to the signature; bits 0-6, bytes by which
+ * its last unit is longer than it. */
+
+#define TL_ABI 0x4c95a265u /* digest of the names and arguments of all ops, in order: images of others are refused */
+#define TL_IMAGE_VERSION 1
+#define TL_MAX_ARGS 24
+
+typedef union {
+    void *p;
+    const void *c;
+    int32_t i;
+} tl_arg;
+typedef void (*tl_kernel)(const tl_arg *);
+
+/* A kernel of each op, 0 for those that no image uses; every kernel is in this one. */
+extern const tl_kernel tl_all_kernels[];
+
+/* An opened image; its content is the runner's affair. */
+typedef struct {
+    const uint8_t *image;
+    uint8_t *arena;
+    const tl_kernel *kernels;
+    const uint16_t *steps;
+    uint16_t count;
+    uint8_t image_unit, arena_unit;
+} tl_model;
+
+enum {
+    TL_ERR_OK,
+    TL_ERR_ALIGN,   /* image or arena is not aligned to 4 bytes */
+    TL_ERR_SHORT,   /* the image is cut off */
+    TL_ERR_MAGIC,   /* this is no image */
+    TL_ERR_CRC,     /* the image is damaged */
+    TL_ERR_VERSION, /* of another format version */
+    TL_ERR_VARIANT, /* packed for another core */
+    TL_ERR_ABI,     /* made for other kernels */
+    TL_ERR_SECTION, /* a section is missing, unknown or out of bounds */
+    TL_ERR_ARENA,   /* the arena is too small */
+    TL_ERR_STEP,    /* a step is malformed */
+    TL_ERR_BOUNDS,  /* an argument of a step is out of bounds */
+    TL_ERR_KERNEL,  /* a kernel that the image needs is not linked */
+    TL_ERR_COUNT
+};
+
+/* Checks the whole image, and every place of every step; 0 or a TL_ERR_ code.  The state becomes the initial one. */
+int32_t tl_open(tl_model *m, const void *image, uint32_t image_bytes, void *arena, uint32_t arena_bytes,
+                const tl_kernel *kernels);
+/* English text of a code; an empty string for one that does not exist. */
+const char *tl_error_text(int32_t code);
+/* The state becomes the initial one. */
+void tl_reset(const tl_model *m);
+/* Where to write the input before a run and to read the output after it; valid as long as no other run begins. */
+void *tl_input(const tl_model *m);
+void *tl_output(const tl_model *m);
+/* All steps; step i alone, 0 <= i < m->count. */
+void tl_run(const tl_model *m);
+void tl_step(const tl_model *m, int32_t i);
+/* All steps; crcs[i] = CRC-32 of step i's output, or 0 while it is incomplete; crcs[m->count] = that of the state. */
+void tl_sign(const tl_model *m, uint32_t *crcs);
+/* zlib's CRC-32 of n bytes; crc is 0, or that of the bytes before. */
+uint32_t tl_crc32(uint32_t crc, const void *p, uint32_t n);
 
 #endif

@@ -12,17 +12,18 @@ void tl_viterbi_s16(uint8_t *y, const int16_t *x, const int16_t *trans, const in
             int32_t high = INT32_MIN;
             for (int32_t from = 0; from <= c; from++) {
                 int32_t score = tl_add(scores[from], trans[from * c + to]);
-                high = score > high ? score : high;
+                high = tl_max(high, score);
             }
             best[to] = tl_add(high, *x++);
-            top = best[to] > top ? best[to] : top;
+            top = tl_max(top, best[to]);
         }
         int32_t label = 0, high = INT32_MIN;
         for (int32_t to = 0; to < c; to++) {
             scores[to] = tl_sub(best[to], top);
             int32_t total = tl_add(scores[to], end[to]);
-            label = total > high ? to : label; /* of equal scores the first wins */
-            high = total > high ? total : high;
+            int32_t higher = tl_less(high, total); /* of equal scores the first wins */
+            label = tl_select(higher, to, label);
+            high = tl_select(higher, total, high);
         }
         scores[c] = CLOSED;
         *y++ = (uint8_t)label;

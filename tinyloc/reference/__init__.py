@@ -31,11 +31,11 @@ from tinyloc.reference.scan import (
 from tinyloc.reference.softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 
 __all__ = [
-    "ACTIVATIONS", "attention", "attention_backward", "check_grads", "conv1d", "conv1d_backward", "crf_marginals",
-    "crf_nll", "crf_nll_backward", "crf_viterbi", "cross_entropy", "cross_entropy_backward", "decay_rates", "depthwise_conv1d",
-    "depthwise_conv1d_backward", "distillation", "distillation_backward", "layer_norm", "layer_norm_backward",
-    "linear", "linear_backward", "log_softmax", "log_softmax_backward", "mamba_block", "mamba_block_backward",
-    "mamba_params", "mdcsa", "mdcsa_backward", "mdcsa_params", "mse", "mse_backward", "positional_encoding",
-    "rms_norm", "rms_norm_backward", "selective_scan", "selective_scan_backward", "selective_scan_chunked",
-    "selective_scan_step", "softmax", "softmax_backward",
+    "ACTIVATIONS", "attention", "attention_backward", "check_grads", "conv1d", "conv1d_backward",
+    "crf_marginals", "crf_nll", "crf_nll_backward", "crf_viterbi", "cross_entropy", "cross_entropy_backward",
+    "decay_rates", "depthwise_conv1d", "depthwise_conv1d_backward", "distillation", "distillation_backward",
+    "layer_norm", "layer_norm_backward", "linear", "linear_backward", "log_softmax", "log_softmax_backward",
+    "mamba_block", "mamba_block_backward", "mamba_params", "mdcsa", "mdcsa_backward", "mdcsa_params", "mse",
+    "mse_backward", "positional_encoding", "rms_norm", "rms_norm_backward", "selective_scan",
+    "selective_scan_backward", "selective_scan_chunked", "selective_scan_step", "softmax", "softmax_backward",
 ]

@@ -41,8 +41,8 @@ def crf_nll(emissions: np.ndarray, tags: np.ndarray, transitions: np.ndarray, st
 
 def crf_nll_backward(dloss: float, cache: Cache) -> tuple[np.ndarray, ...]:
     """(demissions, dtransitions, dstart, dend): expected minus observed counts."""
-    emissions, tags, transitions, start, end, alpha, beta, log_z = cache
-    b, steps, c = emissions.shape
+    emissions, tags, transitions, _, _, alpha, beta, log_z = cache
+    b, steps, _ = emissions.shape
     scale = emissions.dtype.type(dloss / b)
     de = np.exp(alpha + beta - log_z[:, None, None])
     np.put_along_axis(de, tags[..., None], np.take_along_axis(de, tags[..., None], 2) - 1, 2)

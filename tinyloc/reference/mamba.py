@@ -82,5 +82,5 @@ def mamba_block_backward(dy: np.ndarray, cache: Cache) -> tuple[np.ndarray, Para
     (dv,) = silu_backward(ds + dx_proj, c_silu)
     du, g["conv.weight"], g["conv.bias"] = depthwise_conv1d_backward(dv, c_conv)
     dunit, g["in_proj.weight"], _ = linear_backward(np.concatenate([du, dz], -1), c_in)  # type: ignore
-    dx, g["norm.weight"] = rms_norm_backward(dunit, c_norm)
+    dx, g["norm.weight"] = rms_norm_backward(dunit, c_norm)  # type: ignore[arg-type]
     return dy + dx, g

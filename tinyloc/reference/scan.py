@@ -16,8 +16,8 @@ from tinyloc.reference.linear import Cache
 
 
 def decay_rates(a_log: np.ndarray, n: int) -> np.ndarray:
-    """A (e, n) = -exp(a_log), or, where a_log is (e, 1), A[j, k] = -(k + 1) exp(a_log[j, 0]): the structure of Mamba's own
-    initialization (S4D-Real; Gu et al., arXiv 2206.11893), kept."""
+    """A (e, n) = -exp(a_log), or, where a_log is (e, 1), A[j, k] = -(k + 1) exp(a_log[j, 0]): the structure of Mamba's
+    own initialization (S4D-Real; Gu et al., arXiv 2206.11893), kept."""
     a = -np.exp(a_log)
     return a if a_log.shape[1] == n else a * np.arange(1, n + 1, dtype=a.dtype)
 

@@ -1,0 +1,394 @@
+"""Images: what a device reads is what the Program says; what is no image is refused, and never read out of bounds."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import subprocess
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from programs import random_program, streaming_program, windows
+from tinyloc.emulator.plan import plan
+from tinyloc.kernels._c import ffi, lib
+from tinyloc.kernels.build_c import C
+from tinyloc.kernels.op import DTYPES
+from tinyloc.kernels.table import NUMBERS, OPS
+
+from tinyloc.errors import ModelError
+from tinyloc.image import ENTRY, HEADER, INPUT, OUTPUT, STATE, STEPS, Image, to_image
+from tinyloc.program import CONSTANT, Buffer, Program, Step
+from tinyloc.run import Session, complete
+
+PROGRAMS = [streaming_program(), streaming_program().retime(1), *(random_program(s) for s in range(20))]
+ERRORS = ["OK", "ALIGN", "SHORT", "MAGIC", "CRC", "VERSION", "VARIANT", "ABI", "SECTION", "ARENA", "STEP", "BOUNDS",
+          "KERNEL"]
+
+
+def small() -> Program:
+    """One step with state, so that an image of it is small enough to try every bit."""
+    buffers = {"x": Buffer("x", (2, 3), "int8", "input", timed=True),
+               "y": Buffer("y", (2, 3), "int8", "output", timed=True),
+               "w": Buffer("w", (2, 3), "int8", "weight"), "s": Buffer("s", (1, 3), "int8", "state"),
+               "b": Buffer("b", (1,), "int32", "weight"), "m": Buffer("m", (1,), "int32", "weight"),
+               "e": Buffer("e", (1,), "int8", "weight")}
+    data = {"w": np.array([[1, -2, 3], [100, 90, -80]], np.int8), "s": np.array([[7, 8, 9]], np.int8),
+            "b": np.array([5], np.int32), "m": np.array([1 << 30], np.int32), "e": np.array([-5], np.int8)}
+    return Program(buffers, (Step("depthwise_conv_s8", ("y", "x", "w", "b", "m", "e", "s", 2, 3, 2, 70000, 0, 0)),),
+                   data, "x", "y")
+
+
+def opened(image: bytes, arena_bytes: int | None = None, kernels=None, offset: int = 0, claimed: int | None = None):
+    """Name of tl_open's code, and what must stay alive: model, image, arena.  offset: of the image from a word."""
+    words = np.zeros(len(image) // 4 + 3, np.uint32)
+    at = words.view(np.uint8)[offset : offset + len(image)]
+    at[:] = np.frombuffer(image, np.uint8)
+    if arena_bytes is None:
+        arena_bytes = struct.unpack_from("<I", image, 20)[0] if len(image) >= HEADER else 0
+    arena = np.zeros(min(arena_bytes, 1 << 20) // 4 + 1, np.uint32)
+    model = ffi.new("tl_model *")
+    code = lib.tl_open(model, ffi.from_buffer(at), len(image) if claimed is None else claimed, ffi.from_buffer(arena),
+                       arena_bytes, kernels or lib.tl_all_kernels)
+    return ERRORS[code], (model, at, arena, words)
+
+
+def sealed(image: bytes) -> bytes:
+    """The image with a CRC that fits."""
+    return image[:4] + struct.pack("<I", zlib.crc32(image[8:])) + image[8:]
+
+
+def poke(image: bytes, at: int, form: str, value: int) -> bytes:
+    return sealed(image[:at] + struct.pack("<" + form, value) + image[at + struct.calcsize("<" + form) :])
+
+
+def test_codes_have_texts():
+    assert len(ERRORS) == lib.TL_ERR_COUNT
+    assert [getattr(lib, f"TL_ERR_{n}") for n in ERRORS] == list(range(len(ERRORS)))
+    texts = [ffi.string(lib.tl_error_text(i)).decode() for i in range(-1, len(ERRORS) + 2)]
+    assert texts[0] == texts[-1] == texts[-2] == "" and len(set(texts[1:-2])) == len(ERRORS)
+    assert "CRC" in texts[1 + ERRORS.index("CRC")] and "arena is too small" in texts[1 + ERRORS.index("ARENA")]
+    assert "linked" in texts[1 + ERRORS.index("KERNEL")]
+
+
+@settings(derandomize=True, max_examples=100)
+@given(st.binary(max_size=300), st.binary(max_size=50))
+def test_crc32_is_zlibs(a, b):
+    assert lib.tl_crc32(0, a, len(a)) == zlib.crc32(a)
+    assert lib.tl_crc32(lib.tl_crc32(0, a, len(a)), b, len(b)) == zlib.crc32(a + b)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_parse_gives_back_the_program(program):
+    data, layout = to_image(program), plan(program)
+    assert data == to_image(program, layout)  # the same every time
+    image = Image.parse(data)
+    assert image.arena_bytes == layout.arena_bytes and len(image.steps) == len(program.steps)
+    for step, record, signed in zip(program.steps, image.steps, complete(program), strict=True):
+        assert (record.op, record.signed) == (step.op, signed)
+        assert record.ints == tuple(a for a in step.args if not isinstance(a, str))
+        names = [a for a in step.args if isinstance(a, str)]
+        assert record.output_bytes == program.buffers[names[0]].nbytes
+        for name, place in zip(names, record.places, strict=True):
+            b = program.buffers[name]
+            assert 0 <= place.extent - b.nbytes < 4 and place.offset % 4 == 0
+            if b.kind in CONSTANT:
+                content = data[place.offset : place.offset + b.nbytes]
+                assert place.in_image
+                assert np.array_equal(np.frombuffer(content, b.dtype), program.data[name].reshape(-1))
+            else:
+                assert not place.in_image and place.offset == layout.offsets[name]
+    state = image.section(STATE)
+    packed = program.pack_state(program.data)
+    assert (state is None) == (not packed)
+    if state:
+        assert data[state.offset : state.offset + state.bytes].ljust(len(packed), b"\0") == packed
+        assert state.count * 4 == len(packed)
+    for kind, name in ((INPUT, program.input), (OUTPUT, program.output)):
+        s = image.section(kind)
+        assert s and (s.offset, s.bytes, s.count) == (
+            layout.offsets[name], program.buffers[name].nbytes, program.buffers[name].shape[0])
+    assert image.ops == tuple(n for n in NUMBERS if n in {s.op for s in program.steps})
+
+
+@pytest.mark.parametrize("program", PROGRAMS[:6])
+def test_size_is_what_the_format_says(program):
+    """6 bytes a step, 4 an array, 2 or 4 an int; nothing else beside header, state and constants."""
+    image = Image.parse(to_image(program))
+    wide = sum(not -(2**15) <= a < 2**15 for s in program.steps for a in s.args if not isinstance(a, str))
+    arrays = sum(isinstance(a, str) for s in program.steps for a in s.args)
+    ints = sum(not isinstance(a, str) for s in program.steps for a in s.args)
+    records = 6 * len(program.steps) + 4 * arrays + 2 * (ints + wide)
+    assert image.step_bytes == HEADER + ENTRY * len(image.sections) + records + records % 4
+    used = {a for s in program.steps for a in s.args if isinstance(a, str) and program.buffers[a].kind in CONSTANT}
+    state = image.section(STATE)
+    assert len(image.data) == image.step_bytes + (state.bytes if state else 0) + sum(
+        -(-program.buffers[n].nbytes // 4) * 4 for n in used)
+
+
+def test_runs_at_any_address_from_memory_that_is_not_written():
+    program = streaming_program()
+    image, x = to_image(program), windows(program, 5)
+    want = Session(program).run_windows(x)
+    for shift in (0, 4, 12):
+        code, (model, at, arena, _) = opened(bytes(shift) + image) if not shift else opened(image, offset=shift % 8)
+        assert code == "OK"
+        at.flags.writeable = False
+        for one, y in zip(x, want, strict=True):
+            lib.tl_reset(model)
+            ffi.memmove(lib.tl_input(model), ffi.from_buffer(np.ascontiguousarray(one)), one.nbytes)
+            for i in range(model.count):
+                lib.tl_step(model, i)
+            assert bytes(ffi.buffer(lib.tl_output(model), y.nbytes)) == y.tobytes()
+        assert at.tobytes() == image
+        del arena
+
+
+def test_large_images_use_larger_units():
+    """Beyond 128 KiB of constants the unit of places grows."""
+    rng = np.random.default_rng(0)
+    n, k = 300, 500
+    buffers = {"x": Buffer("x", (1, k), "int8", "input"), "y": Buffer("y", (1, n), "int8", "output"),
+               "w": Buffer("w", (n, k), "int8", "weight"), "b": Buffer("b", (1,), "int32", "weight"),
+               "m": Buffer("m", (n,), "int32", "weight"), "s": Buffer("s", (n,), "int8", "weight")}
+    data = {"w": rng.integers(-127, 128, (n, k)).astype(np.int8), "b": np.array([7], np.int32),
+            "m": rng.integers(2**30, 2**31 - 1, n).astype(np.int32), "s": np.full(n, -11, np.int8)}
+    program = Program(buffers, (Step("linear_s8", ("y", "x", "w", "b", "m", "s", 1, n, k, 0, 0, 1)),), data, "x", "y")
+    image = Image.parse(to_image(program))
+    steps = image.section(STEPS)
+    assert steps and steps.format & 15 == 3 and len(image.data) > 1 << 17
+    x = windows(program, 3)
+    assert np.array_equal(Session(program, "numba").run_windows(x), Session(program, "c").run_windows(x))
+
+
+def test_an_arena_that_is_too_large_is_said():
+    buffers = {"x": Buffer("x", (1, 70000), "int8", "input"), "y": Buffer("y", (1, 70000), "int8", "output"),
+               "table": Buffer("table", (256,), "int8", "table")}
+    steps = (Step("table_s8", ("y", "x", "table", 1, 70000)),)
+    program = Program(buffers, steps, {"table": np.zeros(256, np.int8)}, "x", "y")
+    with pytest.raises(ModelError, match="the arena has 140000 bytes"):
+        to_image(program)
+
+
+# ---- what is refused ----
+
+
+def test_every_flipped_bit_is_refused():
+    image = to_image(small())
+    assert opened(image)[0] == "OK"
+    codes: dict[str, int] = {}
+    for bit in range(8 * len(image)):
+        bad = bytearray(image)
+        bad[bit // 8] ^= 1 << bit % 8
+        code = opened(bytes(bad), arena_bytes=64)[0]
+        assert code != "OK", f"bit {bit % 8} of byte {bit // 8} flipped: accepted"
+        expected = "MAGIC" if bit < 32 else "CRC" if not 96 <= bit < 128 and not 80 <= bit < 88 else None
+        assert expected in (code, None), f"bit {bit % 8} of byte {bit // 8}: {code}, expected {expected}"
+        codes[code] = codes.get(code, 0) + 1
+        with pytest.raises(ModelError, match="image: "):
+            Image.parse(bytes(bad))
+    assert codes.keys() == {"MAGIC", "CRC", "SHORT"}, codes
+
+
+def test_every_truncation_is_refused():
+    image = to_image(small())
+    for n in range(len(image)):
+        assert opened(image[:n], arena_bytes=64)[0] == "SHORT", n
+        with pytest.raises(ModelError, match=r"bytes, expected at least|cut off"):
+            Image.parse(image[:n])
+    assert opened(image + b"more")[0] == "OK" and Image.parse(image + b"more").data == image
+
+
+def test_arena_alignment_and_kernels():
+    image = to_image(streaming_program())
+    need = Image.parse(image).arena_bytes
+    assert opened(image, need)[0] == "OK" and opened(image, need - 1)[0] == "ARENA"
+    assert [opened(image, need, offset=i)[0] for i in (1, 2, 3)] == ["ALIGN"] * 3
+    for name, number in NUMBERS.items():
+        table = ffi.new("tl_kernel[]", [lib.tl_all_kernels[i] if i != number else ffi.NULL for i in range(len(OPS))])
+        used = any(s.op == name for s in streaming_program().steps)
+        assert opened(image, need, kernels=table)[0] == ("KERNEL" if used else "OK"), name
+
+
+AT = HEADER  # sections of small(): steps, state, input, output; its one record follows
+RECORD = HEADER + 4 * ENTRY
+FORGED = {  # what is wrong in an image whose CRC is right: (offset, struct format, value, code)
+    "format version": (8, "H", 2, "VERSION"),
+    "variant": (11, "B", 1, "VARIANT"),
+    "ABI": (16, "I", 0x12345678, "ABI"),
+    "arena larger than there is": (20, "I", 1 << 31, "ARENA"),
+    "arena smaller than the state": (20, "I", 0, "SECTION"),
+    "no sections": (10, "B", 0, "SECTION"),
+    "output missing": (10, "B", 3, "SECTION"),
+    "more sections than bytes": (10, "B", 255, "SHORT"),
+    "unknown section": (AT + ENTRY, "B", 5, "SECTION"),
+    "section of kind 0": (AT + ENTRY, "B", 0, "SECTION"),
+    "two sections of a kind": (AT + ENTRY, "B", 1, "SECTION"),
+    "steps not aligned": (AT + 4, "I", RECORD + 2, "SECTION"),
+    "steps behind the end": (AT + 4, "I", 1 << 20, "SECTION"),
+    "steps that wrap around": (AT + 4, "I", 0xFFFFFFFC, "SECTION"),
+    "steps larger than the image": (AT + 8, "I", 0xFFFFFFFE, "SECTION"),
+    "odd bytes of steps": (AT + 8, "I", 45, "SECTION"),
+    "more steps than records": (AT + 2, "H", 2, "STEP"),
+    "no steps, but records": (AT + 2, "H", 0, "STEP"),
+    "state larger than the arena": (AT + ENTRY + 2, "H", 0x7FFF, "SECTION"),
+    "state shorter than its content": (AT + ENTRY + 2, "H", 0, "SECTION"),
+    "state of no words": (AT + ENTRY + 8, "I", 3, "SECTION"),
+    "input behind the arena": (AT + 2 * ENTRY + 4, "I", 1 << 20, "SECTION"),
+    "output too large": (AT + 3 * ENTRY + 8, "I", 100, "SECTION"),
+    "unknown op": (RECORD, "B", len(OPS), "STEP"),
+    "no arrays": (RECORD + 2, "B", 0, "STEP"),
+    "more arrays than bytes": (RECORD + 2, "B", 24, "STEP"),
+    "more arguments than room": (RECORD + 2, "B", 255, "STEP"),
+    "too many ints": (RECORD + 3, "B", 17, "STEP"),
+    "wide int that is none": (RECORD + 4, "H", 1 << 6, "STEP"),
+    "one wide int too many": (RECORD + 4, "H", 0b111000, "STEP"),
+    "output in the image": (RECORD + 6, "H", 0x8000, "BOUNDS"),
+    "output behind the arena": (RECORD + 6, "H", 0x7FFF, "BOUNDS"),
+    "output larger than the arena": (RECORD + 8, "H", 0xFFFF, "BOUNDS"),
+    "output of no bytes": (RECORD + 8, "H", 0, "STEP"),
+    "output with more spare bytes than its unit": (RECORD + 1, "B", 0x84, "BOUNDS"),
+    "input of a step behind the arena": (RECORD + 10, "H", 0x1000, "BOUNDS"),
+    "weights behind the image": (RECORD + 14, "H", 0xFFFF, "BOUNDS"),
+    "weights that end behind the image": (RECORD + 16, "H", 0x100, "BOUNDS"),
+}
+
+
+@pytest.mark.parametrize("what", FORGED)
+def test_forged_images_are_refused(what):
+    image = to_image(small())
+    assert opened(poke(image, 0, "I", 0x434F4C54))[0] == "OK"
+    at, form, value, code = FORGED[what]
+    bad = poke(image, at, form, value)
+    assert bad[8:] != image[8:] and opened(bad, arena_bytes=64)[0] == code
+    if what != "arena larger than there is":
+        with pytest.raises(ModelError, match="image: "):
+            Image.parse(bad)
+
+
+def test_sections_that_a_runner_may_skip():
+    """A kind of 128 and more is for others."""
+    image = to_image(small())
+    head = bytearray(image)
+    table = HEADER + 4 * ENTRY
+    extra = struct.pack("<BBHII", 200, 0, 0, 0, 8)
+    head[10] = 5
+    grown = bytes(head[:table]) + extra + bytes(head[table:])
+    words = bytearray(grown)
+    struct.pack_into("<I", words, 12, len(grown))
+    for i, kind in enumerate((STEPS, STATE)):
+        at = HEADER + ENTRY * i + 4
+        assert words[at - 4] == kind
+        struct.pack_into("<I", words, at, struct.unpack_from("<I", words, at)[0] + ENTRY)
+    record = table + ENTRY
+    for i in range(7):  # constants moved by one section's bytes
+        place = struct.unpack_from("<H", words, record + 6 + 4 * i)[0]
+        if place & 0x8000:
+            struct.pack_into("<H", words, record + 6 + 4 * i, place + ENTRY // 4)
+    assert opened(sealed(bytes(words)))[0] == "OK"
+    assert Image.parse(sealed(bytes(words))).steps[0].ints == Image.parse(image).steps[0].ints
+
+
+def test_host_refuses_arrays_that_disagree_with_the_numbers():
+    """What a device cannot know: the dimension k of the step takes more weights than its extent."""
+    image = to_image(small())
+    k_at = RECORD + 6 + 4 * 7 + 2 * 2
+    assert struct.unpack_from("<h", image, k_at)[0] == 2
+    with pytest.raises(ModelError, match=r"step 0 \(\w+\): w has 8 bytes, k\*d = 9"):
+        Image.parse(poke(image, k_at, "h", 3))
+
+
+SMALL = [to_image(random_program(s, steps=3)) for s in range(6)]
+
+
+@settings(derandomize=True, max_examples=400, deadline=None)
+@given(st.integers(0, 5), st.lists(st.tuples(st.integers(8, 400), st.integers(0, 255)), min_size=1, max_size=4))
+def test_forged_bytes_never_pass_unsafe(seed, pokes):
+    """Any bytes with a right CRC: what the host accepts the device accepts; what it accepts stays within its bounds."""
+    data = bytearray(SMALL[seed])
+    for at, value in pokes:
+        data[at % len(data)] = value
+    data = sealed(bytes(data))
+    code, _ = opened(data, arena_bytes=1 << 16)
+    try:
+        image = Image.parse(data)
+    except ModelError:
+        return
+    assert code == "OK" or image.arena_bytes > 1 << 16
+    for record in image.steps:
+        op = OPS[record.op]
+        sizes = op.sizes([None] * len(record.places) + list(record.ints))
+        for p, place, size in zip(op.params, record.places, sizes, strict=False):
+            assert size * DTYPES[p.dtype].itemsize <= place.extent
+            assert place.offset + place.extent <= (len(data) if place.in_image else image.arena_bytes)
+
+
+ASAN = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "tinyloc.h"
+/* stdin: per image its length, the arena's length, its bytes; each in memory of exactly its size; prints codes. */
+int main(void)
+{
+    uint32_t head[2];
+    while (fread(head, 4, 2, stdin) == 2) {
+        uint8_t *image = malloc(head[0] ? head[0] : 1), *arena = malloc(head[1] ? head[1] : 1);
+        if (fread(image, 1, head[0], stdin) != head[0])
+            return 2;
+        tl_model m;
+        int32_t code = tl_open(&m, image, head[0], arena, head[1], tl_all_kernels);
+        if (!code)
+            for (int32_t i = 0; i < m.count; i++) {
+                uint32_t *crcs = malloc(4 * (m.count + 1u));
+                memset(tl_input(&m), i, 1);
+                if (i == 0)
+                    tl_sign(&m, crcs);
+                free(crcs);
+            }
+        printf("%d ", (int)code);
+        free(image);
+        free(arena);
+    }
+    return 0;
+}
+"""
+
+
+@pytest.mark.skipif(not shutil.which("gcc"), reason="no gcc")
+def test_no_read_or_write_out_of_bounds(tmp_path, level):
+    """Address and undefined-behavior sanitizers over good, cut and forged images in memory of exactly their size."""
+    (tmp_path / "main.c").write_text(ASAN)
+    # A forged number may shift by more than a word: a wrong result, but no wrong address.
+    command = ["gcc", "-g", "-O1", "-std=c99", "-fwrapv", "-fsanitize=address,undefined", "-fno-sanitize=shift",
+               "-fno-sanitize-recover=all", f"-I{C}", "-o", str(tmp_path / "main"),
+               str(tmp_path / "main.c"), *map(str, sorted(C.glob("*.c")))]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    if "lasan" in built.stderr or "unrecognized" in built.stderr:
+        pytest.skip("this gcc has no sanitizers")
+    assert not built.returncode, built.stderr
+    rng = np.random.default_rng(0)
+    good = [to_image(random_program(s)) for s in range(8)] + [to_image(streaming_program())]
+    images = list(good)
+    for n in range(0, 400 * level, 7):
+        images.append(good[n % len(good)][: n * 4])
+    for image in good * (20 * level):
+        bad = bytearray(image)
+        for _ in range(int(rng.integers(1, 4))):
+            bad[int(rng.integers(8, min(len(bad), 500)))] = int(rng.integers(256))
+        try:  # only what the host accepts may be run: a device trusts the CRC for what the extents do not say
+            Image.parse(sealed(bytes(bad)))
+            images.append(sealed(bytes(bad)))
+        except ModelError:
+            if opened(sealed(bytes(bad)), 1 << 16)[0] != "OK":
+                images.append(sealed(bytes(bad)))
+    # The good ones, which come first, get an arena of just the size that they ask for.
+    arenas = [struct.unpack_from("<I", i, 20)[0] for i in good] + [4096] * (len(images) - len(good))
+    stream = b"".join(struct.pack("<2I", len(i), arena) + i for i, arena in zip(images, arenas, strict=True))
+    ran = subprocess.run([str(tmp_path / "main")], input=stream, capture_output=True, check=False)
+    assert ran.returncode == 0, ran.stderr.decode()
+    codes = [ERRORS[int(c)] for c in ran.stdout.split()]
+    assert codes[: len(good)] == ["OK"] * len(good) and len(codes) == len(images)
+    assert {"OK", "SHORT", "SECTION", "STEP", "BOUNDS"} <= set(codes), set(codes)

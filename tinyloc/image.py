@@ -1,0 +1,267 @@
+"""Program <-> image: the little-endian bytes that a device holds in flash and runs where they lie.
+
+The format is specified in kernels/c/tinyloc.h.  It has no pointers and no names: it may lie at any address that is a
+multiple of 4.  A step record takes 6 bytes, 4 an array, 2 an int that fits 16 bits, else 4.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinyloc.emulator.plan import Plan, plan
+from tinyloc.errors import ModelError
+from tinyloc.kernels.op import DTYPES
+from tinyloc.kernels.table import ABI, NUMBERS, OPS
+from tinyloc.program import CONSTANT, Program
+from tinyloc.run import complete
+
+MAGIC, VERSION = 0x434F4C54, 1
+STEPS, STATE, INPUT, OUTPUT, OPTIONAL = 1, 2, 3, 4, 128
+SECTIONS = {STEPS: "steps", STATE: "state", INPUT: "input", OUTPUT: "output"}
+HEADER, ENTRY = 24, 12
+IN_IMAGE, SIGNED = 0x8000, 0x80
+MAX_ARGS, MAX_INTS = 24, 16
+UNIT = 2  # log2 of the unit of places in the arena, and the least one in the image
+
+
+def _dtype_code(dtype: str) -> int:
+    d = np.dtype(dtype)
+    return d.itemsize.bit_length() - 1 | (8 if d.kind == "i" else 0)
+
+
+_DTYPES = {_dtype_code(n): n for n in DTYPES}
+
+
+def _halves(n: int) -> tuple[int, ...]:
+    """The half-words of an int: one if it fits."""
+    return (n & 0xFFFF,) if -(2**15) <= n < 2**15 else (n & 0xFFFF, (n >> 16) & 0xFFFF)
+
+
+def _units(n: int, unit: int) -> int:
+    return -(-n >> unit)
+
+
+def to_image(program: Program, layout: Plan | None = None) -> bytes:
+    """The image of a Program whose buffers lie as in `layout` (by default the planner's).
+
+    Raises ModelError when the arena has more than 128 KiB, the constants more than the places can reach (1 GiB), or an
+    offset is no multiple of 4.
+    """
+    layout = layout or plan(program)
+    if layout.arena_bytes > 0x7FFF << UNIT:
+        raise ModelError(f"the arena has {layout.arena_bytes} bytes; an image can address {0x7FFF << UNIT}")
+    names = list(dict.fromkeys(a for s in program.steps for a in s.args
+                               if isinstance(a, str) and program.buffers[a].kind in CONSTANT))
+    whole = program.pack_state(program.data)
+    state = whole[: -(-len(whole.rstrip(b"\0")) // 4) * 4]
+    records = sum(6 + sum(4 if isinstance(a, str) else 2 * len(_halves(a)) for a in s.args) for s in program.steps)
+    steps_at = HEADER + ENTRY * (4 if whole else 3)
+    state_at = steps_at + records + records % 4
+    for unit in range(UNIT, 16):
+        places, end = {}, state_at + len(state)
+        for n in names:
+            places[n] = end = _units(end, unit) << unit
+            end += program.buffers[n].nbytes
+        total = _units(end, unit) << unit
+        if total <= 0x7FFF << unit:
+            break
+    else:
+        raise ModelError(f"the constants have {total} bytes; an image can address {0x7FFF << 15}")
+
+    halves: list[int] = []
+    for step, signed in zip(program.steps, complete(program), strict=True):
+        arrays = [a for a in step.args if isinstance(a, str)]
+        ints = [_halves(a) for a in step.args if not isinstance(a, str)]
+        if len(arrays) + len(ints) > MAX_ARGS or len(ints) > MAX_INTS:
+            raise ModelError(f"{step.op}: {len(arrays)} arrays and {len(ints)} numbers; an image has room for "
+                             f"{MAX_ARGS} in all, {MAX_INTS} numbers")
+        spare = -program.buffers[arrays[0]].nbytes % (1 << UNIT)
+        halves += [NUMBERS[step.op] | (spare | (SIGNED if signed else 0)) << 8, len(arrays) | len(ints) << 8,
+                   sum(1 << i for i, h in enumerate(ints) if len(h) == 2)]
+        for a in arrays:
+            at, shift, flag = (places[a], unit, IN_IMAGE) if a in places else (layout.offsets[a], UNIT, 0)
+            if at % (1 << shift):
+                raise ModelError(f"buffer {a!r}: offset {at} is no multiple of {1 << shift}")
+            halves += [at >> shift | flag, _units(program.buffers[a].nbytes, shift)]
+        halves += [h for pair in ints for h in pair]
+
+    sections = [(STEPS, unit | UNIT << 4, len(program.steps), steps_at, state_at - steps_at)]
+    if whole:
+        sections.append((STATE, 0, len(whole) // 4, state_at, len(state)))
+    for kind, name in ((INPUT, program.input), (OUTPUT, program.output)):
+        b = program.buffers[name]
+        sections.append((kind, _dtype_code(b.dtype), b.shape[0], layout.offsets[name], b.nbytes))
+    body = struct.pack("<4I", VERSION | len(sections) << 16, total, ABI, layout.arena_bytes)
+    body += b"".join(struct.pack("<BBHII", *s) for s in sections)
+    body += struct.pack(f"<{len(halves)}H", *halves)
+    body = body.ljust(state_at - 8, b"\0") + state
+    for n in names:
+        data = program.data[n]
+        body = body.ljust(places[n] - 8, b"\0") + data.astype(data.dtype.newbyteorder("<")).tobytes()
+    body = body.ljust(total - 8, b"\0")
+    return struct.pack("<2I", MAGIC, zlib.crc32(body)) + body
+
+
+@dataclass(frozen=True)
+class Place:
+    """An array of a step: where it begins, in bytes from the image's or the arena's start, and its extent in bytes."""
+
+    in_image: bool
+    offset: int
+    extent: int
+
+
+@dataclass(frozen=True)
+class Record:
+    """A step as the device reads it; signed: its output, of `output_bytes`, is complete after it."""
+
+    op: str
+    places: tuple[Place, ...]
+    ints: tuple[int, ...]
+    signed: bool
+    output_bytes: int
+
+
+@dataclass(frozen=True)
+class Section:
+    """Offset and size in bytes; count and format as tinyloc.h has them."""
+
+    kind: int
+    format: int
+    count: int
+    offset: int
+    bytes: int
+
+
+def _inside(offset: int, extent: int, whole: int) -> bool:
+    return offset + extent <= whole
+
+
+@dataclass(frozen=True)
+class Image:
+    """What the bytes of an image say."""
+
+    data: bytes
+    variant: int
+    abi: int
+    arena_bytes: int
+    sections: tuple[Section, ...]
+    steps: tuple[Record, ...]
+
+    @staticmethod
+    def parse(data: bytes) -> Image:
+        """Reads an image, checks all that a device checks, and that each array is as large as its step's op takes it.
+
+        Raises ModelError naming the part that is wrong.
+        """
+        if len(data) < HEADER:
+            raise ModelError(f"image: {len(data)} bytes, expected at least {HEADER}")
+        magic, crc, head, total, abi, arena = struct.unpack_from("<6I", data)
+        version, count, variant = head & 0xFFFF, head >> 16 & 0xFF, head >> 24
+        if magic != MAGIC:
+            raise ModelError("image: no tinyloc image (magic)")
+        if total > len(data) or total < HEADER + ENTRY * count:
+            raise ModelError(f"image: cut off: {len(data)} bytes, the header says {total}")
+        if zlib.crc32(data[8:total]) != crc:
+            raise ModelError("image: damaged (CRC-32)")
+        if version != VERSION:
+            raise ModelError(f"image: format version {version}, expected {VERSION}")
+        if variant:
+            raise ModelError(f"image: packed for another core (variant {variant})")
+        if abi != ABI:
+            raise ModelError(f"image: made for other kernels (ABI {abi:#010x}, expected {ABI:#010x})")
+        sections = tuple(Section(*struct.unpack_from("<BBHII", data, HEADER + ENTRY * i)) for i in range(count))
+        found = {s.kind: s for s in sections}
+        for s in sections:
+            name = SECTIONS.get(s.kind, f"of kind {s.kind}")
+            whole = arena if s.kind in (INPUT, OUTPUT) else total
+            if s.kind < OPTIONAL and s.kind not in SECTIONS:
+                raise ModelError(f"image: section {name} is unknown")
+            if found[s.kind] is not s:
+                raise ModelError(f"image: two sections {name}")
+            if s.offset % 4 or not _inside(s.offset, s.bytes, whole):
+                raise ModelError(f"image: section {name} is out of bounds")
+        for kind in (STEPS, INPUT, OUTPUT):
+            if kind not in found:
+                raise ModelError(f"image: no section {SECTIONS[kind]}")
+        for kind in (INPUT, OUTPUT):
+            s = found[kind]
+            size = s.count * np.dtype(_DTYPES.get(s.format, "int8")).itemsize
+            if s.format not in _DTYPES or not size or not s.bytes or s.bytes % size:
+                raise ModelError(f"image: section {SECTIONS[kind]} has no dtype or shape")
+        state = found.get(STATE)
+        if state and ((state.bytes | arena) % 4 or not state.bytes <= 4 * state.count <= arena):
+            raise ModelError("image: section state is larger than the arena, or not of words")
+        image = Image(data[:total], variant, abi, arena, sections, ())
+        return Image(data[:total], variant, abi, arena, sections, tuple(image._records()))
+
+    def section(self, kind: int) -> Section | None:
+        """The section of that kind."""
+        return next((s for s in self.sections if s.kind == kind), None)
+
+    @property
+    def ops(self) -> tuple[str, ...]:
+        """Names of the ops that the image needs, in the order of their numbers."""
+        return tuple(n for n in NUMBERS if any(s.op == n for s in self.steps))
+
+    @property
+    def step_bytes(self) -> int:
+        """Bytes of header, section table and step records: what the image has beside the Program's data."""
+        s = self.section(STEPS)
+        return HEADER + ENTRY * len(self.sections) + (s.bytes if s else 0)
+
+    def _records(self) -> Iterable[Record]:
+        s = self.section(STEPS)
+        assert s is not None
+        halves = struct.unpack_from(f"<{s.bytes // 2}H", self.data, s.offset)
+        units, numbers, at = (s.format >> 4, s.format & 15), list(OPS), 0
+        for i in range(s.count):
+            if at + 3 > len(halves):
+                raise ModelError(f"image: step {i} is cut off")
+            op, flags, arrays, ints = halves[at] & 0xFF, halves[at] >> 8, halves[at + 1] & 0xFF, halves[at + 1] >> 8
+            wide = halves[at + 2]
+            if op >= len(numbers):
+                raise ModelError(f"image: step {i}: no op {op}")
+            o = OPS[numbers[op]]
+            if (arrays, ints) != (sum(p.is_array for p in o.params), sum(not p.is_array for p in o.params)):
+                raise ModelError(f"image: step {i} ({o.name}): {arrays} arrays and {ints} numbers, not its arguments")
+            at += 3
+            if at + 2 * arrays + ints + wide.bit_count() > len(halves) or wide >> ints:
+                raise ModelError(f"image: step {i} ({o.name}) is cut off")
+            places, values = [], []
+            for p in o.params[:arrays]:
+                in_image = bool(halves[at] & IN_IMAGE)
+                unit = units[1 if in_image else 0]
+                place = Place(in_image, (halves[at] & ~IN_IMAGE) << unit, halves[at + 1] << unit)
+                if not _inside(place.offset, place.extent, len(self.data) if in_image else self.arena_bytes):
+                    raise ModelError(f"image: step {i} ({o.name}): {p.name} is out of bounds")
+                if in_image != (p.role in CONSTANT) and p.role != "in":
+                    where = "image" if in_image else "arena"
+                    raise ModelError(f"image: step {i} ({o.name}): {p.name} is in the {where}")
+                places.append(place)
+                at += 2
+            for j in range(ints):
+                n = halves[at] | (halves[at + 1] << 16 if wide >> j & 1 else 0)
+                bits = 32 if wide >> j & 1 else 16
+                values.append(n - (1 << bits) if n >> (bits - 1) else n)
+                at += bits // 16
+            try:
+                sizes = o.sizes([None] * arrays + values)
+            except ValueError as e:
+                raise ModelError(f"image: step {i} ({e})") from None
+            for p, place, size in zip(o.params, places, sizes, strict=False):
+                unit = units[1 if place.in_image else 0]
+                if _units(size * DTYPES[p.dtype].itemsize, unit) << unit != place.extent:
+                    raise ModelError(f"image: step {i} ({o.name}): {p.name} has {place.extent} bytes, "
+                                     f"{p.size} = {size} elements of {p.dtype} expected")
+            output = sizes[0] * DTYPES[o.params[0].dtype].itemsize
+            if output != places[0].extent - (flags & 0x7F):
+                raise ModelError(f"image: step {i} ({o.name}): the output's length is wrong")
+            yield Record(o.name, tuple(places), tuple(values), bool(flags & SIGNED), output)
+        if len(halves) - at > 1:
+            raise ModelError("image: more steps than the header says")

@@ -1,0 +1,233 @@
+"""Executes a Program on a backend: integer codes in, integer codes out, and a signature of every step.
+
+A signature is one CRC-32 (zlib's) a step, of the bytes of the step's output, and one of the state after the last step.
+A step whose output is not complete yet (the next step that touches the buffer writes to it again) has signature 0.
+Two backends that agree in all signatures agree in all bits.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+
+from tinyloc.errors import ModelError, unknown
+from tinyloc.program import Program
+
+
+def complete(program: Program) -> tuple[bool, ...]:
+    """For each step, whether its output is complete after it."""
+    from tinyloc.kernels.table import OPS
+
+    done = []
+    for i, step in enumerate(program.steps):
+        later = (p.role for s in program.steps[i + 1 :] for p, a in zip(OPS[s.op].params, s.args, strict=True)
+                 if a == step.args[0])
+        done.append(next(later, "in") != "out")
+    return tuple(done)
+
+
+class Backend(Protocol):
+    """What a backend must do.  `x` is a C-ordered window of the input's dtype, in the shape that the Program has."""
+
+    def reset(self) -> None:
+        """State := initial."""
+
+    def run(self, x: np.ndarray) -> np.ndarray:
+        """One run; a new array of the output's shape."""
+
+    def run_windows(self, x: np.ndarray) -> np.ndarray:
+        """Each window of x (w, ...) from the initial state; the outputs (w, ...)."""
+
+    def sign_windows(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The same, with signatures (w, steps + 1) uint32."""
+
+    def sign(self, x: np.ndarray) -> np.ndarray:
+        """One run from the present state; signatures (steps + 1,) uint32."""
+
+    def value(self, name: str) -> np.ndarray:
+        """Copy of a buffer after the last run."""
+
+
+class Numba:
+    """The kernels of `Op.jit`, each buffer an array of its own."""
+
+    def __init__(self, program: Program) -> None:
+        from tinyloc.kernels.table import OPS
+
+        self.program = program
+        self.arrays = {n: np.array(program.data[n]).reshape(-1) if n in program.data else np.zeros(b.size, b.dtype)
+                       for n, b in program.buffers.items()}
+        self.input, self.output = self.arrays[program.input], self.arrays[program.output]
+        self.state = [(self.arrays[n], program.data[n].reshape(-1)) for n in program.state]
+        self.calls: list[tuple[Callable[..., None], list[Any]]] = [
+            (OPS[s.op].jit, [self.arrays[a] if isinstance(a, str) else a for a in s.args]) for s in program.steps]
+        self.signed = complete(program)
+
+    def reset(self) -> None:
+        for array, initial in self.state:
+            array[:] = initial
+
+    def run(self, x: np.ndarray) -> np.ndarray:
+        self.input[:] = x.reshape(-1)
+        for kernel, args in self.calls:
+            kernel(*args)
+        return self.output.reshape(self.program.buffers[self.program.output].shape).copy()
+
+    def run_windows(self, x: np.ndarray) -> np.ndarray:
+        y = np.empty((len(x), *self.program.buffers[self.program.output].shape), self.output.dtype)
+        for one, out in zip(x, y, strict=True):
+            self.reset()
+            out[:] = self.run(one)
+        return y
+
+    def sign(self, x: np.ndarray) -> np.ndarray:
+        self.input[:] = x.reshape(-1)
+        crcs = np.zeros(len(self.calls) + 1, np.uint32)
+        for i, (kernel, args) in enumerate(self.calls):
+            kernel(*args)
+            if self.signed[i]:
+                crcs[i] = zlib.crc32(args[0])
+        crcs[-1] = zlib.crc32(self.program.pack_state(self.arrays))
+        return crcs
+
+    def sign_windows(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        y = np.empty((len(x), *self.program.buffers[self.program.output].shape), self.output.dtype)
+        crcs = np.empty((len(x), len(self.calls) + 1), np.uint32)
+        for i, one in enumerate(x):
+            self.reset()
+            crcs[i] = self.sign(one)
+            y[i] = self.output.reshape(y.shape[1:])
+        return y, crcs
+
+    def value(self, name: str) -> np.ndarray:
+        return self.arrays[name].reshape(self.program.buffers[name].shape).copy()
+
+
+class C:
+    """The C runner on the Program's image, in one arena of exactly the planned size."""
+
+    def __init__(self, program: Program) -> None:
+        from tinyloc.emulator.plan import plan
+        from tinyloc.image import to_image
+        from tinyloc.kernels._c import ffi, lib
+        from tinyloc.kernels.table import ABI
+
+        if lib.TL_ABI != ABI:
+            raise ModelError(f"the C kernels have ABI {lib.TL_ABI:#010x}, the op table {ABI:#010x}: set TL_ABI in "
+                             "kernels/c/tinyloc.h and rebuild the extension")
+        self.program, self.plan, self.image = program, plan(program), to_image(program)
+        self.x, self.y = (program.buffers[n] for n in (program.input, program.output))
+        self.arena = np.zeros(self.plan.arena_bytes, np.uint8)
+        self._ffi, self._lib, self._model = ffi, lib, ffi.new("tl_model *")
+        self._keep = [ffi.from_buffer(self.image), ffi.from_buffer("uint8_t[]", self.arena, True)]
+        image, arena = self._keep
+        error = lib.tl_open(self._model, image, len(self.image), arena, len(self.arena), lib.tl_all_kernels)
+        if error:
+            raise ModelError(f"the C runner refuses the image: {ffi.string(lib.tl_error_text(error)).decode()}")
+
+    def reset(self) -> None:
+        self._lib.tl_reset(self._model)
+
+    def _place(self, x: np.ndarray) -> None:
+        self._ffi.memmove(self._lib.tl_input(self._model), self._ffi.from_buffer(x), self.x.nbytes)
+
+    def run(self, x: np.ndarray) -> np.ndarray:
+        self._place(x)
+        self._lib.tl_run(self._model)
+        return self.value(self.program.output)
+
+    def sign(self, x: np.ndarray) -> np.ndarray:
+        self._place(x)
+        crcs = np.empty(len(self.program.steps) + 1, np.uint32)
+        self._lib.tl_sign(self._model, self._ffi.from_buffer("uint32_t[]", crcs, True))
+        return crcs
+
+    def _windows(self, x: np.ndarray, crcs: np.ndarray | None) -> np.ndarray:
+        y = np.empty((len(x), *self.y.shape), self.y.dtype)
+        if len(x):
+            out = self._ffi.NULL if crcs is None else self._ffi.from_buffer("uint32_t[]", crcs, True)
+            self._lib.tl_run_windows(
+                self._model, self._ffi.from_buffer("uint8_t[]", x.view(np.uint8).reshape(-1)), self.x.nbytes,
+                self._ffi.from_buffer("uint8_t[]", y.view(np.uint8).reshape(-1), True), self.y.nbytes, out, len(x))
+        return y
+
+    def run_windows(self, x: np.ndarray) -> np.ndarray:
+        return self._windows(x, None)
+
+    def sign_windows(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        crcs = np.empty((len(x), len(self.program.steps) + 1), np.uint32)
+        return self._windows(x, crcs), crcs
+
+    def value(self, name: str) -> np.ndarray:
+        b = self.program.buffers[name]
+        if b.kind not in ("output", "state"):
+            raise ModelError(f"buffer {name!r}: only output and state outlast a run in the arena; ask backend numba")
+        at = self.plan.offsets[name]
+        return self.arena[at : at + b.nbytes].copy().view(b.dtype).reshape(b.shape)
+
+
+def _arena(program: Program) -> Backend:
+    from tinyloc.emulator.arena import Arena
+
+    return Arena(program)
+
+
+# Further ones register here.  "arena" (see tinyloc.emulator.arena) proves the memory plan as it runs, and is slow.
+BACKENDS: dict[str, Callable[[Program], Backend]] = {"numba": Numba, "c": C, "arena": _arena}
+
+
+class Session:
+    """A Program on a backend, with its state between runs.
+
+    Raises ConfigError for an unknown backend, ModelError for input of another shape or type than the Program's.
+    """
+
+    def __init__(self, program: Program, backend: str = "numba") -> None:
+        if backend not in BACKENDS:
+            raise unknown("backend", backend, BACKENDS)
+        self.program, self.name = program, backend
+        self.backend = BACKENDS[backend](program)
+
+    def _checked(self, x: np.ndarray, windows: bool = False) -> np.ndarray:
+        b = self.program.buffers[self.program.input]
+        x = np.asarray(x)
+        if x.dtype != b.dtype or x.shape[int(windows) :] != b.shape or x.ndim != len(b.shape) + windows:
+            expected = f"({'windows, ' if windows else ''}{', '.join(map(str, b.shape))})"
+            raise ModelError(f"input {self.program.input!r}: expected {b.dtype} {expected}, got {x.dtype} {x.shape}")
+        return np.ascontiguousarray(x)
+
+    def reset(self) -> None:
+        """The state becomes the initial one; a new Session has it already."""
+        self.backend.reset()
+
+    def run(self, x: np.ndarray) -> np.ndarray:
+        """Output codes of one run on input codes x, both in the Program's shapes; the state goes on."""
+        return self.backend.run(self._checked(x))
+
+    def run_windows(self, x: np.ndarray) -> np.ndarray:
+        """Output codes (w, ...) of windows x (w, ...), each from the initial state."""
+        return self.backend.run_windows(self._checked(x, True))
+
+    def run_stream(self, x: np.ndarray) -> np.ndarray:
+        """Output codes of a sequence x (rows, ...) of any length that is a multiple of the run's; the state goes on."""
+        t = self.program.steps_of_time
+        if len(x) % t:
+            raise ModelError(f"input {self.program.input!r}: {len(x)} rows are no multiple of the run's {t}")
+        return np.concatenate([self.run(x[i : i + t]) for i in range(0, len(x), t)])
+
+    def signature(self, x: np.ndarray) -> np.ndarray:
+        """(steps + 1,) uint32: one CRC-32 a step of one run, and the state's; the state goes on."""
+        return self.backend.sign(self._checked(x))
+
+    def sign_windows(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Output codes (w, ...) and signatures (w, steps + 1) of windows x (w, ...), each from the initial state."""
+        return self.backend.sign_windows(self._checked(x, True))
+
+    def value(self, name: str) -> np.ndarray:
+        """Copy of the buffer `name` after the last run.  Raises ModelError when there is none, or no longer."""
+        if name not in self.program.buffers:
+            raise ModelError(f"no buffer {name!r} in the Program")
+        return self.backend.value(name)

@@ -1,0 +1,190 @@
+"""The two verdicts about a Program: whether backends agree in every bit, and what memory it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from tinyloc.errors import ModelError
+from tinyloc.program import Program
+
+MODEL_BYTES = 20  # the runner's tl_model on a 32-bit core: four pointers, one half-word, two bytes
+BATCH = 4096  # windows signed at a time
+LIMITS = {"arena": 64}  # backends that run the first few windows only: what the arena proves does not depend on data
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first window in which a backend differs, and the first step there: its op, its output (or "state")."""
+
+    window: int
+    step: int
+    op: str
+    buffer: str
+
+    def __str__(self) -> str:
+        return f"differs first in window {self.window}, step {self.step} ({self.op}), buffer {self.buffer!r}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Signatures of backends compared with the first one's.
+
+    reference: the first backend; windows: how many each of the others was compared on; differences: what each differs
+    in, None where nothing does; outputs: codes (w, ...) of the first backend.
+    """
+
+    reference: str
+    windows: Mapping[str, int]
+    differences: Mapping[str, Difference | None]
+    outputs: np.ndarray
+
+    @property
+    def equal(self) -> bool:
+        """Whether all backends agree in all bits."""
+        return not any(self.differences.values())
+
+    def summary(self) -> str:
+        """One line."""
+        if self.equal:
+            shown = (f"{n} ({w} windows)" for n, w in self.windows.items())
+            return " = ".join((self.reference, *shown)) + ", bit for bit"
+        return "; ".join(f"{n} {d}" for n, d in self.differences.items() if d)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able, without the outputs."""
+        return {"equal": self.equal, "reference": self.reference,
+                "backends": {n: {"windows": self.windows[n], "difference": asdict(d) if d else None}
+                             for n, d in self.differences.items()}}
+
+
+def compare(program: Program, x: np.ndarray, backends: Sequence[str] = ("numba", "c", "arena")) -> Comparison:
+    """Runs windows x (w, ...) of input codes, each from the initial state, and compares every step's signature.
+
+    Raises ModelError without a window, and what `Session` raises; ConfigError for an unknown backend.
+    """
+    from tinyloc.run import Session
+
+    if not len(x) or not backends:
+        raise ModelError("nothing to compare: expected at least one window and one backend")
+    sessions = {n: Session(program, n) for n in dict.fromkeys(backends)}
+    reference, *others = sessions
+    differences: dict[str, Difference | None] = dict.fromkeys(others)
+    compared = dict.fromkeys(others, 0)
+    outputs = []
+    for start in range(0, len(x), BATCH):
+        part = x[start : start + BATCH]
+        y, crcs = sessions[reference].sign_windows(part)
+        outputs.append(y)
+        for name in others:
+            if differences[name]:
+                continue
+            n = min(len(part), LIMITS.get(name, len(x)) - start)
+            if n <= 0:
+                continue
+            compared[name] += n
+            other_y, other = sessions[name].sign_windows(part[:n])
+            # The output's bytes are compared themselves: a signature is 32 bits of them.
+            wrong = np.column_stack([crcs[:n] != other, (y[:n] != other_y).reshape(n, -1).any(1)])
+            if wrong.any():
+                window = int(wrong.any(1).argmax())
+                step = min(int(wrong[window].argmax()), len(program.steps))
+                op, buffer = ("run", "state") if step == len(program.steps) else (
+                    program.steps[step].op, str(program.steps[step].args[0]))
+                differences[name] = Difference(start + window, step, op, buffer)
+    return Comparison(reference, compared, differences, np.concatenate(outputs))
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes that a Program takes on a device, code apart.
+
+    steps_of_time: samples a run; weights and tables: constants; records: all else in the image (header, sections,
+    steps, initial state, alignment); state; activations: peak of inputs, outputs, activations and scratch; lower_bound:
+    no plan needs less for them; model: the runner's own variables; stack: greatest depth, None until it was measured.
+    """
+
+    steps_of_time: int
+    weights: int
+    tables: int
+    records: int
+    state: int
+    activations: int
+    lower_bound: int
+    model: int = MODEL_BYTES
+    stack: int | None = None
+
+    @property
+    def image(self) -> int:
+        """Bytes of the image: flash, or RAM where all is in RAM."""
+        return self.weights + self.tables + self.records
+
+    @property
+    def ram(self) -> int:
+        """Bytes of RAM while the image stays in flash."""
+        return self.state + self.activations + self.model + (self.stack or 0)
+
+    @property
+    def total(self) -> int:
+        """Bytes with everything in RAM."""
+        return self.image + self.ram
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {**asdict(self), "image": self.image, "ram": self.ram, "total": self.total}
+
+
+def memory(program: Program, layout: Any = None) -> Memory:
+    """What `program` takes in the plan `layout` (default: the planner's).  Raises ModelError if it makes no image."""
+    from tinyloc.emulator.plan import plan
+    from tinyloc.image import to_image
+
+    layout = layout or plan(program)
+    used = {a for s in program.steps for a in s.args if isinstance(a, str)}
+    constant = {kind: sum(program.buffers[n].nbytes for n in used if program.buffers[n].kind == kind)
+                for kind in ("weight", "table")}
+    return Memory(
+        steps_of_time=program.steps_of_time, weights=constant["weight"], tables=constant["table"],
+        records=len(to_image(program, layout)) - sum(constant.values()), state=layout.state_bytes,
+        activations=layout.peak, lower_bound=layout.lower_bound)
+
+
+def fits(m: Memory, ram: int, flash: int | None = None) -> dict[str, int]:
+    """Bytes to spare, negative if there are too few: `ram` with the image in flash, `all_in_ram`, and `flash`."""
+    spare = {"ram": ram - m.ram, "all_in_ram": ram - m.total}
+    if flash is not None:
+        spare["flash"] = flash - m.image
+    return spare
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Memory for a window at once, and sample by sample where the model streams (the same bits, usually less RAM)."""
+
+    window: Memory
+    stream: Memory | None
+
+    @property
+    def best(self) -> Memory:
+        """The one that takes less RAM."""
+        return min((m for m in (self.window, self.stream) if m), key=lambda m: m.ram)
+
+    def summary(self) -> str:
+        """One line."""
+        m = self.best
+        how = "sample by sample" if m is self.stream else f"{m.steps_of_time} samples at once"
+        return (f"RAM {m.ram} B ({m.activations} activations, {m.state} state, {m.model} runner), flash {m.image} B "
+                f"({m.weights} weights, {m.tables} tables, {m.records} steps), {m.total} B with all in RAM, {how}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {"window": self.window.to_dict(), "stream": self.stream and self.stream.to_dict(),
+                "best": "stream" if self.best is self.stream else "window"}
+
+
+def audit(program: Program) -> Audit:
+    """Memory of a Program both ways of running it."""
+    return Audit(memory(program), memory(program.retime(1)) if program.can_stream else None)
