@@ -28,7 +28,7 @@ def measure(data: str, preset: str, seed: int, **options: str) -> dict[str, floa
     d = load(data, seed=seed, **options)
     model = fit(d, preset, Recipe(seed=seed, **({"epochs": EPOCHS[data]} if data in EPOCHS else {})))
     program = calibrate(model, d)
-    w = last_rows(model, d.test)
+    w = last_rows(model.info, d.test)
     labels = Session(program).run_windows(program.buffers[program.input].quantize(w.x))[:, -1, 0]
     true, rooms = w.y[:, -1], len(d.rooms)
     return {"float": macro_f1(true, model.predict(w.x), rooms), "int8": macro_f1(true, labels, rooms),

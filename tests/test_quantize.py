@@ -48,7 +48,7 @@ def models(house: Dataset) -> dict[str, Model]:
 def test_program_says_what_the_model_says(house: Dataset, models: dict[str, Model], name: str) -> None:
     model = models[name]
     program = calibrate(model, house)
-    w = last_rows(model, house.test)
+    w = last_rows(model.info, house.test)
     codes = program.buffers[program.input].quantize(w.x)
     labels = Session(program).run_windows(codes)[:, -1, 0]
     same = float((labels == model.predict(w.x)).mean())
@@ -68,7 +68,7 @@ def test_auto_is_the_nearest(house: Dataset, models: dict[str, Model], name: str
 def test_whole_window_is_sample_by_sample(house: Dataset, models: dict[str, Model], name: str) -> None:
     program = calibrate(models[name], house, "minmax")
     assert program.can_stream
-    w = last_rows(models[name], house.test).x[::40]
+    w = last_rows(models[name].info, house.test).x[::40]
     codes = program.buffers[program.input].quantize(w)
     stream = Session(program.retime(1))
     for window, whole in zip(codes, Session(program).run_windows(codes), strict=True):
@@ -110,12 +110,23 @@ def builder(w: np.ndarray | None = None) -> GraphBuilder:
 def test_weights_get_rows_only_where_it_helps() -> None:
     rng = np.random.default_rng(0)
     even = rng.uniform(-1, 1, (8, 16))
-    w, scale = builder().quantize_weight(even)
+    w, scale = builder().quantize_weight(even, np.zeros(8))
     assert scale.shape == (1,) and np.abs(w * scale - even).max() <= scale[0] / 2 + 1e-12
-    w, scale = builder().quantize_weight(even * np.logspace(-3, 0, 8)[:, None])
+    w, scale = builder().quantize_weight(even * np.logspace(-3, 0, 8)[:, None], np.zeros(8))
     assert scale.shape == (8,) and np.abs(w).max(1).tolist() == [127] * 8
-    w, scale = builder().quantize_weight(np.zeros((2, 2)))
+    w, scale = builder().quantize_weight(np.zeros((2, 2)), np.zeros(2))
     assert (w == 0).all() and (scale > 0).all()
+
+
+def test_a_bias_far_above_its_products_fits() -> None:
+    """A row of weights near zero under a bias: its scale is raised until the bias has room."""
+    x = np.random.default_rng(0).random((4, 3, 2), np.float32)
+    w, bias = np.array([[1e-9, -1e-9], [0.5, 0.25]]), np.array([-4.6, 0.0])
+    nodes = [Node("input", "x", ()), Node("linear", "y", ("x",), {"weight": w, "bias": bias})]
+    tensors = Tensors.of(nodes, x)
+    program = build(tensors, "minmax")
+    real = program.buffers["y"].dequantize(Session(program).run(program.buffers["x"].quantize(x[0])))
+    np.testing.assert_allclose(real, x[0] @ w.T + bias, atol=1.5 * program.buffers["y"].scale)
 
 
 def test_bounds_that_cannot_be_proved_are_refused() -> None:

@@ -44,7 +44,7 @@ def test_learns(name: str) -> None:
     assert epochs[-1].loss < 0.5 * epochs[0].loss
     assert model.info["validation_macro_f1"] == max(e.score for e in epochs) > 0.5
     assert model.info["rooms"] == list(house.rooms) and model.info["simulated"]
-    w = last_rows(model, house.test)
+    w = last_rows(model.info, house.test)
     s = scores(w.y[:, -1], model.predict(w.x), house.rooms)
     # What always says the commonest room reaches 1 / rooms of F1 at the very most.
     assert s["macro_f1"] > 2 / len(house.rooms) and set(s["f1"]) == set(house.rooms)
@@ -129,7 +129,7 @@ def test_bad_input(house: Dataset, parts: tuple[Windows, Windows]) -> None:
     with pytest.raises(DataError, match="the model hears 11 access points"):
         model = fresh(house)
         model.info = {"aps": list(house.aps), "scaler": Scaler.fit(house.train).to_dict(), "window": 20}
-        last_rows(model, load("simulated", minutes=4, test_minutes=1, aps=5).test)
+        last_rows(model.info, load("simulated", minutes=4, test_minutes=1, aps=5).test)
     with pytest.raises(ModelError, match="the loss became .*; expected a finite"), np.errstate(invalid="ignore"):
         bad = parts[0].x.copy()
         bad[0] = np.inf

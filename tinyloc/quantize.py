@@ -22,7 +22,8 @@ from tinyloc.program import Buffer, Program, Step
 from tinyloc.reference.activation import ACTIVATIONS
 
 INPUT_SCALE, INPUT_ZERO = 1 / 255, -128  # scaled signals lie in [0, 1]
-PER_ROW_GAIN = 1.5  # weights get a scale a row where that divides their squared error by this at least
+PER_ROW_GAIN = 4.0  # weights get a scale a row where that divides their squared error by this at least
+SHARED_RANGE = 3.0  # a range may grow by this factor for a table of 256 bytes less
 SAMPLES = 20_000  # values of a tensor that a range is searched on
 
 Range = tuple[float, float]
@@ -80,6 +81,11 @@ def scale_and_zero(lo: float, hi: float) -> tuple[float, int]:
     return scale, int(np.clip(round(-128 - lo / scale), -128, 127))
 
 
+def _union(ranges: Sequence[Range]) -> Range:
+    """The least range that holds all of them, and 0."""
+    return min(0.0, *(lo for lo, _ in ranges)), max(0.0, *(hi for _, hi in ranges))
+
+
 @dataclass
 class Tensors:
     """Float values of a graph's tensors over the calibration windows: name -> (b, t, d)."""
@@ -115,7 +121,12 @@ class Tensors:
         for node in self.nodes:
             if node.kind == "interleave":
                 names = [*node.inputs, node.out]
-                shared = min(ranges[n][0] for n in names), max(ranges[n][1] for n in names)
+                ranges |= dict.fromkeys(names, _union([ranges[n] for n in names]))
+        # Inputs of one function that are of nearly one range share it, and so its table.
+        for kind in ACTIVATIONS:
+            names = [node.inputs[0] for node in self.nodes if node.kind == kind]
+            shared = _union([ranges[n] for n in names]) if names else (0.0, 0.0)
+            if all(shared[1] - shared[0] <= SHARED_RANGE * (hi - lo) for lo, hi in (_union([ranges[n]]) for n in names)):
                 ranges |= dict.fromkeys(names, shared)
         return ranges
 
@@ -154,16 +165,17 @@ class GraphBuilder:
         """(b, t, d) float values of a tensor over the calibration windows."""
         return self.tensors.values[name]
 
-    def quantize_weight(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """int8 codes (n, k) in [-127, 127] and scales, (n,) or (1,)."""
+    def quantize_weight(self, w: np.ndarray, least: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """int8 codes (n, k) in [-127, 127] and scales, (n,) or (1,), of which none is below `least` (n,)."""
         w = w.astype(np.float64)
 
-        def code(top: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-            scale = np.maximum(top, 1e-9) / 127
+        def code(top: np.ndarray, floor: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+            scale = np.maximum(np.maximum(top, 1e-9) / 127, floor)
             q = np.clip(np.rint(w / scale), -127, 127)
             return q.astype(np.int8), scale.reshape(-1), float(((q * scale - w) ** 2).sum())
 
-        tensor, row = code(np.abs(w).max(keepdims=True)), code(np.abs(w).max(1, keepdims=True))
+        tensor = code(np.abs(w).max(keepdims=True), least.max(keepdims=True))
+        row = code(np.abs(w).max(1, keepdims=True), least[:, None])
         return row[:2] if tensor[2] > PER_ROW_GAIN * row[2] else tensor[:2]
 
     def bias_and_rescale(self, name: str, acc: np.ndarray, m: np.ndarray, bound: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -268,13 +268,16 @@ def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *,
                  progress=progress)
 
 
-def last_rows(model: Model, samples: Samples) -> Windows:
-    """A window that ends at each row of `samples`, scaled as `model` (its info) wants it."""
-    aps = model.info.get("aps")
+def last_rows(info: Mapping[str, Any], samples: Samples) -> Windows:
+    """A window that ends at each row of `samples`, scaled and cut as `info` (of a model or a Program) says.
+
+    Raises DataError when the samples are of other access points.
+    """
+    aps = info.get("aps")
     if aps is not None and tuple(aps) != samples.aps:
         raise DataError(f"the model hears {len(aps)} access points ({', '.join(aps[:3])}, ...), the data has "
                         f"{len(samples.aps)} ({', '.join(samples.aps[:3])}, ...); expected the same")
-    return every_row(samples, Scaler.from_dict(model.info["scaler"]), int(model.info["window"]))
+    return every_row(samples, Scaler.from_dict(info["scaler"]), int(info["window"]))
 
 
 def scores(true: np.ndarray, predicted: np.ndarray, rooms: tuple[str, ...]) -> dict[str, Any]:

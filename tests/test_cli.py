@@ -1,0 +1,233 @@
+"""The command line, as a user types it: what it prints, its exit codes, what it says to bad input."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from tinyloc.cli import main, table
+from tinyloc.model import Model, preset
+from tinyloc.program import Program
+
+REAL = Path(os.environ.get("TINYLOC_DATA", "/nonexistent"))
+
+
+def tinyloc(*args: str | Path, code: int = 0) -> Result:
+    result = CliRunner().invoke(main, [str(a) for a in args])
+    assert result.exit_code == code, f"tinyloc {' '.join(map(str, args))}: {result.exit_code}\n{result.output}"
+    return result
+
+
+def facts(*args: str | Path, code: int = 0) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(tinyloc(*args, "--json", code=code).stdout)
+    return found
+
+
+def complaint(*args: str | Path) -> str:
+    """The one line that bad input gets."""
+    text = tinyloc(*args, code=2).stderr
+    assert text.startswith("tinyloc: ") and text.count("\n") == 1, text
+    return text
+
+
+def walk(path: Path, rows: int = 900, sep: str = ",") -> Path:
+    """A recording of two rooms in turn, 40 s each at 1 Hz, 3 access points."""
+    rng = np.random.default_rng(0)
+    with path.open("w", newline="") as f:
+        writer = csv.writer(f, delimiter=sep)
+        writer.writerow(["t", "label", "ap1", "ap2", "ap3"])
+        for i in range(rows):
+            here = i // 40 % 2
+            level = rng.normal((-50, -75, -60) if here else (-75, -50, -62), 3)
+            writer.writerow([i, ("kitchen", "hall")[here], *(f"{v:.0f}" if rng.random() > 0.1 else "" for v in level)])
+    return path
+
+
+QUICK = ("--epochs", "30", "--batch", "16")
+COLUMNS = ("--time", "t", "--room", "label", "--rssi", "ap*", "--window", "8", "--hop", "4")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with walk.csv and, trained on it, m (a Mamba) and d (an MDCSA), and their Programs m8 and d8."""
+    folder = tmp_path_factory.mktemp("cli")
+    recording = walk(folder / "walk.csv")
+    for name, model in (("m", "mamba-h4l1"), ("d", "mdcsa-h4l1")):
+        tinyloc("train", "--data", recording, *COLUMNS, "--model", model, "--out", folder / name, *QUICK)
+        tinyloc("quantize", folder / name, "--out", folder / f"{name}8")
+    return folder
+
+
+def test_train_says_what_it_made(place: Path) -> None:
+    found = facts("train", "--data", place / "walk.csv", *COLUMNS, "--model", "mamba-h4l1", "--out", place / "again",
+                  *QUICK)
+    assert found["parameters"] == Model.load(place / "again").parameters
+    assert found["test"]["macro_f1"] > 0.8 and set(found["test"]["f1"]) == {"kitchen", "hall"}
+    assert not (place / "again.checkpoint").exists()
+    same = Model.load(place / "m")
+    assert all(np.array_equal(v, same.params[k]) for k, v in Model.load(place / "again").params.items())
+
+
+def test_quantize_proves(place: Path) -> None:
+    found = facts("quantize", place / "m", "--out", place / "m8mse", "--calibration", "mse")
+    assert found["calibration"] == "mse" and found["steps"] == len(Program.load(place / "m8mse").steps)
+    assert found["tightest"] in found["proofs"] and all(b <= limit for b, limit in found["proofs"].values())
+
+
+@pytest.mark.parametrize("name, streams", [("m8", True), ("d8", False)])
+def test_audit_counts_every_byte(place: Path, name: str, streams: bool) -> None:
+    found = facts("audit", place / name)
+    window, stream = found["memory"]["window"], found["memory"]["stream"]
+    assert found["proved_by_running"] and found["fits"] is None and bool(stream) == streams
+    for m in filter(None, (window, stream)):
+        assert m["activations"] == m["lower_bound"]
+        assert m["total"] == sum(m[k] for k in ("weights", "tables", "records", "state", "activations", "model"))
+    assert "least activations possible" in tinyloc("audit", place / name).stdout
+
+
+def test_audit_judges_to_the_byte(place: Path) -> None:
+    m = facts("audit", place / "d8")["memory"]["window"]
+    for ways, need in ((["--ram", "{}"], m["ram"]), (["--all-in-ram", "--ram", "{}"], m["total"]),
+                       (["--flash", "{}"], m["image"])):
+        for size, code in ((need, 0), (need - 1, 1)):
+            args = [w.format(size) for w in ways]
+            assert facts("audit", place / "d8", *args, code=code)["fits"] == (code == 0), args
+    assert "DOES NOT FIT, 1 B too many" in tinyloc("audit", place / "d8", "--ram", m["ram"] - 1, code=1).stdout
+    assert facts("audit", place / "d8", "--mcu", "nrf52832")["budget"]["name"].lower().startswith("nrf52832")
+
+
+def test_verify(place: Path) -> None:
+    found = facts("verify", place / "m8", "--windows", "40")
+    assert found["equal"] and found["stream_equals_window"] and found["windows"] == 40
+    assert found["backends"]["c"]["windows"] == 40 and set(found["backends"]) == {"c", "arena"}
+    assert facts("verify", place / "d8")["stream_equals_window"] is None
+    assert "bit for bit" in tinyloc("verify", place / "d8", "--backend", "c,numba").stdout
+
+
+def test_verify_names_the_first_step_that_differs(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tinyloc import run
+
+    class Wrong(run.Numba):
+        """Adds 1 to a code of the third step's output."""
+
+        def __init__(self, program: Program) -> None:
+            super().__init__(program)
+            kernel, args = self.calls[2]
+
+            def off_by_one(*a: Any) -> None:
+                kernel(*a)
+                a[0][3] += 1
+
+            self.calls[2] = (off_by_one, args)
+
+    monkeypatch.setitem(run.BACKENDS, "wrong", Wrong)
+    found = facts("verify", place / "m8", "--backend", "c,wrong", "--windows", "3", code=1)
+    where = found["backends"]["wrong"]["difference"]
+    step = Program.load(place / "m8").steps[2]
+    assert (where["window"], where["step"], where["op"], where["buffer"]) == (0, 2, step.op, step.args[0])
+
+
+@pytest.mark.parametrize("name, options", [("m8", []), ("m8", ["--stream"]), ("d8", ["--backend", "numba"])])
+def test_run(place: Path, tmp_path: Path, name: str, options: list[str]) -> None:
+    out = tmp_path / "rooms.csv"
+    found = facts("run", place / name, "--out", out, *options)
+    with out.open() as f:
+        rows = list(csv.DictReader(f))
+    assert len(rows) == found["rows"] and {r["predicted"] for r in rows} == {"kitchen", "hall"}
+    right = sum(r["room"] == r["predicted"] for r in rows if r["room"])
+    assert found["accuracy"] == pytest.approx(right / sum(bool(r["room"]) for r in rows)) and found["accuracy"] > 0.8
+
+
+def test_data() -> None:
+    assert {d["name"] for d in facts("data")["data_sets"]} == {"simulated", "flat", "ujiindoorloc", "tetam", "byrne"}
+    found = facts("data", "simulated")
+    assert found["simulated"] and found["access_points"] == 11 and found["parts"]["test"]["rows"] == 2400
+    assert "SIMULATED" in tinyloc("data", "simulated").stdout
+
+
+@pytest.mark.parametrize("data", ["simulated", pytest.param("flat", marks=pytest.mark.skipif(
+    not (REAL / "flat").is_dir(), reason="no flat/ in TINYLOC_DATA")), "walk"])
+def test_demo(place: Path, tmp_path: Path, data: str) -> None:
+    source = ["--data", place / "walk.csv", *COLUMNS] if data == "walk" else ["--data", data]
+    text = tinyloc("demo", *source, "--epochs", "3", "--out", tmp_path).stdout
+    assert ("SIMULATED" in text) == (data == "simulated") and text.count("bit for bit") == 2
+    found = json.loads((tmp_path / "demo.json").read_text())
+    assert [m["model"] for m in found["models"]] == ["mamba-h8l1", "mdcsa-h16l1"]
+    for m in found["models"]:
+        assert m["verify"]["equal"] and f"{m['memory']['total']:,}" in text
+        assert facts("audit", tmp_path / f"{m['model']}.int8.safetensors", "--ram", "64K", "--all-in-ram")["fits"]
+
+
+def test_help_and_version() -> None:
+    for name in main.commands:
+        assert "Usage:" in tinyloc(name, "--help").stdout
+    assert tinyloc("--version").stdout.startswith("tinyloc, version")
+
+
+def test_table() -> None:
+    assert table([["a", "n"], ["x", "1,000"], ["long", "2"]]) == "a         n\n----  -----\nx     1,000\nlong      2"
+
+
+def test_bad_input_gets_one_line(place: Path, tmp_path: Path) -> None:
+    recording, out = place / "walk.csv", tmp_path / "out"
+    cases = [
+        (("train", "--data", "flatt", "--out", out), "did you mean 'flat'"),
+        (("train", "--model", "mamba-h8l9", "--out", out), "unknown preset 'mamba-h8l9'; did you mean 'mamba-h8l"),
+        (("train", "--data", recording, "--out", out), "row 1: no column"),
+        (("train", "--data", recording, *COLUMNS, "--epochs", "0", "--out", out), "epochs = 0; expected 1"),
+        (("train", "--data", "simulated", "--house", "A", "--out", out), "simulated: no option 'house'"),
+        (("quantize", place / "m8", "--out", out), "expected a tinyloc-model file, found format 'tinyloc-program'"),
+        (("quantize", place / "m", "--calibration", "mes", "--out", out), "unknown calibration 'mes'; did you mean 'mse'"),
+        (("quantize", tmp_path / "absent", "--out", out), "absent: no such file"),
+        (("quantize", place / "m", "--data", "simulated", "--out", out), "trained for other aps"),
+        (("audit", place / "m"), "expected a tinyloc-program file, found format 'tinyloc-model'"),
+        (("audit", place / "m8", "--ram", "lots"), "'lots'"),
+        (("audit", place / "m8", "--ram", "-3K"), "'-3K'"),
+        (("audit", place / "m8", "--mcu", "nrf52382"), "did you mean 'nrf52832'"),
+        (("verify", place / "m8", "--backend", "numba,cc"), "unknown backend 'cc'"),
+        (("verify", place / "m8", "--data", "simulated"), "hears 3 access points (ap1, ap2, ap3, ...), the data has 11"),
+        (("run", place / "d8", "--stream"), "looks at the whole window"),
+        (("data", "walk"), "unknown data set 'walk'"),
+    ]
+    for args, words in cases:
+        assert words in complaint(*args), args
+    assert not list(tmp_path.iterdir()), "nothing is written where nothing came of it"
+
+
+def test_damaged_programs_are_refused(place: Path, tmp_path: Path) -> None:
+    whole = (place / "m8").read_bytes()
+    bad = tmp_path / "bad"
+    bad.write_bytes(whole[: len(whole) // 2])
+    assert "bad: cut off or no safetensors file" in complaint("verify", bad)
+    bad.write_bytes(whole.replace(b'"version":"1"', b'"version":"7"', 1))
+    assert "version '7'; this tinyloc reads version 1" in complaint("audit", bad)
+
+
+def test_killed_training_resumes(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tinyloc import train as training
+
+    args = ["train", "--data", place / "walk.csv", *COLUMNS, "--model", "mamba-h4l1", *QUICK, "--out", tmp_path / "m"]
+    real, calls = training.loss_and_gradients, 0
+
+    def dies(*a: Any, **k: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls > 80:
+            raise MemoryError("killed")
+        return real(*a, **k)
+
+    monkeypatch.setattr(training, "loss_and_gradients", dies)
+    assert CliRunner().invoke(main, [str(a) for a in args]).exit_code == 1
+    assert (tmp_path / "m.checkpoint").exists() and not (tmp_path / "m").exists()
+    monkeypatch.setattr(training, "loss_and_gradients", real)
+    tinyloc(*args)
+    one, other = Model.load(tmp_path / "m"), Model.load(place / "m")
+    assert all(np.array_equal(v, other.params[k]) for k, v in one.params.items())
+    assert preset("mamba-h4l1", 3, 2) == one.config

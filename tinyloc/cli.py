@@ -1,0 +1,467 @@
+"""The command line: thin; each command reads its options, calls the library and prints what it says.
+
+Exit code 0: yes (fits, equal, done); 1: no; 2: bad input, named in one line.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tinyloc import __version__
+from tinyloc.errors import ConfigError, TinylocError
+
+if TYPE_CHECKING:
+    from tinyloc.data import Dataset
+    from tinyloc.program import Program
+    from tinyloc.train import Epoch, Progress, Recipe
+
+NO, BAD = 1, 2
+
+
+class Group(click.Group):
+    """Turns errors that a user caused into one line and exit code 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except TinylocError as e:
+            click.echo(f"tinyloc: {e}", err=True)
+            sys.exit(BAD)
+        except KeyboardInterrupt:
+            click.echo("tinyloc: interrupted", err=True)
+            sys.exit(130)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="tinyloc")
+def main() -> None:
+    """Does an indoor-localization model run on a microcontroller exactly, within its RAM, and how fast?
+
+    Exit code 0 means yes, 1 no, 2 bad input.
+    """
+
+
+def _options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def wrap(f: Any) -> Any:
+        for d in reversed(decorators):
+            f = d(f)
+        return f
+
+    return wrap
+
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for machines.")
+SEED = click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1),
+                    help="Of the split, the simulated house and the training.")
+CSV = _options(
+    click.option("--time", "csv_time", help="CSV: column of seconds. [time]"),
+    click.option("--room", "csv_room", help="CSV: column of rooms. [room]"),
+    click.option("--rssi", "csv_rssi", multiple=True,
+                 help="CSV: column of dBm, or a prefix such as 'ap*'; may be given several times. [rssi_*]"),
+    click.option("--session", "csv_session", help="CSV: column that names the recording."),
+    click.option("--delimiter", "csv_delimiter", help="CSV: what separates fields. [,]"),
+    click.option("--not-heard", "csv_not_heard", type=float, help="CSV: number that stands for not heard, such as 100."),
+    click.option("--window", "csv_window", type=int, help="CSV: rows a window. [20]"),
+    click.option("--hop", "csv_hop", type=int, help="CSV: rows from one window to the next. [10]"),
+    click.option("--house", help="byrne: the house, A to D. [A]"),
+    click.option("--split", help="ujiindoorloc: groups (whole people and phones held out) or random. [groups]"),
+)
+DATA_HELP = "Data set (see `tinyloc data`) or the path of a CSV file."
+
+
+def _source(data: str, seed: int, given: dict[str, Any]) -> dict[str, Any]:
+    """What `_load` needs, JSON-able: name or absolute path, seed, options."""
+    columns = {k[4:]: list(v) if isinstance(v, tuple) else v for k, v in given.items()
+               if k.startswith("csv_") and v not in (None, ())}
+    options = {k: given[k] for k in ("house", "split") if given.get(k) is not None}
+    path = Path(data).expanduser()
+    return {"data": str(path.resolve()) if path.is_file() else data, "seed": seed, "columns": columns, **options}
+
+
+def _load(source: dict[str, Any]) -> Dataset:
+    from tinyloc.data import load
+
+    rest = {k: v for k, v in source.items() if k not in ("data", "seed", "columns")}
+    return load(source["data"], seed=source["seed"], columns=source["columns"] or None, **rest)
+
+
+def _own_source(info: Any, data: str | None, given: dict[str, Any]) -> dict[str, Any]:
+    """The data that the user names, else that which the model was trained on."""
+    if data is not None:
+        return _source(data, given["seed"] if given.get("seed") is not None else info.get("source", {}).get("seed", 0), given)
+    if "source" not in info:
+        raise ConfigError("the model does not say which data it was trained on; name them with --data")
+    return dict(info["source"])
+
+
+def _program(path: str) -> Program:
+    from tinyloc.program import Program
+
+    return Program.load(path)
+
+
+def table(rows: list[list[str]]) -> str:
+    """Aligned columns below a heading; numbers to the right."""
+    widths = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
+    numeric = [all(r[i].replace(",", "").replace(".", "").lstrip("-+").isdigit() or r[i] in ("", "-") for r in rows[1:])
+               for i in range(len(rows[0]))]
+
+    def line(r: list[str]) -> str:
+        return "  ".join(c.rjust(w) if n else c.ljust(w) for c, w, n in zip(r, widths, numeric, strict=True)).rstrip()
+
+    return "\n".join([line(rows[0]), "  ".join("-" * w for w in widths), *map(line, rows[1:])])
+
+
+def _emit(as_json: bool, facts: dict[str, Any], text: str) -> None:
+    click.echo(json.dumps(facts, indent=2) if as_json else text)
+
+
+def progress_bar(label: str, quiet: bool) -> tuple[Progress | None, Callable[[], None]]:
+    """(a callback for each epoch, what ends the bar)."""
+    if quiet:
+        return None, lambda: None
+    bar: Any = None
+
+    def show(e: Epoch) -> None:
+        nonlocal bar
+        if bar is None:
+            bar = click.progressbar(length=e.of, label=label, file=sys.stderr, show_pos=True, width=24,
+                                    item_show_func=lambda s: s)
+            bar.__enter__()
+        bar.update(1 if bar.pos else e.number, f"loss {e.loss:.3f}, validation F1 {e.score:.3f} (best {e.best:.3f})")
+
+    def end() -> None:
+        if bar is not None:
+            bar.__exit__(None, None, None)
+
+    return show, end
+
+
+@main.command()
+@click.argument("name", required=False)
+@SEED
+@CSV
+@JSON
+def data(name: str | None, seed: int, as_json: bool, **given: Any) -> None:
+    """List the data sets, or describe one (NAME or the path of a CSV file)."""
+    import numpy as np
+
+    from tinyloc.data import SOURCES
+
+    if name is None:
+        rows = [["name", "license", "home"]] + [[s.name, s.license or "-", s.home or "made here, no radio was involved"]
+                                                for s in SOURCES.values()]
+        facts = {"data_sets": [dict(zip(rows[0], r, strict=True)) for r in rows[1:]]}
+        _emit(as_json, facts, table(rows) + "\nor the path of a CSV file (columns: --time, --room, --rssi, --session)")
+        return
+    d = _load(_source(name, seed, given))
+    parts = {"train": d.train, "val": d.val, "test": d.test}
+    facts = {"name": d.name, "simulated": d.simulated, "access_points": len(d.aps), "rooms": list(d.rooms),
+             "window": d.window, "hop": d.hop, "rate_hz": d.rate_hz, "note": d.note,
+             "parts": {k: {"rows": len(p), "sessions": len(np.unique(p.session)),
+                           "heard": round(float((~np.isnan(p.rssi)).mean()), 4), "rows_by_room": p.counts()}
+                       for k, p in parts.items()}}
+    shown = sorted(range(len(d.rooms)), key=lambda i: -d.train.counts()[d.rooms[i]])[:20]
+    rows = [["room", *parts]] + [[d.rooms[i], *(str(p.counts()[d.rooms[i]]) for p in parts.values())] for i in shown]
+    more = len(d.rooms) - len(shown)
+    _emit(as_json, facts, "\n".join([
+        f"{d.name}{' (SIMULATED)' if d.simulated else ''}: {len(d.aps)} access points, {len(d.rooms)} rooms, "
+        f"{d.rate_hz:g} Hz, windows of {d.window} rows", table(rows), *([f"... and {more} rooms more"] if more else []),
+        d.note]))
+
+
+@main.command()
+@click.option("--data", "data_name", default="simulated", show_default=True, help=DATA_HELP)
+@click.option("--model", "preset_name", default="mamba-h8l1", show_default=True,
+              help="Preset: mamba-h{H}l{L} or mdcsa-h{H}l{L}[-lean].")
+@click.option("--out", required=True, type=click.Path(dir_okay=False), help="File to write the float model to.")
+@click.option("--epochs", type=int, help="At most so many passes over the training windows. [120]")
+@click.option("--batch", type=int, help="Windows a step. [64]")
+@click.option("--lr", type=float, help="Greatest learning rate. [0.005]")
+@click.option("--patience", type=int, help="Epochs without a better validation score before it ends. [40]")
+@click.option("--resume/--no-resume", default=True, show_default=True,
+              help="Go on from OUT.checkpoint where a killed run left one.")
+@SEED
+@CSV
+@JSON
+def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch: int | None, lr: float | None,
+          patience: int | None, resume: bool, seed: int, as_json: bool, **given: Any) -> None:
+    """Train a float model; the best of its epochs by validation macro-F1 is kept.
+
+    Ctrl-C ends the training early and keeps the best so far.  A killed run goes on when started again.
+    """
+    from tinyloc.train import Recipe, fit, last_rows, scores, with_info
+
+    given_recipe = {"epochs": epochs, "batch": batch, "lr": lr, "patience": patience}
+    recipe = Recipe(seed=seed, **{k: v for k, v in given_recipe.items() if v is not None})  # type: ignore[arg-type]
+    source = _source(data_name, seed, given)
+    d = _load(source)
+    checkpoint = Path(out + ".checkpoint")
+    if not resume:
+        checkpoint.unlink(missing_ok=True)
+    show, end = progress_bar(preset_name, as_json)
+    try:
+        model = fit(d, preset_name, recipe, checkpoint=checkpoint, progress=show)
+    finally:
+        end()
+    w = last_rows(model.info, d.test)
+    model = with_info(model, source=source, test=scores(w.y[:, -1], model.predict(w.x), d.rooms))
+    model.save(out)
+    info = model.info
+    facts = {"model": out, "preset": preset_name, "parameters": model.parameters, "data": d.name,
+             "simulated": d.simulated, "epochs": info["epochs"], "interrupted": info["interrupted"],
+             "validation_macro_f1": info["validation_macro_f1"], "test": info["test"]}
+    _emit(as_json, facts, f"{out}: {preset_name}, {model.parameters:,} parameters; macro-F1 "
+          f"{info['validation_macro_f1']:.3f} on validation, {info['test']['macro_f1']:.3f} on test (accuracy "
+          f"{info['test']['accuracy']:.3f}) of {d.name}{' (SIMULATED)' if d.simulated else ''}"
+          + ("; INTERRUPTED, best so far" if info["interrupted"] else ""))
+
+
+@main.command()
+@click.argument("model", type=click.Path(dir_okay=False))
+@click.option("--out", required=True, type=click.Path(dir_okay=False), help="File to write the int8 Program to.")
+@click.option("--calibration", default="auto", show_default=True, help="auto, minmax, percentile or mse.")
+@click.option("--data", "data_name", help=DATA_HELP + " [what the model was trained on]")
+@click.option("--seed", type=int, help="Of the data's split. [the model's]")
+@CSV
+@JSON
+def quantize(model: str, out: str, calibration: str, data_name: str | None, as_json: bool, **given: Any) -> None:
+    """Turn a float MODEL into an int8 Program: integers only, with a proof that no accumulator overflows."""
+    from tinyloc.model import Model
+    from tinyloc.quantize import calibrate
+
+    m = Model.load(model)
+    d = _load(_own_source(m.info, data_name, given))
+    program = calibrate(m, d, calibration)
+    program.save(out)
+    proofs = program.info["proofs"]
+    tight = max(proofs, key=lambda k: proofs[k][0] / proofs[k][1])
+    by_kind = program.bytes_by_kind()
+    facts = {"program": out, "calibration": program.info["calibration"], "steps": len(program.steps), "bytes": by_kind,
+             "proofs": proofs, "tightest": tight}
+    _emit(as_json, facts, f"{out}: {len(program.steps)} steps, calibrated by {program.info['calibration']}; "
+          f"{by_kind['weight']:,} B of weights, {by_kind['table']:,} of tables, {by_kind['state']:,} of state; "
+          f"{len(proofs)} bounds proved, the tightest: {tight}, {proofs[tight][0]:,} of {proofs[tight][1]:,}")
+
+
+def _codes(program: Program, source: dict[str, Any], most: int | None) -> tuple[Any, Any, Dataset]:
+    """(input codes of a window that ends at each test row, their windows, the data set)."""
+    from tinyloc.train import last_rows
+
+    d = _load(source)
+    w = last_rows(program.info, d.test)
+    if most is not None:
+        w = type(w)(w.x[:most], w.y[:most], w.row[:most])
+    return program.buffers[program.input].quantize(w.x), w, d
+
+
+BYTES = (("weights", "weights"), ("tables", "tables"), ("steps", "records"), ("state", "state"),
+         ("activations", "activations"), ("runner", "model"))
+
+
+@main.command()
+@click.argument("model", type=click.Path(dir_okay=False))
+@click.option("--ram", help="Budget of RAM, such as 32K, 64KB or 65536.")
+@click.option("--flash", help="Budget of flash, likewise.")
+@click.option("--mcu", help="Microcontroller whose RAM and flash are the budget.")
+@click.option("--all-in-ram", is_flag=True, help="Count weights, tables and steps as RAM too, as the paper wants.")
+@JSON
+def audit(model: str, ram: str | None, flash: str | None, mcu: str | None, all_in_ram: bool, as_json: bool) -> None:
+    """Count every byte that an int8 Program (MODEL) takes, prove it by running inside them, and judge a budget.
+
+    Code and stack are not counted here.  Exit code 1: it does not fit.
+    """
+    import numpy as np
+
+    from tinyloc.emulator.mcu import find, parse_size
+    from tinyloc.verify import audit as count
+    from tinyloc.verify import compare, fits
+
+    program = _program(model)
+    chip = find(mcu) if mcu else None
+    budget_ram = parse_size(ram) if ram else chip.ram_bytes if chip else None
+    budget_flash = parse_size(flash) if flash else chip.flash_bytes if chip else None
+    found = count(program)
+    b = program.buffers[program.input]
+    rng = np.random.default_rng(0)
+    x = np.stack([np.full(b.shape, v, b.dtype) for v in (-128, 127)] + [rng.integers(-128, 128, b.shape).astype(b.dtype)])
+    proof = {"window": compare(program, x, ("numba", "arena"))}
+    if found.stream:
+        proof["stream"] = compare(program.retime(1), x[:, :1], ("numba", "arena"))
+    proved = all(p.equal for p in proof.values())
+    best = found.best
+    budget: dict[str, Any] = {"name": chip.name if chip else None, "ram": budget_ram, "flash": budget_flash}
+    spare = fits(best, budget_ram, budget_flash) if budget_ram is not None else {}
+    if budget_ram is None and budget_flash is not None:
+        spare = {"flash": budget_flash - best.image}
+    needed = [k for k in spare if k == ("all_in_ram" if all_in_ram else "ram") or (k == "flash" and not all_in_ram)]
+    fit = all(spare[k] >= 0 for k in needed)
+    facts = {"model": model, "memory": found.to_dict(), "budget": budget, "spare": spare, "judged_by": needed,
+             "fits": fit if spare else None, "proved_by_running": proved,
+             "differences": {k: p.to_dict() for k, p in proof.items() if not p.equal}}
+    ways = {f"{found.window.steps_of_time} samples at once": found.window, "sample by sample": found.stream}
+    rows = [["bytes", *(k for k, m in ways.items() if m)]]
+    shown = [m for m in ways.values() if m]
+    for label, name in BYTES:
+        rows.append([label, *(f"{getattr(m, name):,}" for m in shown)])
+    for label, name in (("flash (image)", "image"), ("RAM, image in flash", "ram"), ("all in RAM", "total"),
+                        ("least activations possible", "lower_bound")):
+        rows.append([label, *(f"{getattr(m, name):,}" for m in shown)])
+    lines = [table(rows), "without code and stack; " + (
+        "proved: inside these bytes, poisoned around every live buffer, it gives the same bits" if proved else
+        "NOT PROVED: " + "; ".join(p.summary() for p in proof.values()))]
+    names = {"ram": "RAM with the image in flash", "all_in_ram": "all in RAM", "flash": "flash"}
+    limits = {"ram": budget_ram, "all_in_ram": budget_ram, "flash": budget_flash}
+    for k, v in spare.items():
+        lines.append(f"{names[k]}, {limits[k]:,} B{f' ({chip.name})' if chip else ''}: "
+                     f"{'fits' if v >= 0 else 'DOES NOT FIT'}, {abs(v):,} B {'to spare' if v >= 0 else 'too many'}"
+                     + ("" if k in needed else " (not judged)"))
+    _emit(as_json, facts, "\n".join(lines))
+    if not (fit and proved):
+        sys.exit(NO)
+
+
+@main.command()
+@click.argument("model", type=click.Path(dir_okay=False))
+@click.option("--backend", default="numba,c,arena", show_default=True, help="Backends to compare, the first the reference.")
+@click.option("--data", "data_name", help=DATA_HELP + " [what the model was trained on]")
+@click.option("--windows", type=click.IntRange(1), help="At most so many windows of the test rows. [all]")
+@click.option("--seed", type=int, help="Of the data's split. [the model's]")
+@CSV
+@JSON
+def verify(model: str, backend: str, data_name: str | None, windows: int | None, as_json: bool, **given: Any) -> None:
+    """Compare every step of an int8 Program (MODEL) on several backends, bit for bit, over the test rows.
+
+    Where the model streams, sample by sample must give the same labels too.  Exit code 1: something differs.
+    """
+    import numpy as np
+
+    from tinyloc.run import Session
+    from tinyloc.verify import compare
+
+    program = _program(model)
+    codes, _, d = _codes(program, _own_source(program.info, data_name, given), windows)
+    found = compare(program, codes, [b.strip() for b in backend.split(",") if b.strip()])
+    stream: bool | None = None
+    if program.can_stream:
+        session = Session(program.retime(1), found.reference)
+        stream = True
+        for window, whole in zip(codes, found.outputs, strict=True):
+            session.reset()
+            stream = stream and bool(np.array_equal(session.run_stream(window), whole))
+    equal = found.equal and stream is not False
+    facts = {"model": model, "data": d.name, "windows": len(codes), **found.to_dict(), "stream_equals_window": stream,
+             "equal": equal}
+    text = f"{d.name}, {len(codes)} windows, {len(program.steps)} steps: {found.summary()}"
+    if stream is not None:
+        text += f"; sample by sample {'gives the same labels' if stream else 'DIFFERS from the window at once'}"
+    _emit(as_json, facts, text)
+    if not equal:
+        sys.exit(NO)
+
+
+@main.command()
+@click.argument("model", type=click.Path(dir_okay=False))
+@click.option("--backend", default="c", show_default=True, help="What runs it.")
+@click.option("--data", "data_name", help=DATA_HELP + " [what the model was trained on]")
+@click.option("--stream", is_flag=True, help="Sample by sample, the state carried on through each recording, as on a body.")
+@click.option("--out", type=click.Path(dir_okay=False), help="CSV file to write time, room and predicted room to.")
+@click.option("--seed", type=int, help="Of the data's split. [the model's]")
+@CSV
+@JSON
+def run(model: str, backend: str, data_name: str | None, stream: bool, out: str | None, as_json: bool,
+        **given: Any) -> None:
+    """Run an int8 Program (MODEL) over the test rows and score what it says."""
+    import csv
+    import io
+
+    import numpy as np
+
+    from tinyloc.data import Scaler
+    from tinyloc.files import write_atomic
+    from tinyloc.run import Session
+    from tinyloc.train import scores
+
+    program = _program(model)
+    codes, w, d = _codes(program, _own_source(program.info, data_name, given), None)
+    if stream:
+        session = Session(program.retime(1), backend)
+        rows = program.buffers[program.input].quantize(Scaler.from_dict(program.info["scaler"]).prepare(d.test))
+        parts = []
+        for start, end in zip(*_recordings(d.test.starts()), strict=True):
+            session.reset()
+            parts.append(session.run_stream(rows[start:end]))
+        labels = np.concatenate(parts)[:, 0]
+    else:
+        labels = Session(program, backend).run_windows(codes)[:, -1, 0]
+    result = scores(w.y[:, -1], labels, d.rooms)
+    if out:
+        text = io.StringIO()
+        writer = csv.writer(text)
+        writer.writerow(["time", "room", "predicted"])
+        for t, y, p in zip(d.test.time, d.test.room, labels, strict=True):
+            writer.writerow([repr(float(t)), d.rooms[y] if y >= 0 else "", d.rooms[p]])
+        write_atomic(out, text.getvalue())
+    facts = {"model": model, "data": d.name, "simulated": d.simulated, "backend": backend, "stream": stream,
+             "rows": len(labels), **result}
+    lines = [f"{d.name}{' (SIMULATED)' if d.simulated else ''}, {len(labels)} test rows, {backend}"
+             f"{', sample by sample' if stream else ''}: macro-F1 {result['macro_f1']:.3f}, accuracy {result['accuracy']:.3f}"]
+    f1 = [["room", "F1"]] + [[r, f"{v:.3f}"] for r, v in result["f1"].items() if v is not None]
+    lines.append(table(f1[:21]) + (f"\n... and {len(f1) - 21} rooms more" if len(f1) > 21 else ""))
+    _emit(as_json, facts, "\n".join(lines))
+
+
+def _recordings(starts: Any) -> tuple[Any, Any]:
+    """First row of each recording, and the row after its last."""
+    import numpy as np
+
+    first = np.unique(starts)
+    return first, np.append(first[1:], len(starts))
+
+
+@main.command()
+@click.option("--data", "data_name", default="simulated", show_default=True, help=DATA_HELP)
+@click.option("--out", default="demo", show_default=True, type=click.Path(file_okay=False), help="Folder to write to.")
+@click.option("--model", "models", multiple=True, help="Presets, one option each. [mamba-h8l1, mdcsa-h16l1]")
+@click.option("--epochs", type=int, help="At most so many passes over the training windows. [120]")
+@SEED
+@CSV
+@JSON
+def demo(data_name: str, out: str, models: tuple[str, ...], epochs: int | None, seed: int, as_json: bool,
+         **given: Any) -> None:
+    """The main job: train a Mamba and a Transformer, make integer Programs of them, prove bits and bytes.
+
+    Exit code 0: both are bit-exact and fit 64 KB with everything in RAM.
+    """
+    from tinyloc.demo import BUDGETS, MODELS
+    from tinyloc.demo import demo as main_job
+    from tinyloc.train import Recipe
+
+    source = _source(data_name, seed, given)
+    d = _load(source)
+    recipe = Recipe(seed=seed, **({"epochs": epochs} if epochs is not None else {}))
+    say = (lambda s: None) if as_json else click.echo
+    name = d.name + (" (a SIMULATED house: no radio was involved)" if d.simulated else "")
+    say(f"data: {name}, {len(d.aps)} access points, {len(d.rooms)} rooms, {len(d.train)} + {len(d.val)} + {len(d.test)} rows "
+        "for training, validation and test")
+    found = main_job(d, Path(out), models=models or MODELS, recipe=recipe, source=source, say=say,
+                     progress=lambda label: progress_bar(label, as_json))
+    head = ["model", "F1 float", "F1 int8", "bit-exact", *(label for label, _ in BYTES), "RAM", "all in RAM",
+            *(f"fits {b // 1024} KB" for b in BUDGETS)]
+    rows = [head]
+    for r in found:
+        m = r["memory"]
+        rows.append([r["model"], f"{r['float']['macro_f1']:.3f}", f"{r['int8']['macro_f1']:.3f}",
+                     "yes" if r["verify"]["equal"] else "NO", *(f"{m[k]:,}" for _, k in BYTES), f"{m['ram']:,}",
+                     f"{m['total']:,}", *("yes" if m["total"] <= b else "NO" for b in BUDGETS)])
+    _emit(as_json, {"data": d.name, "simulated": d.simulated, "models": found}, "\n" + table(rows) + "\n"
+          "bytes; RAM: with weights, tables and steps in flash; fits: with everything in RAM, as the paper wants; code and "
+          f"stack are not in it\nwritten to {out}/: models, Programs, demo.json")
+    if not all(r["verify"]["equal"] and r["memory"]["total"] <= BUDGETS[-1] for r in found):
+        sys.exit(NO)
