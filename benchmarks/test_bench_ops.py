@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from tinyloc.kernels.op import Args, Op
 from tinyloc.kernels.table import OPS
 

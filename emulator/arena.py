@@ -11,11 +11,11 @@ import zlib
 from typing import Any
 
 import numpy as np
+
 from tinyloc.emulator.plan import Plan, lifetimes, plan
+from tinyloc.errors import ModelError, TinylocError
 from tinyloc.kernels.op import WRITTEN
 from tinyloc.kernels.table import OPS
-
-from tinyloc.errors import ModelError, TinylocError
 from tinyloc.program import Program
 from tinyloc.run import complete
 

@@ -77,6 +77,25 @@ class Builder(Protocol):
         """Records that |what| <= bound; raises ModelError when bound > limit."""
 
 
+class Packer(Protocol):
+    """What a stem's `PACKERS` may ask of `tinyloc.pack`: they replace a step by others of the same bits.
+
+    PACKERS: op name -> (packer, the step's arguments by name) -> whether it added steps in the step's place.
+    """
+
+    def data(self, name: str) -> np.ndarray:
+        """The content of a constant buffer."""
+
+    def constant(self, name: str, data: np.ndarray, kind: str = "weight") -> str:
+        """Name of a constant buffer (equal ones are stored once)."""
+
+    def scratch(self, name: str, shape: tuple[int, ...], dtype: str) -> str:
+        """Name of a buffer that only the next step uses."""
+
+    def step(self, op: str, **args: Any) -> None:
+        """Appends a step; `args` by the names of the op's spec: buffer names and ints."""
+
+
 @dataclass(frozen=True)
 class Op:
     """A kernel: its arguments, its two implementations, its mathematics and its test cases.
@@ -157,12 +176,15 @@ class Op:
         Raises ValueError naming the argument when an int is outside its limits.
         """
         ints = {p.name: int(a) for p, a in zip(self.params, args, strict=True) if not p.is_array}
-        for p in self.params:
-            if not p.is_array:
-                v, least = ints[p.name], 0 if p.size else 1 if p.name in self._dimensions else -(2**31)
-                limit = evaluate(p.size, ints) if p.size else 2**31
-                if not least <= v < limit:
-                    raise ValueError(f"{self.name}: {p.name} = {v}, expected {least} to {limit - 1}")
+        numbers = [p for p in self.params if not p.is_array]
+        for p in numbers:
+            least = 0 if p.size else 1 if p.name in self._dimensions else -(2**31)
+            if ints[p.name] < least:
+                raise ValueError(f"{self.name}: {p.name} = {ints[p.name]}, expected at least {least}")
+        for p in numbers:  # limits may depend on others, which are in order by now
+            limit = evaluate(p.size, ints) if p.size else 2**31
+            if ints[p.name] >= limit:
+                raise ValueError(f"{self.name}: {p.name} = {ints[p.name]}, expected less than {limit}")
         return [evaluate(p.size, ints) for p in self.params if p.is_array]
 
     def prepare(self, args: Args) -> Args:

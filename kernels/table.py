@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from typing import Any
 
-from tinyloc.kernels import argmax, conv, elementwise, interleave, linear, matmul, norm, scan, softmax, unary, viterbi
-from tinyloc.kernels.op import Layer, Op
+from tinyloc.kernels import (
+    argmax,
+    conv,
+    elementwise,
+    interleave,
+    linear,
+    matmul,
+    norm,
+    packed,
+    scan,
+    softmax,
+    unary,
+    viterbi,
+)
+from tinyloc.kernels.op import Layer, Op, Packer
 
-STEMS = (linear, conv, interleave, norm, softmax, matmul, elementwise, unary, scan, viterbi, argmax)
+STEMS = (linear, conv, interleave, norm, softmax, matmul, elementwise, unary, scan, viterbi, argmax, packed)
 
 OPS: dict[str, Op] = {op.name: op for stem in STEMS for op in stem.OPS}
 LAYERS: dict[str, Layer] = {layer.kind: layer for stem in STEMS for layer in stem.LAYERS}
+PACKERS: dict[str, Callable[[Packer, dict[str, Any]], bool]] = {
+    op: f for stem in STEMS for op, f in getattr(stem, "PACKERS", {}).items()}  # see tinyloc.pack
 NUMBERS: dict[str, int] = {name: i for i, name in enumerate(OPS)}  # as in TL_OPS of c/tinyloc.h
 
 # What an image and the kernels that run it must agree on; c/tinyloc.h has it as TL_ABI.

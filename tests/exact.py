@@ -235,6 +235,30 @@ def linear_s8_s16(y, x, w, bias, mult, shift, t, n, k, bias_step, mult_step):  #
 
 
 @_op
+def linear_packed_s8(y, x, w, rows, pairs, t, groups, quads, n, k, mult, offset, shift, per_row):  # type: ignore
+    """linear_s8, once its weights are taken out of their half-words and the bias out of its doubled sum."""
+    words = [[int.from_bytes(bytes(b % 256 for b in w[i : i + 2]), "little", signed=True)
+              for i in range(j, j + 4, 2)] for j in range(0, len(w), 4)]
+    size = 13 if per_row else 4
+    weights, biases, scales, zero_points = [], [], [], []
+    for o in range(n):
+        g, r = divmod(o, 4)
+        row: list[int] = []
+        for q in range(quads):
+            for half in words[(g * quads + q) * 4 + r]:
+                low = (half + 128) % 256 - 128
+                row += [low, (half - low) // 256]
+        own = rows[g * size : (g + 1) * size]
+        m, c, e = (own[4 + r], own[8 + r], own[12] // 256**r % 256) if per_row else (mult, offset, shift)
+        weights.append(row[:k])
+        biases.append(own[r] // 2 - 127 * sum(row[1::2]))
+        scales.append((m, -e))
+        zero_points.append((c - 2 ** (e - 1)) // 2**e)
+    sums = _affine(_rows(x, t), weights, biases, [m for m, _ in scales], [e for _, e in scales], 1, 1)
+    return ([sat8(v + z) for v, z in zip(sums, zero_points * t, strict=True)],)
+
+
+@_op
 def conv1d_s8(y, x, w, bias, mult, shift, t, n, d, k, t_in, stride, pad_left, x_zp, y_zp,  # type: ignore
               bias_step, mult_step):
     """A linear layer over windows of k rows of the padded input."""

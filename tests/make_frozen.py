@@ -21,6 +21,7 @@ from typing import Any
 
 import exact
 import numpy as np
+
 from tinyloc.kernels.op import Args, Op
 from tinyloc.kernels.table import OPS
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
 from tinyloc.kernels import fixed
 from tinyloc.kernels._c import lib
 from tinyloc.kernels.build_c import PRIMITIVES

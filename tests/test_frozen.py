@@ -7,6 +7,7 @@ from typing import Any
 
 import make_frozen
 import pytest
+
 from tinyloc.kernels.table import OPS
 
 VECTORS = [pytest.param(name, i, id=f"{name}-{i}") for name in OPS for i in range(len(make_frozen.load(name)))]

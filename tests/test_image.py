@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from programs import random_program, streaming_program, windows
+
 from tinyloc.emulator.plan import plan
+from tinyloc.errors import ModelError
+from tinyloc.image import ENTRY, HEADER, INPUT, OUTPUT, STATE, STEPS, Image, to_image
 from tinyloc.kernels._c import ffi, lib
 from tinyloc.kernels.build_c import C
 from tinyloc.kernels.op import DTYPES
 from tinyloc.kernels.table import NUMBERS, OPS
-
-from tinyloc.errors import ModelError
-from tinyloc.image import ENTRY, HEADER, INPUT, OUTPUT, STATE, STEPS, Image, to_image
 from tinyloc.program import CONSTANT, Buffer, Program, Step
 from tinyloc.run import Session, complete
 

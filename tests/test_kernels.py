@@ -20,6 +20,7 @@ from typing import Any
 import exact
 import numpy as np
 import pytest
+
 from tinyloc.kernels import build_c
 from tinyloc.kernels._c import ffi, lib
 from tinyloc.kernels.op import Args, Op

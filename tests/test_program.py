@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from programs import random_program, streaming_program
+
+from tinyloc.errors import ModelError
 from tinyloc.kernels.build_c import C
 from tinyloc.kernels.op import Op, evaluate
 from tinyloc.kernels.table import ABI, NUMBERS, OPS
-
-from tinyloc.errors import ModelError
 from tinyloc.program import Buffer, Program, Step
 
 
@@ -45,7 +45,7 @@ def test_prepare_refuses_a_wrong_size_and_dimension(op):
                 op.prepare(bad)
         elif p.size or p.name in op._dimensions:
             bad[i] = -1
-            with pytest.raises(ValueError, match=rf"{op.name}: {p.name} = -1, expected"):
+            with pytest.raises(ValueError, match=rf"{op.name}: {p.name} = -1, expected at least"):
                 op.prepare(bad)
 
 
@@ -95,8 +95,8 @@ BAD = {  # what is wrong: (how it comes about, what the error says)
     "buffer for a number": (lambda p: with_step(p, 0, n="x"), "n must be a number"),
     "float for a number": (lambda p: with_step(p, 0, n=1.5), "n must be a number"),
     "dimension that disagrees": (lambda p: with_step(p, 0, k=3), "buffer 'x' has 24 elements, x takes t*k = 18"),
-    "negative dimension": (lambda p: with_step(p, 0, t=-6), "t = -6, expected 1"),
-    "flag out of range": (lambda p: with_step(p, 0, bias_step=2), "bias_step = 2, expected 0 to 1"),
+    "negative dimension": (lambda p: with_step(p, 0, t=-6), "t = -6, expected at least 1"),
+    "flag out of range": (lambda p: with_step(p, 0, bias_step=2), "bias_step = 2, expected less than 2"),
     "number of 33 bits": (lambda p: with_step(p, 0, y_zp=2**31), "does not fit 32 bits"),
     "other dtype": (lambda p: with_step(p, 0, x="dt"), "x is int8, buffer 'dt' is uint16"),
     "weight written": (lambda p: with_step(p, 0, y="u.w"), "y cannot be the weight buffer 'u.w'"),

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from programs import random_program, streaming_program, windows
-from tinyloc.emulator.plan import plan
-from tinyloc.kernels.table import OPS
 
 from tinyloc import run, verify
+from tinyloc.emulator.plan import plan
 from tinyloc.errors import ConfigError, ModelError
 from tinyloc.image import Image, to_image
+from tinyloc.kernels.table import OPS
 from tinyloc.model import Model, preset
 from tinyloc.program import Program, Step
 from tinyloc.quantize import quantize

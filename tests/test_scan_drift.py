@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from tinyloc.kernels.op import Node, Op
 from tinyloc.kernels.scan import step_error
 from tinyloc.kernels.table import LAYERS, OPS
-
 from tinyloc.reference.scan import selective_scan
 
 STEPS, E, N = 100_000, 4, 8

@@ -10,9 +10,10 @@ from typing import Any
 import exact
 import numpy as np
 import pytest
-from tinyloc.kernels.op import Node
-from tinyloc.kernels.table import LAYERS, OPS
 
+from tinyloc.kernels.op import Node
+from tinyloc.kernels.softmax import parameters
+from tinyloc.kernels.table import LAYERS, OPS
 from tinyloc.reference.activation import ACTIVATIONS
 
 CODES = np.arange(-128, 128)
@@ -103,3 +104,18 @@ def test_the_bits_of_tflm_by_exact_arithmetic(kind: str, level: int) -> None:
 
 def test_every_activation_has_its_mathematics_here() -> None:
     assert set(REAL) == set(ACTIVATIONS)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-6 / 255, 2.0**-27, 2.0**-26, 0.1, 8.0, 31.0, 32.0, 1e6])
+def test_the_constants_of_softmax_stay_in_their_domain(scale: float) -> None:
+    """No negative left shift, none beyond 31 bits, and no difference that counts overflows; what comes out is right."""
+    mult, shift, diff_min = parameters(scale)
+    assert 2**30 <= mult < 2**31 and 0 <= shift <= 31
+    assert max(diff_min, -255) * 2**shift >= exact.INT32_MIN
+    op = OPS["softmax_s8"]
+    x = np.array([-128, -100, 0, 100, 120, 127], np.int8)
+    e = np.exp(min(scale, 1e3) * (x.astype(float) - 127))
+    for backend in ("jit", "c"):
+        args = op.prepare([np.zeros(6, np.int8), x, 1, 6, mult, shift, diff_min])
+        getattr(op, backend)(*args)
+        assert np.abs(args[0] - np.clip(e / e.sum() * 256 - 128, -128, 127)).max() <= op.tolerance[0]

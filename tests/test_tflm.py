@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from tinyloc.kernels.elementwise import add_multipliers
 from tinyloc.kernels.fixed import quantize_multiplier
 from tinyloc.kernels.softmax import MAX_N, parameters

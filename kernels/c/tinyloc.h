@@ -28,7 +28,8 @@
     X(scan_s8) \
     X(scan_powers_s8) \
     X(viterbi_s16) \
-    X(argmax_s16)
+    X(argmax_s16) \
+    X(linear_packed_s8)
 
 /* y[t,n] = sat8(zp + rescale(bias[n] + sum_k w[n,k] x[t,k])); bias holds -x_zp * sum_k w too.
  * bias_step is 1, or 0 for one bias for all; mult_step is 1 for a multiplier per output, 0 for one for all. */
@@ -108,6 +109,15 @@ void tl_viterbi_s16(uint8_t *y, const int16_t *x, const int16_t *trans, const in
 /* y[t] = index of the greatest x[t,:], of equal ones the first; c <= 256. */
 void tl_argmax_s16(uint8_t *y, const int16_t *x, int32_t t, int32_t c);
 
+/* linear_s8 on weights packed for the DSP extension.  w: groups of four rows; in a group, for each quad of columns, a word
+ * a row: half-words 256 w[4q+1] + w[4q] and 256 w[4q+3] + w[4q+2]; zeros fill up.  rows: for each group of four rows
+ * 2 (bias + 127 sum of odd columns' w), and, if per_row, their multipliers, their offsets, and their shifts, a byte each.
+ * y = sat8((p - (p < 0) + offset) >> shift), p = SRDHM(sum w x + bias, mult): MBQM with the zero point in offset =
+ * 2^(shift-1) + zp 2^shift.  pairs: 2 quads words.  1 <= shift <= 20; 256 times the sums fit 32 bits. */
+void tl_linear_packed_s8(int8_t *y, const int8_t *x, const int8_t *w, const int32_t *rows, uint32_t *pairs, int32_t t,
+                         int32_t groups, int32_t quads, int32_t n, int32_t k, int32_t mult, int32_t offset, int32_t shift,
+                         int32_t per_row);
+
 /* ---- model images: bytes that are run where they lie, in flash; no pointers, little-endian ----
  *
  * Header, six words: magic; CRC-32 of the image from the next word on; version | sections << 16 | variant << 24 (of the
@@ -123,7 +133,7 @@ void tl_argmax_s16(uint8_t *y, const int16_t *x, int32_t t, int32_t c);
  * flags: bit 7, the first array, the output, is complete and its bytes belong to the signature; bits 0-6, bytes by which
  * its last unit is longer than it. */
 
-#define TL_ABI 0x4c95a265u /* digest of the names and arguments of all ops, in order: images of others are refused */
+#define TL_ABI 0x4999c308u /* digest of the names and arguments of all ops, in order: images of others are refused */
 #define TL_IMAGE_VERSION 1
 #define TL_MAX_ARGS 24
 
