@@ -46,12 +46,14 @@ class BudgetError(TinylocError):
 
 @dataclass(frozen=True)
 class Core:
-    """A Cortex-M core: its names for clang, gcc and Unicorn (None: compiled for, not emulated)."""
+    """A Cortex-M core: its names for clang, gcc and Unicorn (None: compiled for, not emulated); dsp: it has the DSP
+    extension."""
 
     name: str
     triple: str
     unicorn: str | None
     flags: tuple[str, ...] = ()
+    dsp: bool = False
 
     @property
     def cpu(self) -> str:
@@ -61,10 +63,10 @@ class Core:
 CORES = {c.name: c for c in (
     Core("m0plus", "thumbv6m-none-eabi", "CORTEX_M0"),  # Armv6-M both; they differ in time and MPU only
     Core("m3", "thumbv7m-none-eabi", "CORTEX_M3"),
-    Core("m4", "thumbv7em-none-eabi", "CORTEX_M4"),
-    Core("m7", "thumbv7em-none-eabi", "CORTEX_M7"),
-    Core("m33", "thumbv8m.main-none-eabi", "CORTEX_M33"),
-    Core("m55", "thumbv8.1m.main-none-eabihf", None, ("-mfloat-abi=hard",)),  # MVE's registers are the FPU's
+    Core("m4", "thumbv7em-none-eabi", "CORTEX_M4", dsp=True),
+    Core("m7", "thumbv7em-none-eabi", "CORTEX_M7", dsp=True),
+    Core("m33", "thumbv8m.main-none-eabi", "CORTEX_M33", dsp=True),
+    Core("m55", "thumbv8.1m.main-none-eabihf", None, ("-mfloat-abi=hard",), dsp=True),  # MVE's registers are the FPU's
 )}
 EMULATED = tuple(name for name, c in CORES.items() if c.unicorn)
 

@@ -271,23 +271,30 @@ BYTES = (("weights", "weights"), ("tables", "tables"), ("steps", "records"), ("s
 @click.option("--flash", help="Budget of flash, likewise.")
 @click.option("--mcu", help="Microcontroller whose RAM and flash are the budget.")
 @click.option("--all-in-ram", is_flag=True, help="Count weights, tables and steps as RAM too, as the paper wants.")
+@click.option("--measured", is_flag=True, help="Link the firmware into exactly that memory, and run it on the emulated core.")
+@click.option("--core", help="With --measured and without --mcu: the core. [cortex-m4]")
 @JSON
-def audit(model: str, ram: str | None, flash: str | None, mcu: str | None, all_in_ram: bool, as_json: bool) -> None:
+def audit(model: str, ram: str | None, flash: str | None, mcu: str | None, all_in_ram: bool, measured: bool,
+          core: str | None, as_json: bool) -> None:
     """Count every byte that an int8 Program (MODEL) takes, prove it by running inside them, and judge a budget.
 
-    Code and stack are not counted here.  Exit code 1: it does not fit.
+    Code and stack are counted with --measured only, from the linked image.  Exit code 1: it does not fit.
     """
     import numpy as np
 
+    from tinyloc.emulator.mcu import budget as find_budget
     from tinyloc.emulator.mcu import find, parse_size
     from tinyloc.verify import audit as count
     from tinyloc.verify import compare, fits
 
     program = _program(model)
     chip = find(mcu) if mcu else None
-    budget_ram = parse_size(ram) if ram else chip.ram_bytes if chip else None
-    budget_flash = parse_size(flash) if flash else chip.flash_bytes if chip else None
+    limits: dict[str, int | None] = {"ram": None, "flash": parse_size(flash) if flash else None}
+    if mcu or ram:
+        given = find_budget(mcu, ram, flash)
+        limits = {"ram": given.ram_bytes, "flash": given.flash_bytes}
     found = count(program)
+    best, streams = found.best, found.best is found.stream
     b = program.buffers[program.input]
     rng = np.random.default_rng(0)
     x = np.stack([np.full(b.shape, v, b.dtype) for v in (-128, 127)] + [rng.integers(-128, 128, b.shape).astype(b.dtype)])
@@ -295,36 +302,95 @@ def audit(model: str, ram: str | None, flash: str | None, mcu: str | None, all_i
     if found.stream:
         proof["stream"] = compare(program.retime(1), x[:, :1], ("numba", "arena"))
     proved = all(p.equal for p in proof.values())
-    best = found.best
-    budget: dict[str, Any] = {"name": chip.name if chip else None, "ram": budget_ram, "flash": budget_flash}
-    spare = fits(best, budget_ram, budget_flash) if budget_ram is not None else {}
-    if budget_ram is None and budget_flash is not None:
-        spare = {"flash": budget_flash - best.image}
+    spare = fits(best, limits["ram"], limits["flash"]) if limits["ram"] is not None else (
+        {"flash": limits["flash"] - best.image} if limits["flash"] is not None else {})
     needed = [k for k in spare if k == ("all_in_ram" if all_in_ram else "ram") or (k == "flash" and not all_in_ram)]
     fit = all(spare[k] >= 0 for k in needed)
-    facts = {"model": model, "memory": found.to_dict(), "budget": budget, "spare": spare, "judged_by": needed,
-             "fits": fit if spare else None, "proved_by_running": proved,
+
+    image: dict[str, Any] = {}
+    lines = []
+    if measured:
+        from tinyloc.bench import core_of, measure, memory_of
+        from tinyloc.emulator.toolchain import BudgetError
+
+        which = core_of(chip) if chip else core or "cortex-m4"
+        one = program.retime(1) if streams else program
+        try:
+            m = measure(one, which, memory_of(chip, limits["ram"], limits["flash"]), x[:, :1] if streams else x)
+            image = {**m.to_dict(), "fits": True}
+            parts = ", ".join(f"{k} {v:,}" for k, v in m.sections.items())
+            lines.append(f"linked for {m.core}: {parts}; stack {m.stack:,} of at most {m.stack_bound:,}; in all {m.ram:,} B of "
+                         f"RAM and {m.flash:,} B of flash, run within exactly that memory")
+        except BudgetError as e:
+            image = {"core": which, "fits": False, "region": e.region, "missing": e.missing, "sections": e.sections}
+            lines.append(f"linked for {which}: DOES NOT FIT: {e}")
+        fit = fit and bool(image["fits"])
+
+    facts = {"model": model, "memory": found.to_dict(), "budget": {"name": chip.name if chip else None, **limits},
+             "spare": spare, "judged_by": needed, "measured": image or None, "proved_by_running": proved,
+             "fits": fit if spare or image else None,
              "differences": {k: p.to_dict() for k, p in proof.items() if not p.equal}}
     ways = {f"{found.window.steps_of_time} samples at once": found.window, "sample by sample": found.stream}
-    rows = [["bytes", *(k for k, m in ways.items() if m)]]
-    shown = [m for m in ways.values() if m]
-    for label, name in BYTES:
-        rows.append([label, *(f"{getattr(m, name):,}" for m in shown)])
-    for label, name in (("flash (image)", "image"), ("RAM, image in flash", "ram"), ("all in RAM", "total"),
+    rows = [["bytes", *(k for k, w in ways.items() if w)]]
+    shown = [w for w in ways.values() if w]
+    for label, name in (*BYTES, ("flash (image)", "image"), ("RAM, image in flash", "ram"), ("all in RAM", "total"),
                         ("least activations possible", "lower_bound")):
-        rows.append([label, *(f"{getattr(m, name):,}" for m in shown)])
+        rows.append([label, *(f"{getattr(w, name):,}" for w in shown)])
     lines = [table(rows), "without code and stack; " + (
         "proved: inside these bytes, poisoned around every live buffer, it gives the same bits" if proved else
-        "NOT PROVED: " + "; ".join(p.summary() for p in proof.values()))]
+        "NOT PROVED: " + "; ".join(p.summary() for p in proof.values())), *lines]
     names = {"ram": "RAM with the image in flash", "all_in_ram": "all in RAM", "flash": "flash"}
-    limits = {"ram": budget_ram, "all_in_ram": budget_ram, "flash": budget_flash}
     for k, v in spare.items():
-        lines.append(f"{names[k]}, {limits[k]:,} B{f' ({chip.name})' if chip else ''}: "
+        lines.append(f"{names[k]}, {limits['flash' if k == 'flash' else 'ram']:,} B{f' ({chip.name})' if chip else ''}: "
                      f"{'fits' if v >= 0 else 'DOES NOT FIT'}, {abs(v):,} B {'to spare' if v >= 0 else 'too many'}"
                      + ("" if k in needed else " (not judged)"))
     _emit(as_json, facts, "\n".join(lines))
     if not (fit and proved):
         sys.exit(NO)
+
+
+@main.command()
+@click.argument("model", type=click.Path(dir_okay=False))
+@click.option("--mcu", help="Microcontroller: its core, clock and current.")
+@click.option("--core", help="Without --mcu: the core, such as cortex-m4 or cortex-m0plus. [cortex-m4]")
+@click.option("--compiler", default="clang", show_default=True, help="clang (with the extra mcu) or gcc.")
+@click.option("--optimize", default="-O3", show_default=True, type=click.Choice(["-O0", "-O1", "-O2", "-O3", "-Os"]),
+              help="The compiler's option.")
+@click.option("--window", is_flag=True, help="A whole window a run, where the model could run sample by sample.")
+@JSON
+def bench(model: str, mcu: str | None, core: str | None, compiler: str, optimize: str, window: bool, as_json: bool) -> None:
+    """Count the instructions of an int8 Program (MODEL) as firmware on an emulated core; estimate cycles, time, energy.
+
+    Instructions are exact, and the same for every input.  Cycles, time and energy are estimates.
+    """
+    from tinyloc.bench import bench as count
+    from tinyloc.bench import core_of
+    from tinyloc.emulator.mcu import find
+
+    program = _program(model)
+    chip = find(mcu) if mcu else None
+    which = core_of(chip) if chip else core or "cortex-m4"
+    streams = program.can_stream and not window
+    found = count(program.retime(1) if streams else program, which, chip, compiler=compiler, optimize=optimize)
+    total, length = found.total, int(program.info.get("window", program.steps_of_time))
+    rate = float(program.info.get("rate_hz") or 0)
+
+    def row(name: str, c: Any) -> list[str]:
+        return [name, f"{c.instructions:,}", f"{100 * c.instructions / total.instructions:.1f}", f"{c.cycles:,}",
+                "-" if c.seconds is None else f"{c.seconds * 1e3:.3f}", "-" if c.joules is None else f"{c.joules * 1e6:.3f}"]
+
+    rows = [["op", "instructions", "%", "~cycles", "~ms", "~uJ"]]
+    rows += [row(op, c) for op, c in found.by_op().items()] + [row("all", total)]
+    per = f"a sample ({length} make a window)" if streams else f"a window of {found.samples} samples"
+    lines = [f"{found.core}{f' of {chip.name}, {chip.clock_hz / 1e6:g} MHz' if chip else ''}, {compiler} {optimize}, {per}",
+             table(rows), f"instructions are counted; ~ is estimated: cycles by {found.timing}"]
+    if found.energy:
+        lines.append(f"current: {found.energy}")
+    if rate and total.seconds is not None:
+        busy = total.seconds * rate / (1 if streams else int(program.info.get("hop", 1)))
+        lines.append(f"at {rate:g} samples a second the core is busy {100 * busy:.3g} % of the time")
+    facts = {"model": model, "mcu": chip.name if chip else None, "streamed": streams, **found.to_dict()}
+    _emit(as_json, facts, "\n".join(lines))
 
 
 @main.command()

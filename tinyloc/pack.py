@@ -43,7 +43,7 @@ class _Packer:
 
 
 def pack(program: Program) -> Program:
-    """The Program for cores with the DSP extension (Cortex-M4, M7, M33 and above), equal in every bit.
+    """The Program for cores with the DSP extension (Cortex-M4, M7, M33 and above), equal in every bit of every step.
 
     A step stays as it is where a faster one would not be exact or would save nothing.
     """
@@ -52,7 +52,18 @@ def pack(program: Program) -> Program:
         named = dict(zip((q.name for q in OPS[step.op].params), step.args, strict=True))
         if step.op not in PACKERS or not PACKERS[step.op](p, named):
             p.steps.append(step)
+        if p.steps[-1].args[0] != step.args[0]:
+            raise ValueError(f"{step.op}: packed into steps that do not write {step.args[0]!r}")
+    if len(p.steps) != len(program.steps):
+        raise ValueError("packing must replace a step by one step, or signatures could not be compared")
     used = {a for s in p.steps for a in s.args}
     buffers = {n: b for n, b in p.buffers.items() if n in used or b.kind not in (*CONSTANT, "scratch")}
     return replace(program, buffers=buffers, steps=tuple(p.steps),
                    data={n: d for n, d in p.contents.items() if n in buffers}, info={**program.info, "packed": "dsp"})
+
+
+def pack_for(program: Program, core: str) -> Program:
+    """`pack` where the core has the DSP extension, else the Program itself.  Raises ConfigError for an unknown core."""
+    from tinyloc.emulator.toolchain import core as find
+
+    return pack(program) if find(core).dsp else program

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from tinyloc.emulator.toolchain import EMULATED
 from tinyloc.errors import ModelError, unknown
 from tinyloc.program import Program
 
@@ -175,8 +176,20 @@ def _arena(program: Program) -> Backend:
     return Arena(program)
 
 
-# Further ones register here.  "arena" (see tinyloc.emulator.arena) proves the memory plan as it runs, and is slow.
-BACKENDS: dict[str, Callable[[Program], Backend]] = {"numba": Numba, "c": C, "arena": _arena}
+def _board(which: str) -> Callable[[Program], Backend]:
+    def backend(program: Program) -> Backend:
+        from tinyloc.emulator.board import Board
+        from tinyloc.pack import pack_for
+
+        return Board(pack_for(program, which), which)
+
+    return backend
+
+
+# "arena" (tinyloc.emulator.arena) proves the memory plan as it runs, and is slow.  "cortex-m4" and the like
+# (tinyloc.emulator.board) are the firmware on an emulated core, packed for it: step for step the same outputs.
+BACKENDS: dict[str, Callable[[Program], Backend]] = {
+    "numba": Numba, "c": C, "arena": _arena, **{f"cortex-{which}": _board(which) for which in EMULATED}}
 
 
 class Session:

@@ -273,6 +273,9 @@ def last_rows(info: Mapping[str, Any], samples: Samples) -> Windows:
 
     Raises DataError when the samples are of other access points.
     """
+    if not {"scaler", "window"} <= info.keys():
+        raise DataError("the model does not say how its input is made: expected scaler and window in its info, as `fit` "
+                        "writes them")
     aps = info.get("aps")
     if aps is not None and tuple(aps) != samples.aps:
         raise DataError(f"the model hears {len(aps)} access points ({', '.join(aps[:3])}, ...), the data has "

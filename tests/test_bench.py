@@ -1,0 +1,133 @@
+"""Costs and sizes of Programs as firmware, through the library and the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from tinyloc.cli import main
+from tinyloc.emulator.mcu import find
+from tinyloc.errors import ConfigError
+from tinyloc.model import Model, preset
+from tinyloc.program import Program
+from tinyloc.quantize import quantize
+
+for module in ("unicorn", "ziglang", "elftools", "capstone"):
+    pytest.importorskip(module, reason="extra 'mcu' is not installed")
+
+from tinyloc.bench import bench, core_of, measure, memory_of
+from tinyloc.emulator.toolchain import BudgetError
+
+
+def program(name: str, t: int = 20) -> Program:
+    model = Model.create(preset(name, 11, 11))
+    return quantize(model, np.random.default_rng(0).random((40, t, 11), np.float32), "minmax")
+
+
+@pytest.fixture(scope="module")
+def mamba(tmp_path_factory: pytest.TempPathFactory) -> tuple[Program, Path]:
+    p = program("mamba-h8l1")
+    path = tmp_path_factory.mktemp("bench") / "m8"
+    p.save(path)
+    return p, path
+
+
+def facts(*args: Any, code: int = 0) -> dict[str, Any]:
+    result = CliRunner().invoke(main, [*map(str, args), "--json"])
+    assert result.exit_code == code, result.output
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+def test_parts_add_up(mamba: tuple[Program, Path]) -> None:
+    p = mamba[0].retime(1)
+    found = bench(p, "m4", find("nrf52832"))
+    by_op = found.by_op()
+    assert sum(c.instructions for c in by_op.values()) == found.total.instructions
+    assert sum(c.cycles for c in by_op.values()) == found.total.cycles
+    assert [c.op.replace("_packed", "") for c in found.steps] == [s.op for s in p.steps]
+    assert all(c.instructions > 0 for c in by_op.values()), "the runner's own share is no less than nothing"
+    assert found.total.seconds == pytest.approx(found.total.cycles / 64e6)
+    assert found.total.joules is not None and found.energy
+
+
+def test_instructions_are_the_same_for_every_input(mamba: tuple[Program, Path]) -> None:
+    """Worst case = every case: zeros in `bench`, extremes and noise here."""
+    from tinyloc.emulator.board import Board
+    from tinyloc.pack import pack
+
+    rng = np.random.default_rng(0)
+    for name in ("mamba-h8l1", "mdcsa-h4l1"):
+        p = pack(program(name, 8))
+        board, shape = Board(p, "m4"), p.buffers[p.input].shape
+        counts = set()
+        for x in (np.zeros(shape), np.full(shape, -128), np.full(shape, 127), rng.integers(-128, 128, shape)):
+            board.reset()
+            counts.add(board.profile(x.astype(np.int8))[1].instructions)
+        assert len(counts) == 1, f"{name}: {counts}"
+
+
+@pytest.mark.parametrize("name, streamed, ram", [("mamba-h8l1", True, 1536), ("mdcsa-h16l1", False, 6144)])
+def test_ram_of_the_linked_image(name: str, streamed: bool, ram: int) -> None:
+    """Arena, variables and stack of the very image, run within exactly the bytes that it is said to take."""
+    p = program(name)
+    p = p.retime(1) if streamed else p
+    x = np.random.default_rng(0).integers(-128, 128, (4, *p.buffers[p.input].shape)).astype(np.int8)
+    m = measure(p, "m4", memory_of(None, None, None), x)
+    assert m.stack <= m.stack_bound and m.ram <= ram
+    need = -(-m.ram // 8) * 8
+    assert measure(p, "m4", memory_of(None, need, None), x).ram == m.ram
+    with pytest.raises(BudgetError, match="more than the budget of"):
+        measure(p, "m4", memory_of(None, need - 8, None), x)
+
+
+def test_bench_command(mamba: tuple[Program, Path]) -> None:
+    _, path = mamba
+    found = facts("bench", path, "--mcu", "nrf52832")
+    assert found["core"] == "cortex-m4" and found["streamed"] and found["samples"] == 1
+    window = facts("bench", path, "--core", "m4", "--window")
+    assert window["samples"] == 20 and window["total"]["joules"] is None
+    assert 12 * found["total"]["instructions"] < window["total"]["instructions"] < 20 * found["total"]["instructions"]
+    text = CliRunner().invoke(main, ["bench", str(path), "--mcu", "nrf52832"]).stdout
+    assert "instructions are counted; ~ is estimated" in text and f"{found['total']['instructions']:,}" in text
+
+
+def test_audit_measured(mamba: tuple[Program, Path]) -> None:
+    _, path = mamba
+    found = facts("audit", path, "--mcu", "nrf52810", "--measured")["measured"]
+    assert found["fits"] and found["stack"] <= found["stack_bound"]
+    assert found["ram"] == sum(found["sections"].get(s, 0) for s in (".data", ".bss", ".noinit")) + found["stack_bound"]
+    small = facts("audit", path, "--ram", "900", "--measured", "--core", "m0plus", code=1)["measured"]
+    assert not small["fits"] and small["region"] == "RAM" and small["missing"] > 0
+
+
+def test_verify_on_every_core(mamba: tuple[Program, Path]) -> None:
+    from tinyloc.run import BACKENDS
+    from tinyloc.verify import compare
+
+    p, _ = mamba
+    x = np.random.default_rng(0).integers(-128, 128, (3, 20, 11)).astype(np.int8)
+    cores = [b for b in BACKENDS if b.startswith("cortex-")]
+    assert len(cores) == 5
+    found = compare(p, x, ("numba", "c", *cores))
+    assert found.equal, found.summary()
+
+
+@pytest.mark.parametrize("args, words", [
+    (("bench", "--core", "m5"), "unknown core"), (("bench", "--mcu", "atmega328p"), "expected one that is emulated"),
+    (("bench", "--optimize", "-O9"), "-O9"),
+    (("verify", "--data", "simulated"), "does not say how its input is made")])
+def test_bad_input(mamba: tuple[Program, Path], args: tuple[str, ...], words: str) -> None:
+    result = CliRunner().invoke(main, [args[0], str(mamba[1]), *args[1:]])
+    assert result.exit_code == 2 and words in result.stderr, result.output
+
+
+def test_cores_of_the_table() -> None:
+    assert core_of(find("nrf52832")) == "m4" and core_of(find("rp2040")) == "m0plus"
+    with pytest.raises(ConfigError, match="has the core riscv"):
+        core_of(find("esp32-c3"))
