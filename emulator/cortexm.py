@@ -469,13 +469,14 @@ class Kernels:
 
     Every array ends where a page ends and the next page faults, what the kernel may not write is read-only, and so a
     kernel that leaves its arguments is found at the first byte (in front of an array: within its page).
-    sources: the C files, by default all of kernels/c; helpers: linked beside them.
+    sources: the C files, by default all of kernels/c; include: folders of headers beside kernels/c.
     """
 
     core: str
     compiler: str = "clang"
     optimize: str = "-O3"
     sources: Sequence[Path] = ()
+    include: Sequence[Path] = ()
     align: int = 4  # what the memory plan promises of every buffer
     fast: bool = True
     elf: Elf = field(init=False)
@@ -486,7 +487,7 @@ class Kernels:
         self.core = which.name
         folder = kernel_folder()
         sources = list(self.sources) or sorted(folder.glob("*.c"))
-        build = Build(which, self.compiler, self.optimize, include=(folder,))
+        build = Build(which, self.compiler, self.optimize, include=(folder, *self.include))
         objects = build.compile([*sources, FIRMWARE / "startup.c", FIRMWARE / "aeabi.c", FIRMWARE / "no_main.c"])
         exported = sorted({name for o in objects[: len(sources)] for name in Elf(o.read_bytes()).exported})
         memory = Memory(flash=512 << 10, ram=8 << 10)

@@ -91,7 +91,8 @@ def _ideal(y, x, w, rows, pairs, t, groups, quads, n, k, mult, offset, shift, pe
     if per_row:
         m, c = (table[:, at : at + 4].reshape(-1)[:n] for at in (4, 8))
         e = (table[:, 12:] >> np.array([0, 8, 16, 24]) & 255).reshape(-1)[:n]
-    real = (x.reshape(t, k).astype(float) @ dense.T + bias) * m * np.exp2(-31.0 - e) + (c - 2.0 ** (e - 1)) * np.exp2(-1.0 * e)
+    zero_point = (c - 2.0 ** (e - 1)) * np.exp2(-1.0 * e)
+    real = (x.reshape(t, k).astype(float) @ dense.T + bias) * m * np.exp2(-31.0 - e) + zero_point
     return (np.clip(real, -128, 127).reshape(-1),)
 
 
@@ -117,9 +118,9 @@ def _cases(rng: np.random.Generator, level: int) -> Iterator[Args]:
 
 
 OPS = (
-    Op("linear_packed_s8", "y:out:int8:t*n x:in:int8:t*k w:weight:int8:groups*quads*16 rows:weight:int32:groups*(4+9*per_row) "
-       "pairs:scratch:uint32:quads*2 t:int groups:int quads:int n:int:4*groups+1 k:int:4*quads+1 mult:int offset:int "
-       "shift:int:21 per_row:int:2", _linear_packed_s8, _ideal, _cases, (1.0,),
+    Op("linear_packed_s8", "y:out:int8:t*n x:in:int8:t*k w:weight:int8:groups*quads*16 "
+       "rows:weight:int32:groups*(4+9*per_row) pairs:scratch:uint32:quads*2 t:int groups:int quads:int n:int:4*groups+1 "
+       "k:int:4*quads+1 mult:int offset:int shift:int:21 per_row:int:2", _linear_packed_s8, _ideal, _cases, (1.0,),
        "one rounding of the sum (1/2), a second one after the shift (1/2)", streams=True),
 )
 LAYERS = ()

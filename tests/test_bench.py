@@ -17,8 +17,10 @@ from tinyloc.model import Model, preset
 from tinyloc.program import Program
 from tinyloc.quantize import quantize
 
-for module in ("unicorn", "ziglang", "elftools", "capstone"):
-    pytest.importorskip(module, reason="extra 'mcu' is not installed")
+pytest.importorskip("unicorn", reason="the extra mcu is not installed: pip install 'tinyloc[mcu]'")
+pytest.importorskip("ziglang", reason="the extra mcu is not installed: pip install 'tinyloc[mcu]'")
+pytest.importorskip("elftools", reason="the extra mcu is not installed: pip install 'tinyloc[mcu]'")
+pytest.importorskip("capstone", reason="the extra mcu is not installed: pip install 'tinyloc[mcu]'")
 
 from tinyloc.bench import bench, core_of, measure, memory_of
 from tinyloc.emulator.toolchain import BudgetError

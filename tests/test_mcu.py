@@ -8,8 +8,8 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tinyloc.emulator.mcu import MAX_SIZE, MCUS, PAPER, K, Mcu, budget, find, format_size, parse_size
 
+from tinyloc.emulator.mcu import MAX_SIZE, MCUS, PAPER, K, Mcu, budget, find, format_size, parse_size
 from tinyloc.errors import ConfigError
 
 rows = pytest.mark.parametrize("row", MCUS.values(), ids=list(MCUS))

@@ -123,7 +123,8 @@ def test_unknown_presets(name: str, words: str) -> None:
 
 
 @pytest.mark.parametrize("change, words", [
-    ({"d": 0}, "d: expected a whole number from 1"), ({"aps": 2.5}, "aps: expected"), ({"family": "mlp"}, "unknown model family"),
+    ({"d": 0}, "d: expected a whole number from 1"), ({"aps": 2.5}, "aps: expected"),
+    ({"family": "mlp"}, "unknown model family"),
     ({"kernels": (1, 4)}, "expected 1 or 3 kernel sizes")])
 def test_bad_configurations(change: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigError, match=words):

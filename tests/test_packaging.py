@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pytest
 import vectors
-from tinyloc.kernels import build_c
-from tinyloc.kernels.jit import digest
-from tinyloc.kernels.table import OPS
 
 import tinyloc
 from tinyloc.errors import unknown
+from tinyloc.kernels import build_c
+from tinyloc.kernels.jit import digest
+from tinyloc.kernels.table import OPS
 
 ROOT = Path(__file__).resolve().parent.parent
 C = ROOT / "kernels" / "c"

@@ -130,7 +130,7 @@ def test_bad_input(house: Dataset, parts: tuple[Windows, Windows]) -> None:
         model = fresh(house)
         model.info = {"aps": list(house.aps), "scaler": Scaler.fit(house.train).to_dict(), "window": 20}
         last_rows(model.info, load("simulated", minutes=4, test_minutes=1, aps=5).test)
-    with pytest.raises(ModelError, match="the loss became .*; expected a finite"), np.errstate(invalid="ignore"):
+    with pytest.raises(ModelError, match=r"the loss became .*; expected a finite"), np.errstate(invalid="ignore"):
         bad = parts[0].x.copy()
         bad[0] = np.inf
         train(fresh(house), Windows(bad, parts[0].y, parts[0].row), parts[1], QUICK)
