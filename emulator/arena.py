@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyloc.emulator.plan import Plan, lifetimes, plan
+from tinyloc.emulator.plan import Plan, lifetimes, overlays, plan
 from tinyloc.errors import ModelError, TinylocError
 from tinyloc.kernels.op import WRITTEN
 from tinyloc.kernels.table import OPS
@@ -45,7 +45,8 @@ class Arena:
         self.bytes = self.memory[CANARY : CANARY + size]
         self.written_bytes = np.zeros(size, bool)
         # Lives are taken anew: a plan is judged by the Program, not by what the plan says of itself.
-        lives = {x.name: x for x in lifetimes(program)}
+        each = lifetimes(program)
+        lives, over = {x.name: x for x in each}, overlays(program, each)
         self.spans: dict[str, slice] = {}
         for n in [*lives, *state]:
             i = lives[n].first if n in lives else 0
@@ -67,7 +68,7 @@ class Arena:
             own = [str(a) for p, a in zip(op.params, step.args, strict=True) if p.role in WRITTEN]
             self.own.append(own)
             self.kept.append([n for n in [*(n for n, x in lives.items() if x.first <= i <= x.last), *state]
-                              if n not in own])
+                              if n not in own and n not in [over.get(y) for y in own]])
             after = [n for n, x in lives.items() if x.first <= i and (i < x.last or n == program.output)]
             self.dead.append(self._all_but([*after, *state]))
         self.reset()

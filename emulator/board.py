@@ -17,26 +17,10 @@ from tinyloc.emulator.cortexm import Machine, Profile, kernel_folder
 from tinyloc.emulator.plan import Plan, plan
 from tinyloc.emulator.toolchain import FIRMWARE, Build, Memory, core, link
 from tinyloc.errors import ModelError
-from tinyloc.image import Image, to_image
-from tinyloc.kernels.table import OPS
+from tinyloc.image import Image, sources, to_image
 from tinyloc.program import Program
 
 RUN, STEPS, RESET, SIGN = 1, 2, 3, 4  # what the firmware does when the host asks (firmware/model.c)
-
-
-def sources(image: Image, arena_bytes: int) -> dict[str, str]:
-    """The generated C: model.h (sizes, declarations) and image.c (the image's words, the table of its kernels)."""
-    words = np.frombuffer(image.data + bytes(-len(image.data) % 4), "<u4")
-    rows = "\n".join("    " + " ".join(f"{w:#010x}," for w in words[i : i + 8]) for i in range(0, len(words), 8))
-    kernels = "\n".join(f"    {f'tl_step_{n}' if n in image.ops else 0}," for n in OPS)
-    steps = "\n".join(f"void tl_step_{n}(const tl_arg *a);" for n in image.ops)
-    return {
-        "model.h": '#include "tinyloc.h"\n\n'
-                   f"#define FW_ARENA_BYTES {max(arena_bytes, 4)}\n#define FW_STEPS {len(image.steps)}\n"
-                   f"extern const uint32_t fw_image[{len(words)}];\nextern const tl_kernel fw_kernels[{len(OPS)}];\n",
-        "image.c": f'#include "model.h"\n\n{steps}\n\nconst uint32_t fw_image[] = {{\n{rows}\n}};\n\n'
-                   f"const tl_kernel fw_kernels[] = {{\n{kernels}\n}};\n",
-    }
 
 
 class Board:
@@ -59,7 +43,7 @@ class Board:
             kernels = Build(chosen, compiler, optimize, include=(folder,))
             own = Build(chosen, compiler, optimize, ("FW_SIGN",) if sign else (), (Path(tmp), folder, FIRMWARE))
             objects = [*kernels.compile([p for p in sorted(folder.glob("*.c")) if p.name != "ops.c"]),
-                       *own.compile([Path(tmp) / "image.c", FIRMWARE / "model.c"]),
+                       *own.compile([Path(tmp) / "tl_image.c", FIRMWARE / "model.c"]),
                        *kernels.compile([FIRMWARE / "startup.c", FIRMWARE / "aeabi.c"])]
             memory = memory or Memory(stack=8)
             self.elf = link(own, objects, memory, entry="fw_reset")

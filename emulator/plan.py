@@ -2,7 +2,8 @@
 
 A buffer lives from the first step that writes it to the last that reads it; the input lives from the start, the
 output to the end, a scratch buffer during its own step.  State is kept apart, after the shared part, because it
-survives from one run to the next.  Offsets are multiples of `ALIGN`, so that 32-bit accesses are aligned.
+survives from one run to the next.  Where an op works in place (`Op.in_place`) on an input that nothing needs afterwards,
+its output lies on that input, and both count as one.  Offsets are multiples of `ALIGN`, so that 32-bit accesses are aligned.
 
 The least peak is at least the greatest sum of sizes live at one step (the lower bound).  We search by branch and bound.
 In an optimal plan each buffer can sink until it lies at 0 or on another one.  Built up in order of offset, such a plan
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -46,6 +47,7 @@ class Life:
 class Plan:
     """Offsets in the arena, in bytes.
 
+    lives: one for all buffers that share their bytes, under the first one's name.
     peak: bytes of the shared part; lower_bound: no plan can have less; state_bytes: kept behind the shared part;
     optimal: proved (peak equals the lower bound, or the search was exhausted).
     """
@@ -97,6 +99,32 @@ def lifetimes(program: Program) -> tuple[Life, ...]:
     last[program.output] = max(len(program.steps) - 1, 0)
     return tuple(Life(n, align(program.buffers[n].nbytes), first[n], last[n])
                  for n in sorted(first, key=lambda n: (first[n], n)))
+
+
+def overlays(program: Program, lives: tuple[Life, ...]) -> dict[str, str]:
+    """output -> input for the steps that can work in place: what dies there, of as many bytes, and no one else's."""
+    by_name = {x.name: x for x in lives}
+    over: dict[str, str] = {}
+    for i, step in enumerate(program.steps):
+        op, y = OPS[step.op], step.args[0]
+        for name in op.in_place:
+            x = step.args[op.index(name)]
+            if (isinstance(x, str) and isinstance(y, str) and x in by_name and program.buffers[x].kind == "activation"
+                    and program.buffers[x].nbytes == program.buffers[y].nbytes
+                    and by_name[x].last == i == by_name[y].first and step.args.count(x) == 1):
+                over[y] = x
+                break
+    return over
+
+
+def _merged(lives: tuple[Life, ...], over: Mapping[str, str]) -> tuple[dict[str, str], tuple[Life, ...]]:
+    """(buffer -> the first of those that share its bytes, one life for each of these)."""
+    root: dict[str, str] = {}
+    joined: dict[str, Life] = {}
+    for x in lives:  # in order of first use, so an input comes before what lies on it
+        name = root[x.name] = root[over[x.name]] if x.name in over else x.name
+        joined[name] = replace(joined[name], last=x.last) if name in joined else x
+    return root, tuple(joined.values())
 
 
 def lower_bound(lives: tuple[Life, ...]) -> int:
@@ -170,8 +198,10 @@ def allocate(lives: tuple[Life, ...]) -> tuple[dict[str, int], int, bool]:
 
 def plan(program: Program) -> Plan:
     """The memory plan of a Program; deterministic."""
-    lives = lifetimes(program)
-    offsets, peak, optimal = allocate(lives)
+    each = lifetimes(program)
+    root, lives = _merged(each, overlays(program, each))
+    found, peak, optimal = allocate(lives)
+    offsets = {name: found[first] for name, first in root.items()}
     state = 0
     for name in program.state:
         offsets[name] = peak + state

@@ -188,7 +188,7 @@ class Build:
 
     def command(self) -> list[str]:
         """The compiler and its flags, without files."""
-        flags = [self.optimize, "-std=c99", "-g0", "-ffreestanding", "-fno-common", "-fno-unwind-tables",
+        flags = [self.optimize, "-std=c99", "-fno-unroll-loops", "-g0", "-ffreestanding", "-fno-common", "-fno-unwind-tables",
                  "-fno-asynchronous-unwind-tables", "-ffunction-sections", "-fdata-sections",
                  *self.core.flags, *(f"-D{d}" for d in self.defines)]
         if self.compiler == "clang":

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
 
 from tinyloc.errors import ModelError
+from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
 
 MAX_CLASSES = 256
 

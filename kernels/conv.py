@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+
 from tinyloc.kernels.fixed import mbqm, quantize_multiplier, sat8
 from tinyloc.kernels.linear import lower_linear
 from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
-
 from tinyloc.reference.conv import conv1d, depthwise_conv1d
 
 
@@ -122,10 +122,9 @@ def _lower_conv1d(b: Builder, node: Node) -> None:
     x = b.input(node.inputs[0])
     w, a = node.params["weight"], node.attrs
     n, k, d = w.shape
-    y = b.output(node, shape=((x.shape[0] + a["pad_left"] + a["pad_right"] - k) // a["stride"] + 1, n))
-    lower_linear(b, node.out, "conv1d_s8", x, y, w, node.params["bias"],
-                 dict(y=y.name, x=x.name, t=y.shape[0], d=d, k=k, t_in=x.shape[0], stride=a["stride"],
-                      pad_left=a["pad_left"], x_zp=x.zero_point))
+    steps = (x.shape[0] + a["pad_left"] + a["pad_right"] - k) // a["stride"] + 1
+    lower_linear(b, node, "conv1d_s8", (steps, n), dict(
+        d=d, k=k, t_in=x.shape[0], stride=a["stride"], pad_left=a["pad_left"], x_zp=x.zero_point))
 
 
 def _forward_depthwise(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
@@ -137,10 +136,8 @@ def _lower_depthwise(b: Builder, node: Node) -> None:
     """Causal; weight (d, k), bias (d,); the state starts as padding."""
     x = b.input(node.inputs[0])
     d, k = node.params["weight"].shape
-    y = b.output(node)
     state = b.state(f"{node.out}.state", np.full((k - 1, d), x.zero_point, np.int8))
-    lower_linear(b, node.out, "depthwise_conv_s8", x, y, node.params["weight"], node.params["bias"],
-                 dict(y=y.name, x=x.name, state=state, t=x.shape[0], d=d, k=k), taps_first=True)
+    lower_linear(b, node, "depthwise_conv_s8", x.shape, dict(state=state, d=d, k=k), taps_first=True)
 
 
 LAYERS = (Layer("conv1d", _forward_conv1d, _lower_conv1d),

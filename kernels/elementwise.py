@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+
 from tinyloc.kernels.fixed import mbqm, quantize_multiplier, sat8, shl
 from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
 
@@ -66,9 +67,10 @@ _HEAD = "y:out:int8:t*d a:in:int8:t*d b:in:int8:t*d t:int d:int a_zp:int b_zp:in
 OPS = (
     Op("add_s8", _HEAD + "a_mult:int a_shift:int b_mult:int b_shift:int mult:int shift:int", _add_s8, _ideal_add,
        _cases(True), (1.01,), "two roundings of the sum (1/2 each); those of the inputs are 2^20 times smaller",
-       streams=True),
+       streams=True, in_place=("a", "b")),
     Op("mul_s8", _HEAD + "mult:int shift:int", _mul_s8, _ideal_mul, _cases(False), (1.0,),
-       "one rounding of the product (1/2), a second one when shift < 0 (1/2)", streams=True),
+       "one rounding of the product (1/2), a second one when shift < 0 (1/2)", streams=True,
+       in_place=("a", "b")),
 )
 
 
@@ -83,14 +85,15 @@ def _forward_mul(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
 def _lower(b: Builder, node: Node) -> None:
     """mul's output has zero point 0, so that a linear layer after it needs no offset."""
     left, right = (b.input(name) for name in node.inputs)
-    y = b.output(node, symmetric=node.kind == "mul")
+    product = left.scale * right.scale
+    y = b.output(node, symmetric=True, sums=(product, 255**2)) if node.kind == "mul" else b.output(node)
     args = dict(y=y.name, a=left.name, b=right.name, t=y.shape[0], d=y.shape[1], a_zp=left.zero_point,
                 b_zp=right.zero_point, y_zp=y.zero_point)
     if node.kind == "add":
         names = ("a_mult", "a_shift", "b_mult", "b_shift", "mult", "shift")
         b.step("add_s8", **args, **dict(zip(names, add_multipliers(left.scale, right.scale, y.scale), strict=True)))
     else:
-        mult, shift = quantize_multiplier(left.scale * right.scale / y.scale)
+        mult, shift = b.rescale(node.out, product / y.scale, 255**2)
         b.step("mul_s8", **args, mult=mult, shift=shift)
 
 

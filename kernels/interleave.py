@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+
 from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+
 from tinyloc.kernels.fixed import mbqm, quantize_multiplier, sat8, sat16
 from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
-
 from tinyloc.reference.linear import linear
 
 MAX_BIAS = 2**29  # of a bias in places of the sum
@@ -97,29 +97,31 @@ def _lower(b: Builder, node: Node) -> None:
     """weight (n, k), bias (n) or none; attrs: wide=True for int16 outputs (logits), symmetric=True for zero point 0."""
     x = b.input(node.inputs[0])
     wide = bool(node.attrs.get("wide"))
-    y = b.output(node, dtype="int16" if wide else "int8", symmetric=wide or bool(node.attrs.get("symmetric")),
-                 shape=(x.shape[0], len(node.params["weight"])))
-    lower_linear(b, node.out, "linear_s8_s16" if wide else "linear_s8", x, y, node.params["weight"],
-                 node.params.get("bias"), dict(y=y.name, x=x.name, t=x.shape[0]))
+    lower_linear(b, node, "linear_s8_s16" if wide else "linear_s8", (x.shape[0], len(node.params["weight"])), {},
+                 dtype="int16" if wide else "int8", symmetric=wide or bool(node.attrs.get("symmetric")))
 
 
-def lower_linear(b: Builder, name: str, op: str, x: Any, y: Any, weight: np.ndarray, bias: np.ndarray | None,
-                 args: dict[str, Any], taps_first: bool = False) -> None:
-    """Constants and the step of a sum of products over all of `weight`'s axes but the first.
+def lower_linear(b: Builder, node: Node, op: str, shape: tuple[int, int], args: dict[str, Any], *, dtype: str = "int8",
+                 symmetric: bool = False, taps_first: bool = False) -> None:
+    """Output, constants and the step of a sum of products over all axes but the first of the node's weight.
 
-    taps_first: the kernel wants the weight transposed, (k, n).
+    args: what the op takes beside a linear layer's; taps_first: the kernel wants the weight transposed, (k, n).
     """
-    flat = weight.reshape(len(weight), -1)
+    x, name, bias = b.input(node.inputs[0]), node.out, node.params.get("bias")
+    flat = node.params["weight"].reshape(shape[1], -1)
     # A bias far greater than its products would leave the sum's 32 bits: coarser weights make room for it.
     least = np.zeros(len(flat)) if bias is None else np.abs(bias) / (x.scale * MAX_BIAS)
     w, scale = b.quantize_weight(flat, least)
     acc = np.zeros(len(w)) if bias is None else np.rint(bias / (x.scale * scale))
     acc = acc - x.zero_point * w.astype(np.int64).sum(1)
     bound = int((np.abs(acc) + 128 * np.abs(w.astype(np.int64)).sum(1)).max())
+    # 16 bits are finer than the sums: coarser than these by 4, so that every rescaling is to the right and can be packed.
+    room = bound if dtype == "int8" else 2**31
+    y = b.output(node, dtype=dtype, symmetric=symmetric, shape=shape, sums=(float(x.scale * scale.max()), room))
     sizes = {} if taps_first else {"n": len(w)}
-    offset = {} if y.dtype == "int16" else {"y_zp": y.zero_point}
+    offset = {} if dtype == "int16" else {"y_zp": y.zero_point}
     stored = b.constant(f"{name}.weight", np.ascontiguousarray(w.T) if taps_first else w)
-    b.step(op, **{"k": flat.shape[1], **args, **sizes, **offset}, w=stored,
+    b.step(op, **{"k": flat.shape[1], "t": shape[0], **args, **sizes, **offset}, y=y.name, x=x.name, w=stored,
            **b.bias_and_rescale(name, acc, x.scale * scale / y.scale, bound))
 
 

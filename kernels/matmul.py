@@ -6,11 +6,12 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
+
 from tinyloc.kernels.fixed import mbqm, quantize_multiplier, sat8
 from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
 
 
-def _matmul_s8(y, a, b, m, n, k, a_zp, b_zp, y_zp, b_n, b_k, mult, shift):  # type: ignore[no-untyped-def]
+def _matmul_s8(y, a, b, pairs, m, n, k, a_zp, b_zp, y_zp, b_n, b_k, mult, shift):  # type: ignore[no-untyped-def]
     for i in range(m):
         for o in range(n):
             acc = np.int32(0)
@@ -19,7 +20,7 @@ def _matmul_s8(y, a, b, m, n, k, a_zp, b_zp, y_zp, b_n, b_k, mult, shift):  # ty
             y[i * n + o] = sat8(np.int32(y_zp + mbqm(acc, mult, shift)))
 
 
-def _ideal(y, a, b, m, n, k, a_zp, b_zp, y_zp, b_n, b_k, mult, shift):  # type: ignore[no-untyped-def]
+def _ideal(y, a, b, pairs, m, n, k, a_zp, b_zp, y_zp, b_n, b_k, mult, shift):  # type: ignore[no-untyped-def]
     right = b.reshape(n, k).T if b_n == k and b_k == 1 else b.reshape(k, n)
     acc = (a.reshape(m, k).astype(float) - a_zp) @ (right.astype(float) - b_zp)
     return (np.clip(acc * math.ldexp(mult, shift - 31) + y_zp, -128, 127).reshape(-1),)
@@ -32,12 +33,12 @@ def _cases(rng: np.random.Generator, level: int) -> Iterator[Args]:
         a, b = (rng.choice([-128, 127], s) if extreme else rng.integers(-128, 128, s) for s in (m * k, n * k))
         zps = rng.choice([-128, 127, 0, 5], 3).tolist()
         real = 2.0 ** -rng.integers(3, 14) if count % 3 == 0 else rng.uniform(0.3, 3) / (90 * k**0.5)
-        yield [np.zeros(m * n, np.int8), a.astype(np.int8), b.astype(np.int8), m, n, k, *zps,
+        yield [np.zeros(m * n, np.int8), a.astype(np.int8), b.astype(np.int8), np.zeros(k + 3, np.uint32), m, n, k, *zps,
                *((k, 1) if count % 2 else (1, n)), *quantize_multiplier(float(real))]
 
 
 OPS = (Op("matmul_s8", "y:out:int8:m*n a:in:int8:m*k b:in:int8:(n-1)*b_n+(k-1)*b_k+1 "
-          "m:int n:int k:int a_zp:int b_zp:int y_zp:int b_n:int b_k:int "
+          "pairs:scratch:uint32:k+3 m:int n:int k:int a_zp:int b_zp:int y_zp:int b_n:int b_k:int "
           "mult:int shift:int", _matmul_s8, _ideal, _cases, (1.0,),
           "one rounding of the sum (1/2), a second one when shift < 0 (1/2 of a place after the shift)"),)
 
@@ -54,10 +55,11 @@ def _lower(b: Builder, node: Node) -> None:
     m, k = left.shape
     transposed = bool(node.attrs["transpose_b"])
     n = right.shape[0 if transposed else 1]
-    y = b.output(node, shape=(m, n))
-    b.prove(f"{node.out}: accumulator", k * 255**2)
-    mult, shift = quantize_multiplier(left.scale * right.scale * node.attrs["scale"] / y.scale)
-    b.step("matmul_s8", y=y.name, a=left.name, b=right.name, m=m, n=n, k=k, a_zp=left.zero_point,
+    product = left.scale * right.scale * node.attrs["scale"]
+    y = b.output(node, shape=(m, n), sums=(product, k * 255**2))
+    mult, shift = b.rescale(node.out, product / y.scale, k * 255**2)
+    b.step("matmul_s8", y=y.name, a=left.name, b=right.name,
+           pairs=b.scratch(f"{node.out}.pairs", (k + 3,), "uint32"), m=m, n=n, k=k, a_zp=left.zero_point,
            b_zp=right.zero_point, y_zp=y.zero_point, b_n=k if transposed else 1, b_k=1 if transposed else n,
            mult=mult, shift=shift)
 

@@ -45,8 +45,16 @@ class Builder(Protocol):
         """The quantized tensor of that name: .name, .shape (t, d), .dtype, .scale, .zero_point."""
 
     def output(self, node: Node, dtype: str = "int8", shape: tuple[int, ...] | None = None, symmetric: bool = False,
-               fixed: tuple[float, int] | None = None) -> Any:
-        """A new activation for `node.out`: scale and zero point from its calibrated range, or `fixed`."""
+               fixed: tuple[float, int] | None = None, sums: tuple[float, int] | None = None) -> Any:
+        """A new activation for `node.out`: scale and zero point from its calibrated range, or `fixed`.
+
+        sums: (scale, bound) of the int32 sums that are rescaled to it; its scale is at least so great that a sum, shifted
+        left by the rescaling, stays within 32 bits, whatever calibration saw.
+        """
+
+    def inner(self, node: Node, sums: tuple[float, int], least: float) -> tuple[float, int]:
+        """Scale, at least `least`, and zero point of int8 codes of what stays inside the node (`Layer.inner`); `sums` as
+        above."""
 
     def scale_of(self, name: str, levels: float) -> float:
         """max |value| of a calibrated tensor / levels, for codes that are the op's own affair."""
@@ -72,6 +80,9 @@ class Builder(Protocol):
 
     def step(self, op: str, **args: Any) -> None:
         """Appends a step; `args` by the names of the op's spec: buffer names and ints."""
+
+    def rescale(self, name: str, m: float, bound: int) -> tuple[int, int]:
+        """mult and shift of m for sums within +-bound; proves that they fit 32 bits, shifted left too."""
 
     def prove(self, what: str, bound: int, limit: int = 2**31 - 1) -> None:
         """Records that |what| <= bound; raises ModelError when bound > limit."""
@@ -111,6 +122,8 @@ class Op:
     cases: (rng, level) -> argument lists, edges first; scratch arrives filled with garbage.
     tolerance: greatest |integer - ideal| for each of `ideal`'s outputs; 0 means equal.
     streams: True when t steps at once and one at a time, state carried on, give the same bits.
+    in_place: inputs that may be the output's very bytes, when nothing needs them afterwards: element i of the output is
+    written after the last read of element i of the input.
     bound: how the tolerance follows, for the reader.
     """
 
@@ -122,6 +135,7 @@ class Op:
     tolerance: tuple[float, ...]
     bound: str
     streams: bool = False
+    in_place: tuple[str, ...] = ()
     params: tuple[Param, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -260,8 +274,10 @@ class Layer:
 
     forward: (node, list of (b, t, d) float arrays) -> (b, t, d) float array, by `tinyloc.reference`.
     lower: (builder, node) -> None; adds buffers and steps.
+    inner: (node, inputs) -> float values of a tensor that stays inside the op, where its codes need calibration.
     """
 
     kind: str
     forward: Callable[[Node, list[np.ndarray]], np.ndarray]
     lower: Callable[[Any, Node], None]
+    inner: Callable[[Node, list[np.ndarray]], np.ndarray] | None = None

@@ -1,40 +1,63 @@
-"""Linear layers on weights packed for cores with the DSP extension (Armv7E-M, Armv8-M): the bits of `linear_s8`, fewer
-instructions.  c/tinyloc.h describes the layout, c/packed.c why it works.
+"""Linear layers and convolutions on weights packed for cores with the DSP extension (Armv7E-M, Armv8-M): the bits of the plain
+ones, fewer instructions.  c/tinyloc.h describes the layout, c/packed.c why it works.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from tinyloc.kernels.fixed import quantize_multiplier, sat8, srdhm
+from tinyloc.kernels.fixed import quantize_multiplier, sat8, sat16, srdhm
+from tinyloc.kernels.jit import njit
 from tinyloc.kernels.op import Args, Op, Packer
 
 MAX_SHIFT = 20  # right shift: the zero point, shifted left by it, is in the rounding's offset
 
 
-def _linear_packed_s8(y, x, w, rows, pairs, t, groups, quads, n, k, mult, offset, shift, per_row):  # type: ignore
+@njit("int32(int8[::1], int32, int32, int8[::1], int32[::1], int32, int32, int32, int32, int32, int32)")
+def output(x, start, k, w, rows, o, quads, mult, offset, shift, per_row):  # type: ignore[no-untyped-def]
+    """Output o of the vector x[start : start + k], rescaled, before its clamp."""
     size = 4 + 9 * per_row
+    g, r = o >> 2, o & 3
+    acc = np.int32(rows[g * size + r] >> 8)
+    for q in range(2 * quads):
+        at = ((g * quads + (q >> 1)) * 4 + r) * 4 + 2 * (q & 1)
+        low = np.int32(w[at])
+        high = np.int32(np.int32(w[at + 1]) + (1 if low < 0 else 0))
+        even = np.int32(x[start + 2 * q]) if 2 * q < k else np.int32(0)
+        odd = np.int32(x[start + 2 * q + 1]) if 2 * q + 1 < k else np.int32(0)
+        acc = np.int32(acc + low * even + high * (odd - 127))
+    if per_row:
+        mult, offset = rows[g * size + 4 + r], rows[g * size + 8 + r]
+        shift = np.int32((rows[g * size + 12] >> (8 * r)) & 255)
+    p = srdhm(acc, mult)
+    return np.int32((np.int64(p) + (p >> 31) + offset) >> shift)
+
+
+def _linear_packed_s8(y, x, w, rows, pairs, t, groups, quads, n, k, mult, offset, shift, per_row):  # type: ignore
     for i in range(t):
         for o in range(n):
-            g, r = o >> 2, o & 3
-            acc = np.int32(0)
-            for q in range(2 * quads):
-                at = ((g * quads + (q >> 1)) * 4 + r) * 4 + 2 * (q & 1)
-                low = np.int32(w[at])
-                high = np.int32(np.int32(w[at + 1]) + (1 if low < 0 else 0))
-                even = np.int32(x[i * k + 2 * q]) if 2 * q < k else np.int32(0)
-                odd = np.int32(x[i * k + 2 * q + 1]) if 2 * q + 1 < k else np.int32(0)
-                acc = np.int32(acc + low * even + high * (odd - 127))
-            acc = np.int32(acc + (rows[g * size + r] >> 1))
-            m, c, e = mult, offset, shift
-            if per_row:
-                m, c = rows[g * size + 4 + r], rows[g * size + 8 + r]
-                e = np.int32((rows[g * size + 12] >> (8 * r)) & 255)
-            p = srdhm(acc, m)
-            y[i * n + o] = sat8(np.int32((np.int64(p) + (p >> 31) + c) >> e))
+            y[i * n + o] = sat8(output(x, np.int32(i * k), k, w, rows, np.int32(o), quads, mult, offset, shift, per_row))
+
+
+def _linear_packed_s16(y, x, w, rows, pairs, t, groups, quads, n, k, mult, offset, shift, per_row):  # type: ignore
+    for i in range(t):
+        for o in range(n):
+            y[i * n + o] = sat16(output(x, np.int32(i * k), k, w, rows, np.int32(o), quads, mult, offset, shift, per_row))
+
+
+def _conv1d_packed_s8(y, x, w, rows, pairs, row, t, groups, quads, n, d, k, t_in, stride, pad_left, x_zp,  # type: ignore
+                      mult, offset, shift, per_row):
+    for i in range(t):
+        for j in range(k):
+            at = i * stride + j - pad_left
+            for c in range(d):
+                row[j * d + c] = x[at * d + c] if 0 <= at < t_in else np.int8(x_zp)
+        for o in range(n):
+            y[i * n + o] = sat8(output(row, np.int32(0), np.int32(k * d), w, rows, np.int32(o), quads, mult, offset,
+                                       shift, per_row))
 
 
 def pack_weights(w: np.ndarray) -> np.ndarray:
@@ -51,17 +74,16 @@ def pack_rows(w: np.ndarray, bias: np.ndarray, mult: np.ndarray, shift: np.ndarr
               ) -> tuple[np.ndarray, dict[str, int]] | None:
     """The int32 rows and the numbers mult, offset, shift, per_row; None where the packed arithmetic has no room.
 
-    w (n, k); bias (n,) or (1,); mult and shift (n,) or (1,).  Four rows share twice their biases (with 127 times the sum
+    w (n, k); bias (n,) or (1,); mult and shift (n,) or (1,).  Four rows share 256 times their biases (with 127 times the sum
     of the odd weights), and, if each has its own scale, four multipliers, four offsets and four right shifts, a byte each.
     """
     n = len(w)
     wide = w.astype(np.int64)
     odd, even = wide[:, 1::2], wide[:, ::2]
     products = 256 * (255 * np.abs(odd).sum(1) + 128 * np.abs(even).sum(1))
-    start = 2 * (bias.astype(np.int64) + 127 * odd.sum(1))
-    final = 2 * (np.abs(bias.astype(np.int64)) + 128 * np.abs(wide).sum(1))
+    start = 256 * (bias.astype(np.int64) + 127 * odd.sum(1))
     right = -shift.astype(np.int64)
-    if products.max() >= 2**31 or max(np.abs(start).max(), final.max()) >= 2**31:
+    if (products + np.abs(start)).max() >= 2**31:
         return None
     if (right < 1).any() or (right > MAX_SHIFT).any():
         return None
@@ -81,63 +103,125 @@ def pack_rows(w: np.ndarray, bias: np.ndarray, mult: np.ndarray, shift: np.ndarr
     return np.concatenate(parts, 1).reshape(-1), {**numbers, "per_row": per_row}
 
 
-def _ideal(y, x, w, rows, pairs, t, groups, quads, n, k, mult, offset, shift, per_row):  # type: ignore[no-untyped-def]
+def _dense(w, rows, groups, quads, n, k, mult, offset, shift, per_row):  # type: ignore[no-untyped-def]
+    """Weights (n, k), biases, real multipliers and zero points (n,) of packed constants."""
     halves = w.view("<i2").astype(np.int64).reshape(groups, quads, 4, 2).transpose(0, 2, 1, 3).reshape(4 * groups, -1)
     low = (halves + 128) % 256 - 128
     dense = np.stack([low, (halves - low) // 256], 2).reshape(4 * groups, -1)[:n, :k]
     table = rows.reshape(groups, -1).astype(np.int64)
-    bias = table[:, :4].reshape(-1)[:n] / 2 - 127.0 * dense[:, 1::2].sum(1)
+    bias = table[:, :4].reshape(-1)[:n] / 256 - 127.0 * dense[:, 1::2].sum(1)
     m, c, e = (np.full(n, v) for v in (mult, offset, shift))
     if per_row:
         m, c = (table[:, at : at + 4].reshape(-1)[:n] for at in (4, 8))
         e = (table[:, 12:] >> np.array([0, 8, 16, 24]) & 255).reshape(-1)[:n]
-    zero_point = (c - 2.0 ** (e - 1)) * np.exp2(-1.0 * e)
-    real = (x.reshape(t, k).astype(float) @ dense.T + bias) * m * np.exp2(-31.0 - e) + zero_point
-    return (np.clip(real, -128, 127).reshape(-1),)
+    return dense.astype(float), bias, m * np.exp2(-31.0 - e), (c - 2.0 ** (e - 1)) * np.exp2(-1.0 * e)
 
 
-def _cases(rng: np.random.Generator, level: int) -> Iterator[Args]:
-    sizes = [(1, 1, 1), (1, 8, 11), (20, 32, 8), (3, 7, 33), (1, 5, 520), (20, 64, 64), (2, 4, 16), (2, 3, 2)]
-    for count in range(40 if level == 1 else 3000):
-        t, n, k = sizes[count] if count < len(sizes) else rng.integers(1, (24, 40, 90)).tolist()
-        extreme = count % 5 == 1 and k < 300
-        x = rng.choice([-128, 127], t * k) if extreme else rng.integers(-128, 128, t * k)
-        w = rng.choice([-127, 127], (n, k)) if extreme else (rng.standard_normal((n, k)) * 40).clip(-127, 127)
-        w = np.rint(w).astype(np.int8)
-        bias = rng.integers(-(2**14), 2**14, n if count % 3 else 1).astype(np.int32)
-        m = n if count % 2 else 1
-        real = np.exp2(-rng.integers(2, 14, m)) if count % 4 == 0 else rng.uniform(0.3, 3.0, m) / (90 * k**0.5 + 30)
-        pairs = [quantize_multiplier(min(float(r), 0.249)) for r in real]
-        made = pack_rows(w, bias, np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs]),
-                         int(rng.choice([-128, 127, 0, 3])))
-        assert made is not None
-        quads = -(-k // 4)
-        yield [np.zeros(t * n, np.int8), x.astype(np.int8), pack_weights(w), made[0],
-               rng.integers(0, 2**32, 2 * quads).astype(np.uint32), t, -(-n // 4), quads, n, k,
-               *(made[1][name] for name in ("mult", "offset", "shift", "per_row"))]
+def _ideal_linear(y, x, w, rows, pairs, t, groups, quads, n, k, *numbers):  # type: ignore[no-untyped-def]
+    dense, bias, scale, zero_point = _dense(w, rows, groups, quads, n, k, *numbers)
+    info = np.iinfo(y.dtype)
+    real = (x.reshape(t, k).astype(float) @ dense.T + bias) * scale + zero_point
+    return (np.clip(real, info.min, info.max).reshape(-1),)
 
 
+def _ideal_conv(y, x, w, rows, pairs, row, t, groups, quads, n, d, k, t_in, stride, pad_left, x_zp,  # type: ignore
+                *numbers):
+    dense, bias, scale, zero_point = _dense(w, rows, groups, quads, n, k * d, *numbers)
+    padded = np.full((pad_left + max(t_in, t * stride + k), d), float(x_zp))
+    padded[pad_left : pad_left + t_in] = x.reshape(t_in, d)
+    windows = np.stack([padded[i * stride : i * stride + k].reshape(-1) for i in range(t)])
+    return (np.clip((windows @ dense.T + bias) * scale + zero_point, -128, 127).reshape(-1),)
+
+
+def _constants(rng: np.random.Generator, count: int, n: int, k: int, places: int, extreme: bool
+               ) -> tuple[list[np.ndarray], list[int], list[int]]:
+    """[weights, rows, pairs], [groups, quads] and the last four numbers; `places` is the output's reach."""
+    w = rng.choice([-127, 127], (n, k)) if extreme else (rng.standard_normal((n, k)) * 40).clip(-127, 127)
+    w = np.rint(w).astype(np.int8)
+    bias = rng.integers(-(2**14), 2**14, n if count % 3 else 1).astype(np.int32)
+    m = n if count % 2 else 1
+    # Powers of two force ties; the rest are drawn around the scale that fills the output's range.
+    real = np.exp2(-rng.integers(2, 14, m)) if count % 4 == 0 else rng.uniform(0.3, 3.0, m) * places / (9000 * k**0.5 + 3000)
+    pairs = [quantize_multiplier(float(np.clip(r, 2.0**-19, 0.249))) for r in real]
+    y_zp = int(rng.choice([-128, 127, 0, 3])) if places < 256 else 0
+    made = pack_rows(w, bias, np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs]), y_zp)
+    assert made is not None
+    quads = -(-k // 4)
+    scratch = rng.integers(0, 2**32, 2 * quads).astype(np.uint32)
+    return [pack_weights(w), made[0], scratch], [-(-n // 4), quads], [made[1][name] for name in NUMBERS]
+
+
+def _cases_linear(dtype: str) -> Any:
+    def cases(rng: np.random.Generator, level: int) -> Iterator[Args]:
+        sizes = [(1, 1, 1), (1, 8, 11), (20, 32, 8), (3, 7, 33), (1, 5, 520), (20, 64, 64), (2, 4, 16), (2, 3, 2)]
+        for count in range(40 if level == 1 else 3000):
+            t, n, k = sizes[count] if count < len(sizes) else rng.integers(1, (24, 40, 90)).tolist()
+            extreme = count % 5 == 1 and k < 300
+            x = rng.choice([-128, 127], t * k) if extreme else rng.integers(-128, 128, t * k)
+            arrays, shape, numbers = _constants(rng, count, n, k, 100 if dtype == "int8" else 20_000, extreme)
+            yield [np.zeros(t * n, dtype), x.astype(np.int8), *arrays, t, *shape, n, k, *numbers]
+
+    return cases
+
+
+def _cases_conv(rng: np.random.Generator, level: int) -> Iterator[Args]:
+    for count in range(24 if level == 1 else 1000):
+        t_in, n, d, k = (1, 1, 1, 1) if count == 0 else rng.integers(1, (21, 20, 20, 6)).tolist()
+        stride, pad = int(rng.integers(1, 4)), int(rng.integers(0, k))
+        t = max(1, (t_in + pad - 1) // stride + 1)
+        x = rng.choice([-128, 127], t_in * d) if count % 5 == 1 else rng.integers(-128, 128, t_in * d)
+        arrays, shape, numbers = _constants(rng, count, n, k * d, 100, count % 5 == 1)
+        yield [np.zeros(t * n, np.int8), x.astype(np.int8), *arrays, rng.integers(-128, 128, k * d).astype(np.int8), t,
+               *shape, n, d, k, t_in, stride, pad, int(rng.choice([-128, 127, 0, 3])), *numbers]
+
+
+NUMBERS = ("mult", "offset", "shift", "per_row")
+_HEAD = "x:in:int8:{x} w:weight:int8:groups*quads*16 rows:weight:int32:groups*(4+9*per_row) pairs:scratch:uint32:quads*2 "
+_LINEAR = _HEAD.format(x="t*k") + "t:int groups:int quads:int n:int:4*groups+1 k:int:4*quads+1 "
+_TAIL = "mult:int offset:int shift:int:21 per_row:int:2"
+_BOUND = "one rounding of the sum (1/2), a second one after the shift (1/2)"
 OPS = (
-    Op("linear_packed_s8", "y:out:int8:t*n x:in:int8:t*k w:weight:int8:groups*quads*16 "
-       "rows:weight:int32:groups*(4+9*per_row) pairs:scratch:uint32:quads*2 t:int groups:int quads:int n:int:4*groups+1 "
-       "k:int:4*quads+1 mult:int offset:int shift:int:21 per_row:int:2", _linear_packed_s8, _ideal, _cases, (1.0,),
-       "one rounding of the sum (1/2), a second one after the shift (1/2)", streams=True),
+    Op("linear_packed_s8", "y:out:int8:t*n " + _LINEAR + _TAIL, _linear_packed_s8, _ideal_linear, _cases_linear("int8"),
+       (1.0,), _BOUND, streams=True),
+    Op("linear_packed_s16", "y:out:int16:t*n " + _LINEAR + _TAIL, _linear_packed_s16, _ideal_linear,
+       _cases_linear("int16"), (1.0,), _BOUND, streams=True),
+    Op("conv1d_packed_s8", "y:out:int8:t*n " + _HEAD.format(x="t_in*d") + "row:scratch:int8:k*d t:int groups:int quads:int "
+       "n:int:4*groups+1 d:int k:int t_in:int stride:int pad_left:int x_zp:int " + _TAIL, _conv1d_packed_s8, _ideal_conv,
+       _cases_conv, (1.0,), _BOUND),
 )
 LAYERS = ()
 
 
-def _pack(p: Packer, a: dict[str, Any]) -> bool:
-    n, k = a["n"], a["k"]
+def _constants_of(p: Packer, a: dict[str, Any], k: int) -> dict[str, Any] | None:
+    """The packed arguments that all three ops share, for k columns; None where packing is not exact or does not pay."""
+    n = a["n"]
     w = p.data(a["w"]).reshape(n, k)
-    made = pack_rows(w, p.data(a["bias"]), p.data(a["mult"]), p.data(a["shift"]), a["y_zp"])
-    if made is None or min(n, k) < 4:  # padding would cost more than it spares
-        return False
-    rows, numbers = made
+    made = pack_rows(w, p.data(a["bias"]), p.data(a["mult"]), p.data(a["shift"]), a.get("y_zp", 0))
+    if made is None or n < 4:  # the padding of few rows would cost more than it spares
+        return None
     quads = -(-k // 4)
-    p.step("linear_packed_s8", y=a["y"], x=a["x"], w=p.constant(a["w"] + ".packed", pack_weights(w)),
-           rows=p.constant(a["y"] + ".rows", rows), pairs=p.scratch(a["y"] + ".pairs", (2 * quads,), "uint32"),
-           t=a["t"], n=n, k=k, groups=-(-n // 4), quads=quads, **numbers)
-    return True
+    return {"y": a["y"], "x": a["x"], "w": p.constant(a["w"] + ".packed", pack_weights(w)),
+            "rows": p.constant(a["y"] + ".rows", made[0]), "pairs": p.scratch(a["y"] + ".pairs", (2 * quads,), "uint32"),
+            "t": a["t"], "n": n, "groups": -(-n // 4), "quads": quads, **made[1]}
 
 
-PACKERS = {"linear_s8": _pack}
+def _pack_linear(op: str) -> Callable[[Packer, dict[str, Any]], bool]:
+    def pack(p: Packer, a: dict[str, Any]) -> bool:
+        shared = _constants_of(p, a, a["k"])
+        if shared is not None:
+            p.step(op, **shared, k=a["k"])
+        return shared is not None
+
+    return pack
+
+
+def _pack_conv(p: Packer, a: dict[str, Any]) -> bool:
+    shared = _constants_of(p, a, a["k"] * a["d"])
+    if shared is not None:
+        p.step("conv1d_packed_s8", **shared, row=p.scratch(a["y"] + ".row", (a["k"] * a["d"],), "int8"),
+               **{name: a[name] for name in ("d", "k", "t_in", "stride", "pad_left", "x_zp")})
+    return shared is not None
+
+
+PACKERS = {"linear_s8": _pack_linear("linear_packed_s8"), "linear_s8_s16": _pack_linear("linear_packed_s16"),
+           "conv1d_s8": _pack_conv}

@@ -10,10 +10,10 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
+
 from tinyloc.kernels.fixed import INT32_MAX, add, quantize_multiplier, rdbpot, sat8, shl, srdhm, sub
 from tinyloc.kernels.jit import njit
 from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
-
 from tinyloc.reference.softmax import softmax
 
 EXP_POWERS = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242)  # exp(-2^(i-2)) in Q0
@@ -64,38 +64,48 @@ def leading_zeros(x):  # type: ignore[no-untyped-def]
     return n
 
 
-def _softmax_s8(y, x, t, n, mult, shift, diff_min):  # type: ignore[no-untyped-def]
+def _softmax_s8(y, x, table, t, n, size):  # type: ignore[no-untyped-def]
     for i in range(t):
         top = np.int32(-128)
         for c in range(n):
             top = max(top, np.int32(x[i * n + c]))
         total = np.int32(0)
         for c in range(n):
-            d = np.int32(np.int32(x[i * n + c]) - top)
-            if d >= diff_min:
-                total = add(total, rdbpot(exp_on_negative(srdhm(shl(d, shift), mult), np.int32(5)), np.int32(12)))
-        room = leading_zeros(total)
+            e = table[min(top - np.int32(x[i * n + c]), size - 1)]
+            total = add(total, rdbpot(e, np.int32(12)))
+        room = leading_zeros(np.int32(total | 1))
         scale = one_over_one_plus(sub(shl(total, room), np.int32(-2147483648)))
         for c in range(n):
-            d = np.int32(np.int32(x[i * n + c]) - top)
-            if d >= diff_min:
-                e = exp_on_negative(srdhm(shl(d, shift), mult), np.int32(5))
-                y[i * n + c] = sat8(np.int32(rdbpot(srdhm(scale, e), np.int32(35 - room)) - 128))
-            else:
-                y[i * n + c] = -128
+            e = table[min(top - np.int32(x[i * n + c]), size - 1)]
+            y[i * n + c] = sat8(np.int32(rdbpot(srdhm(scale, e), np.int32(35 - room)) - 128))
 
 
-def _ideal(y, x, t, n, mult, shift, diff_min):  # type: ignore[no-untyped-def]
-    scale = math.ldexp(mult, shift - 31 - 26)
-    p, _ = softmax(x.reshape(t, n).astype(float) * scale)
-    return (np.clip(p * 256 - 128, -128, 127).reshape(-1),)
+def _ideal(y, x, table, t, n, size):  # type: ignore[no-untyped-def]
+    x = x.reshape(t, n).astype(int)
+    e = table[np.minimum(x.max(1, keepdims=True) - x, size - 1)].astype(float)
+    return (np.clip(e / e.sum(1, keepdims=True) * 256 - 128, -128, 127).reshape(-1),)
 
 
 def parameters(scale: float) -> tuple[int, int, int]:
     """mult, shift and diff_min for inputs of that scale: differences in Q5, those below -31 count as zero."""
-    mult, shift = quantize_multiplier(min(scale * 2**26, 2.0**31 - 1) / 2**2)
+    # Below 2^-26, where all inputs are as good as equal, the left shift would be negative.
+    mult, shift = quantize_multiplier(min(max(scale, 2.0**-26) * 2**26, 2.0**31 - 1) / 2**2)
     shift += 2  # quantize_multiplier ends at 2^30; TFLM's limit is 2^31
     return mult, shift, max(-math.floor(31 * 2.0**26 / 2.0**shift), -(2**31))  # differences are above -256 anyway
+
+
+def exponentials(scale: float) -> np.ndarray:
+    """int32 (size,): exp(-d scale) in Q0 for differences of d codes, d < size <= 256, the last one for all beyond.
+
+    Entries below 2^11 count neither in a sum (in Q12) nor in a result (of 8 bits): they are 0, and so the last is stored
+    once for all of them.
+    """
+    mult, shift, diff_min = parameters(scale)
+    table = np.zeros(256, np.int32)
+    for d in range(min(256, 1 - diff_min)):
+        table[d] = exp_on_negative(srdhm(shl(np.int32(-d), np.int32(shift)), np.int32(mult)), np.int32(5))
+    table[table < 1 << 11] = 0
+    return table[: min(256, np.count_nonzero(table) + 1)].copy()
 
 
 def _cases(rng: np.random.Generator, level: int) -> Iterator[Args]:
@@ -104,13 +114,13 @@ def _cases(rng: np.random.Generator, level: int) -> Iterator[Args]:
         x = rng.integers(-128, 128, (t, n)) if count % 3 else rng.choice([-128, 127], (t, n))
         if count % 7 == 6:
             x[:] = x[:, :1]
-        scale = float(2.0 ** -rng.integers(0, 9)) if count % 2 else float(np.exp(rng.uniform(-8, 1)))
-        yield [np.zeros(t * n, np.int8), x.astype(np.int8).reshape(-1), t, n, *parameters(scale)]
+        table = exponentials(float(2.0 ** -rng.integers(0, 9)) if count % 2 else float(np.exp(rng.uniform(-8, 1))))
+        yield [np.zeros(t * n, np.int8), x.astype(np.int8).reshape(-1), table, t, n, table.size]
 
 
-OPS = (Op("softmax_s8", "y:out:int8:t*n x:in:int8:t*n t:int n:int mult:int shift:int diff_min:int", _softmax_s8, _ideal,
+OPS = (Op("softmax_s8", "y:out:int8:t*n x:in:int8:t*n table:table:int32:size t:int n:int size:int:257", _softmax_s8, _ideal,
           _cases, (0.6,), "one rounding (1/2); exponentials have 2^-12 of their sum, the reciprocal 2^-27",
-          streams=True),)
+          streams=True, in_place=("x",)),)
 
 
 def _forward(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
@@ -123,8 +133,9 @@ def _lower(b: Builder, node: Node) -> None:
     x = b.input(node.inputs[0])
     y = b.output(node, fixed=(1 / 256, -128))
     b.prove(f"{node.out}: width", x.shape[1], MAX_N)
-    mult, shift, diff_min = parameters(x.scale)
-    b.step("softmax_s8", y=y.name, x=x.name, t=x.shape[0], n=x.shape[1], mult=mult, shift=shift, diff_min=diff_min)
+    table = exponentials(x.scale)
+    b.step("softmax_s8", y=y.name, x=x.name, table=b.constant(f"{node.out}.exp", table, "table"), t=x.shape[0],
+           n=x.shape[1], size=table.size)
 
 
 LAYERS = (Layer("softmax", _forward, _lower),)

@@ -8,6 +8,7 @@ from typing import Any
 
 from tinyloc.kernels import (
     argmax,
+    attention,
     conv,
     elementwise,
     interleave,
@@ -22,7 +23,7 @@ from tinyloc.kernels import (
 )
 from tinyloc.kernels.op import Layer, Op, Packer
 
-STEMS = (linear, conv, interleave, norm, softmax, matmul, elementwise, unary, scan, viterbi, argmax, packed)
+STEMS = (linear, conv, interleave, norm, softmax, matmul, elementwise, unary, scan, viterbi, argmax, packed, attention)
 
 OPS: dict[str, Op] = {op.name: op for stem in STEMS for op in stem.OPS}
 LAYERS: dict[str, Layer] = {layer.kind: layer for stem in STEMS for layer in stem.LAYERS}

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+
 from tinyloc.kernels.fixed import INT32_MAX, mbqm, quantize_multiplier, rdbpot, sat8
 from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
 from tinyloc.kernels.softmax import exp_on_negative, one_over_one_plus, two_over_one_plus
-
 from tinyloc.reference.activation import ACTIVATIONS
 
 CODES = np.arange(-128, 128)
@@ -44,7 +44,7 @@ def _cases(dtype: str) -> Any:
 
 OPS = (
     Op("table_s8", "y:out:int8:t*d x:in:int8:t*d table:table:int8:256 t:int d:int", _table_s8, _ideal,
-       _cases("int8"), (0.0,), "a look-up", streams=True),
+       _cases("int8"), (0.0,), "a look-up", streams=True, in_place=("x",)),
     Op("table_s8_u16", "y:out:uint16:t*d x:in:int8:t*d table:table:uint16:256 t:int d:int", _table_s8, _ideal,
        _cases("uint16"), (0.0,), "a look-up", streams=True),
 )

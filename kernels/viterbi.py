@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
 
 from tinyloc.errors import ModelError
+from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
 from tinyloc.reference.crf import crf_viterbi
 
 MAX_CLASSES = 256

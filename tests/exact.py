@@ -132,9 +132,9 @@ def _scaled(f: Callable[[], Decimal], power: int) -> int:
 EXP_MINUS = {e: _scaled(lambda e=e: (-(Decimal(2) ** e)).exp(), 31) for e in range(-3, 5)}  # type: ignore[misc]
 THIRD = _scaled(lambda: Decimal(1) / 3, 31)
 NEWTON_48_17, NEWTON_32_17 = (_scaled(lambda n=n: Decimal(n) / 17, 29) for n in (48, 32))  # type: ignore[misc]
-LN2_128 = _scaled(lambda: Decimal(2).ln() / 128, 32)
-EXP2 = [_scaled(lambda i=i: Decimal(2) ** (-(i + Decimal("0.5")) / 128)  # type: ignore[misc]
-                * (1 + (Decimal(2).ln() / 256) ** 2 / 4), 31) for i in range(128)]
+MIDDLE = [(i + Decimal("0.5")) / 128 for i in range(128)]  # of each part of the unit that a line approximates
+SLOPE = [_scaled(lambda m=m: -Decimal(2).ln() * 2 ** (-m), 15) for m in MIDDLE]  # type: ignore[misc]
+AT_MIDDLE = [_scaled(lambda m=m: 2 ** (-m) * (1 + (Decimal(2).ln() / 256) ** 2 / 4), 62) for m in MIDDLE]  # type: ignore[misc]
 
 
 # ---- gemmlowp's functions; Qm holds a real number times 2^(31 - m) ----
@@ -234,13 +234,12 @@ def linear_s8_s16(y, x, w, bias, mult, shift, t, n, k, bias_step, mult_step):  #
     return ([sat16(v) for v in _affine(_rows(x, t), _rows(w, n), bias, mult, shift, bias_step, mult_step)],)
 
 
-@_op
-def linear_packed_s8(y, x, w, rows, pairs, t, groups, quads, n, k, mult, offset, shift, per_row):  # type: ignore
-    """linear_s8, once its weights are taken out of their half-words and the bias out of its doubled sum."""
+def _unpacked(w, rows, groups, quads, n, k, mult, offset, shift, per_row):  # type: ignore[no-untyped-def]
+    """(weights, biases, multipliers, shifts, zero points) of n outputs, taken out of half-words and sums times 256."""
     words = [[int.from_bytes(bytes(b % 256 for b in w[i : i + 2]), "little", signed=True)
               for i in range(j, j + 4, 2)] for j in range(0, len(w), 4)]
     size = 13 if per_row else 4
-    weights, biases, scales, zero_points = [], [], [], []
+    out: tuple[list[Any], ...] = ([], [], [], [], [])
     for o in range(n):
         g, r = divmod(o, 4)
         row: list[int] = []
@@ -250,12 +249,35 @@ def linear_packed_s8(y, x, w, rows, pairs, t, groups, quads, n, k, mult, offset,
                 row += [low, (half - low) // 256]
         own = rows[g * size : (g + 1) * size]
         m, c, e = (own[4 + r], own[8 + r], own[12] // 256**r % 256) if per_row else (mult, offset, shift)
-        weights.append(row[:k])
-        biases.append(own[r] // 2 - 127 * sum(row[1::2]))
-        scales.append((m, -e))
-        zero_points.append((c - 2 ** (e - 1)) // 2**e)
-    sums = _affine(_rows(x, t), weights, biases, [m for m, _ in scales], [e for _, e in scales], 1, 1)
-    return ([sat8(v + z) for v, z in zip(sums, zero_points * t, strict=True)],)
+        values = (row[:k], own[r] // 256 - 127 * sum(row[1::2]), m, -e, (c - 2 ** (e - 1)) // 2**e)
+        for column, value in zip(out, values, strict=True):
+            column.append(value)
+    return out
+
+
+def _packed(saturate: Callable[[int], int], vectors: Iterable[Sequence[int]], constants: Any) -> list[int]:
+    """Once unpacked, the plain layer."""
+    weights, biases, mults, shifts, zero_points = constants
+    sums = _affine(vectors, weights, biases, mults, shifts, 1, 1)
+    return [saturate(v + zero_points[i % len(weights)]) for i, v in enumerate(sums)]
+
+
+@_op
+def linear_packed_s8(y, x, w, rows, pairs, t, groups, quads, n, k, *numbers):  # type: ignore[no-untyped-def]
+    return (_packed(sat8, _rows(x, t), _unpacked(w, rows, groups, quads, n, k, *numbers)),)
+
+
+@_op
+def linear_packed_s16(y, x, w, rows, pairs, t, groups, quads, n, k, *numbers):  # type: ignore[no-untyped-def]
+    return (_packed(sat16, _rows(x, t), _unpacked(w, rows, groups, quads, n, k, *numbers)),)
+
+
+@_op
+def conv1d_packed_s8(y, x, w, rows, pairs, row, t, groups, quads, n, d, k, t_in, stride, pad_left, x_zp,  # type: ignore
+                     *numbers):
+    padded = [x_zp] * (pad_left * d) + x + [x_zp] * ((t * stride + k) * d)
+    vectors = [padded[i * stride * d : (i * stride + k) * d] for i in range(t)]
+    return (_packed(sat8, vectors, _unpacked(w, rows, groups, quads, n, k * d, *numbers)),)
 
 
 @_op
@@ -329,28 +351,37 @@ def rms_norm_s8(y, x, w, t, d, x_zp, eps, mult, shift):  # type: ignore[no-untyp
 
 @lru_cache(maxsize=4096)
 def exponential(d: int, mult: int, shift: int) -> int:
-    """exp of a difference of codes, in Q0."""
+    """exp of a difference d <= 0 of codes, in Q0."""
     return exp_on_negative(srdhm(shl(d, shift), mult), 5)
 
 
 @_op
-def softmax_s8(y, x, t, n, mult, shift, diff_min):  # type: ignore[no-untyped-def]
+def softmax_s8(y, x, table, t, n, size):  # type: ignore[no-untyped-def]
     """The sum of exponentials lies in Q12 and the result of 2^-8 comes from Q0."""
     out = []
     for row in _rows(x, t):
-        e = [exponential(q - max(row), mult, shift) if q - max(row) >= diff_min else None for q in row]
-        total = sum(rdbpot(v, 12) for v in e if v is not None)
+        e = [table[min(max(row) - q, size - 1)] for q in row]
+        total = sum(rdbpot(v, 12) for v in e)
         room = 32 - total.bit_length()
         scale = one_over_one_plus(total * 2**room - 2**31)
-        out += [-128 if v is None else sat8(rdbpot(srdhm(scale, v), 35 - room) - 128) for v in e]
+        out += [sat8(rdbpot(srdhm(scale, v), 35 - room) - 128) for v in e]
     return (out,)
 
 
 @_op
-def matmul_s8(y, a, b, m, n, k, a_zp, b_zp, y_zp, b_n, b_k, mult, shift):  # type: ignore[no-untyped-def]
+def matmul_s8(y, a, b, pairs, m, n, k, a_zp, b_zp, y_zp, b_n, b_k, mult, shift):  # type: ignore[no-untyped-def]
     columns = [[b[o * b_n + j * b_k] - b_zp for j in range(k)] for o in range(n)]
     rows = [[q - a_zp for q in row] for row in _rows(a, m)]
     return ([sat8(mbqm(wrap(_dot(row, column)), mult, shift) + y_zp) for row in rows for column in columns],)
+
+
+@_op
+def attention_s8(y, q, k, v, table, scores, pairs, m, n, d, width, size, quads, q_zp, k_zp, s_zp,  # type: ignore
+                 v_zp, y_zp, s_mult, s_shift, mult, shift):
+    """All scores at once."""
+    (s,) = matmul_s8([], q, k, [], m, n, d, q_zp, k_zp, s_zp, d, 1, s_mult, s_shift)
+    (p,) = softmax_s8([], s, table, m, n, size)
+    return matmul_s8([], p, v, [], m, width, n, -128, v_zp, y_zp, 1, width, mult, shift)
 
 
 @_op
@@ -379,11 +410,20 @@ def table_s8_u16(y, x, table, t, d):  # type: ignore[no-untyped-def]
     return ([look_up(table, q) for q in x],)
 
 
+def line(i: int) -> tuple[int, int]:
+    """Value and slope of the i-th line where its fraction, taken as signed, is 0: the unit's start, or its end."""
+    f = (2 * i + 1) * 2**24 - (2**32 if i > 63 else 0)  # the middle
+    return nearest_up(Fraction(AT_MIDDLE[i], 2**31) - Fraction(SLOPE[i] * f, 2**16)), SLOPE[i]
+
+
+LINES = [line(i) for i in range(128)]
+
+
 def decay(u: int) -> int:
-    """2^(-u / 2^39) in Q31: the entry in whose reach u lies, a line through it, and the whole part as a shift."""
-    entry = EXP2[u // 2**32 % 128]
-    slope = entry * (u % 2**32 - 2**31) // 2**32
-    return (entry * 2**32 - slope * LN2_128) // 2**32 // 2 ** (u // 2**39)
+    """2^(-u / 2^32) in Q31: the line over u's 128th of the unit, and the whole part as a shift."""
+    f = wrap(u)
+    value, slope = LINES[f // 2**25 % 128]
+    return (value + slope * f // 2**16) // 2 ** (u // 2**32)
 
 
 def product_q31(a: int, b: int) -> int:
@@ -402,7 +442,7 @@ def _scan(x, dt, b, c, decays, d_skip, h_exp, h, t, e, n, x_zp, y_zp, g_mult, g_
     for codes, deltas, into, outof in zip(_rows(x, t), _rows(dt, t), _rows(b, t), _rows(c, t), strict=True):
         for j in range(e):
             v = codes[j] - x_zp
-            g = clamp(mbqm(deltas[j] * v, g_mult, g_shift - h_exp[j]), -32767, 32767)
+            g = sat16(mbqm(deltas[j] * v, g_mult, g_shift - h_exp[j]))
             state[j] = [advance(d, old, g, w * 2**b_shift)
                         for d, old, w in zip(decays(j, deltas[j]), state[j], into, strict=True)]
             total = wrap(d_skip[j] * v * 2**d_shift + _dot(outof, state[j]))
@@ -411,16 +451,19 @@ def _scan(x, dt, b, c, decays, d_skip, h_exp, h, t, e, n, x_zp, y_zp, g_mult, g_
 
 
 @_op
-def scan_s8(y, x, dt, b, c, a, a_shift, d_skip, h_exp, h, t, e, n, *numbers):  # type: ignore[no-untyped-def]
-    rates = [[code * 2**s for code, s in zip(row, a_shift, strict=True)] for row in _rows(a, e)]
-    return _scan(x, dt, b, c, lambda j, delta: [decay(delta * rate) for rate in rates[j]], d_skip, h_exp, h, t, e, n,
-                 *numbers)
+def scan_s8(y, x, dt, b, c, a, a_scale, d_skip, h_exp, h, bc, t, e, n, *numbers):  # type: ignore[no-untyped-def]
+    codes = _rows(a, e)
+
+    def decays(j: int, delta: int) -> list[int]:
+        return [decay(code * (delta * scale // 8)) for code, scale in zip(codes[j], a_scale, strict=True)]
+
+    return _scan(x, dt, b, c, decays, d_skip, h_exp, h, t, e, n, *numbers)
 
 
 @_op
-def scan_powers_s8(y, x, dt, b, c, a, d_skip, h_exp, h, t, e, n, x_zp, y_zp, a_shift, *numbers):  # type: ignore
+def scan_powers_s8(y, x, dt, b, c, a, d_skip, h_exp, h, bc, t, e, n, x_zp, y_zp, a_shift, *numbers):  # type: ignore
     def decays(j: int, delta: int) -> list[int]:
-        powers = [decay(delta * a[j] * 2**a_shift)]
+        powers = [decay(delta * a[j] // 2**a_shift * 16)]
         while len(powers) < n:
             powers.append(product_q31(powers[-1], powers[0]))
         return powers

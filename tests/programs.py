@@ -157,10 +157,11 @@ def streaming_program(t: int = 6) -> Program:
     steps.append(Step("table_s8_u16", (dt, conv, keep("dt.table", table, "table"), t, e)))
     b, cc = linear("b", conv, n, e), linear("c", conv, n, e)
     y = timed("y", e)
+    buffers["bc"] = Buffer("bc", (2 * n,), "int16", "scratch")
     steps.append(Step("scan_s8", (
         y, conv, dt, b, cc, keep("a", rng.integers(1, 256, (e, n)).astype(np.uint8)),
-        keep("a_shift", np.full(n, 12, np.int8)), keep("d_skip", rng.integers(-999, 999, e).astype(np.int16)),
-        keep("h_exp", np.zeros(e, np.int8)), keep("h", np.zeros((e, n), np.int16), "state"),
+        keep("a_scale", np.full(n, 256, np.int16)), keep("d_skip", rng.integers(-999, 999, e).astype(np.int16)),
+        keep("h_exp", np.zeros(e, np.int8)), keep("h", np.zeros((e, n), np.int16), "state"), "bc",
         t, e, n, -5, 2, 1 << 30, -8, 1, 2, 1 << 30, -12)))
     gated = timed("gated", e)
     steps.append(Step("mul_s8", (gated, y, gate, t, e, 2, 3, 0, 1 << 30, -4)))

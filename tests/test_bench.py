@@ -52,7 +52,7 @@ def test_parts_add_up(mamba: tuple[Program, Path]) -> None:
     by_op = found.by_op()
     assert sum(c.instructions for c in by_op.values()) == found.total.instructions
     assert sum(c.cycles for c in by_op.values()) == found.total.cycles
-    assert [c.op.replace("_packed", "") for c in found.steps] == [s.op for s in p.steps]
+    assert [c.buffer for c in found.steps] == [s.args[0] for s in p.steps]
     assert all(c.instructions > 0 for c in by_op.values()), "the runner's own share is no less than nothing"
     assert found.total.seconds == pytest.approx(found.total.cycles / 64e6)
     assert found.total.joules is not None and found.energy

@@ -124,6 +124,21 @@ def test_numba_equals_c(op: Op, level: int) -> None:
     print(f"{op.name}: {done:,} elements, {seed + 1} seeds")
 
 
+@pytest.mark.parametrize("op", [op for op in OPS.values() if op.in_place], ids=lambda op: op.name)
+def test_in_place(op: Op) -> None:
+    """The output may be the very bytes of each input that the row names."""
+    for number, args in enumerate(cases(op, 1)):
+        want = op.prepare(args)
+        op.jit(*want)
+        for name in op.in_place:
+            for backend in BACKENDS:
+                run = op.prepare(args)
+                if run[0].nbytes == run[op.index(name)].nbytes:
+                    run[0] = run[op.index(name)]
+                    getattr(op, backend)(*run)
+                    compare(op, f"{backend} in place of {name}", (1, 0, number), run[:1], want[:1])
+
+
 @each_op
 def test_equal_to_exact(op: Op, level: int) -> None:
     """Both against the slow judge; outputs start as noise, which only a partial write may leave."""

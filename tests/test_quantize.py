@@ -100,7 +100,7 @@ def test_every_sum_is_proved(house: Dataset, models: dict[str, Model], name: str
             bias = program.data[str(named["bias"])].astype(np.int64)
             worst = int((np.abs(bias) + 128 * np.abs(w).sum(1)).max())
             assert worst == proofs[f"{args[0]}: accumulator"][0]
-        elif op.name in ("matmul_s8", "layer_norm_s8") or op.name.startswith("scan"):
+        elif op.name in ("matmul_s8", "attention_s8", "layer_norm_s8") or op.name.startswith("scan"):
             assert any(k.startswith(f"{args[0]}: ") for k in proofs), step
 
 

@@ -54,6 +54,10 @@ class Lowered:
 
     state = constant
 
+    def scratch(self, name: str, shape: tuple[int, ...], dtype: str) -> str:
+        self.arrays[name] = np.full(shape, 7, dtype)
+        return name
+
     def prove(self, what: str, bound: int, limit: int = 2**31 - 1) -> None:
         assert bound <= limit, what
 
@@ -117,11 +121,11 @@ def made(powers: bool) -> Scan:
 
     # The same codes in float64.
     if powers:
-        rate = args["a"][:, None] * 2.0 ** args["a_shift"] * np.arange(1, N + 1)
+        rate = args["a"][:, None] * 2.0 ** (4 - args["a_shift"]) * np.arange(1, N + 1)
     else:
-        rate = args["a"] * np.exp2(args["a_shift"].astype(float))
+        rate = args["a"] * (args["a_scale"] / 8.0)
     delta, v, into, outof = (args[n].astype(float) for n in node.inputs[1:2] + node.inputs[:1] + node.inputs[2:])
-    decays = np.exp2(-delta[:, :, None] * rate / 2.0**39)
+    decays = np.exp2(-delta[:, :, None] * rate / 2.0**32)
     exponent = np.exp2(args["h_exp"].astype(float))
     g = delta * v * args["g_mult"] * 2.0 ** (args["g_shift"] - 31) / exponent
     states = recurrence(decays, g[:, :, None] * into[:, None] * 2.0 ** (args["b_shift"] - 15))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tinyloc.kernels.op import Node
-from tinyloc.kernels.softmax import parameters
+from tinyloc.kernels.softmax import exponentials, parameters
 from tinyloc.kernels.table import LAYERS, OPS
 from tinyloc.reference.activation import ACTIVATIONS
 
@@ -113,9 +113,24 @@ def test_the_constants_of_softmax_stay_in_their_domain(scale: float) -> None:
     assert 2**30 <= mult < 2**31 and 0 <= shift <= 31
     assert max(diff_min, -255) * 2**shift >= exact.INT32_MIN
     op = OPS["softmax_s8"]
-    x = np.array([-128, -100, 0, 100, 120, 127], np.int8)
+    x, table = np.array([-128, -100, 0, 100, 120, 127], np.int8), exponentials(scale)
     e = np.exp(min(scale, 1e3) * (x.astype(float) - 127))
     for backend in ("jit", "c"):
-        args = op.prepare([np.zeros(6, np.int8), x, 1, 6, mult, shift, diff_min])
+        args = op.prepare([np.zeros(6, np.int8), x, table, 1, 6, table.size])
         getattr(op, backend)(*args)
         assert np.abs(args[0] - np.clip(e / e.sum() * 256 - 128, -128, 127)).max() <= op.tolerance[0]
+
+
+def test_exponentials_are_gemmlowps_and_no_entry_is_stored_twice(level: int) -> None:
+    """By exact integers, but for those so small that neither a sum nor a result could tell them from zero."""
+    rng = np.random.default_rng(4)
+    for scale in [1e-300, 2.0**-26, 1 / 64, 0.1, 13.9, 40.0, *np.exp(rng.uniform(-8, 3, 20 if level == 1 else 2000))]:
+        mult, shift, diff_min = parameters(float(scale))
+        table = exponentials(float(scale))
+        for d in range(256):
+            want = exact.exponential(-d, mult, shift) if -d >= diff_min else 0
+            got = int(table[min(d, len(table) - 1)])
+            in_sum, in_result = exact.rdbpot(want, 12), exact.rdbpot(exact.srdhm(2**31 - 1, want), 23)  # at most
+            assert got == (want if in_sum or in_result else 0), f"scale {scale}, difference {d}"
+            assert abs(got / 2**31 - math.exp(-max(scale, 2.0**-26) * d)) < 2.0**-19, f"scale {scale}, difference {d}"
+        assert table[0] == exact.INT32_MAX and (len(table) == 256 or (table[-1] == 0 < table[-2]))

@@ -15,7 +15,7 @@ import pytest
 
 from tinyloc.kernels.elementwise import add_multipliers
 from tinyloc.kernels.fixed import quantize_multiplier
-from tinyloc.kernels.softmax import MAX_N, parameters
+from tinyloc.kernels.softmax import MAX_N, exponentials
 from tinyloc.kernels.table import OPS
 from tinyloc.kernels.unary import tflm_table
 
@@ -190,7 +190,7 @@ def batch_matmul(rng: Rng, number: int) -> Pair:
     want = tflm("BATCH_MATMUL", options, Tensor((1, m, k), sa, a_zp, a), Tensor((1, *b.shape), sb, b_zp, b),
                 Tensor((1, m, n), sy, y_zp))
     numbers = quantize_multiplier(float(np.float32(sa[0] * sb[0])) / float(sy[0]))
-    return want, ours("matmul_s8", np.zeros(m * n, np.int8), a, b, m, n, k, a_zp, b_zp, y_zp,
+    return want, ours("matmul_s8", np.zeros(m * n, np.int8), a, b, np.zeros(k + 3, np.uint32), m, n, k, a_zp, b_zp, y_zp,
                       *((k, 1) if transposed else (1, n)), *numbers)
 
 
@@ -204,7 +204,8 @@ def softmax(rng: Rng, number: int) -> Pair:
     options = schema.SoftmaxOptionsT()
     options.beta = 1.0
     want = tflm("SOFTMAX", options, Tensor((t, n), s, zero(rng), x), Tensor((t, n), 1 / 256, -128))
-    return want, ours("softmax_s8", np.zeros(t * n, np.int8), x, t, n, *parameters(float(s[0])))
+    table = exponentials(float(s[0]))
+    return want, ours("softmax_s8", np.zeros(t * n, np.int8), x, table, t, n, table.size)
 
 
 def unary(rng: Rng, number: int, code: str, kind: str, y_scale: float, y_zp: int) -> Pair:

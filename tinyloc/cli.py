@@ -19,7 +19,7 @@ from tinyloc.errors import ConfigError, TinylocError
 if TYPE_CHECKING:
     from tinyloc.data import Dataset
     from tinyloc.program import Program
-    from tinyloc.train import Epoch, Progress, Recipe
+    from tinyloc.train import Epoch, Progress
 
 NO, BAD = 1, 2
 
@@ -94,7 +94,8 @@ def _load(source: dict[str, Any]) -> Dataset:
 def _own_source(info: Any, data: str | None, given: dict[str, Any]) -> dict[str, Any]:
     """The data that the user names, else that which the model was trained on."""
     if data is not None:
-        return _source(data, given["seed"] if given.get("seed") is not None else info.get("source", {}).get("seed", 0), given)
+        seed = given.get("seed")
+        return _source(data, info.get("source", {}).get("seed", 0) if seed is None else seed, given)
     if "source" not in info:
         raise ConfigError("the model does not say which data it was trained on; name them with --data")
     return dict(info["source"])
@@ -157,8 +158,8 @@ def data(name: str | None, seed: int, as_json: bool, **given: Any) -> None:
     if name is None:
         rows = [["name", "license", "home"]] + [[s.name, s.license or "-", s.home or "made here, no radio was involved"]
                                                 for s in SOURCES.values()]
-        facts = {"data_sets": [dict(zip(rows[0], r, strict=True)) for r in rows[1:]]}
-        _emit(as_json, facts, table(rows) + "\nor the path of a CSV file (columns: --time, --room, --rssi, --session)")
+        listed = {"data_sets": [dict(zip(rows[0], r, strict=True)) for r in rows[1:]]}
+        _emit(as_json, listed, table(rows) + "\nor the path of a CSV file (columns: --time, --room, --rssi, --session)")
         return
     d = _load(_source(name, seed, given))
     parts = {"train": d.train, "val": d.val, "test": d.test}
@@ -241,7 +242,7 @@ def quantize(model: str, out: str, calibration: str, data_name: str | None, as_j
     program = calibrate(m, d, calibration)
     program.save(out)
     proofs = program.info["proofs"]
-    tight = max(proofs, key=lambda k: proofs[k][0] / proofs[k][1])
+    tight = max(proofs, key=lambda k: proofs[k][0] / (proofs[k][1] or 1))
     by_kind = program.bytes_by_kind()
     facts = {"program": out, "calibration": program.info["calibration"], "steps": len(program.steps), "bytes": by_kind,
              "proofs": proofs, "tightest": tight}
@@ -271,7 +272,7 @@ BYTES = (("weights", "weights"), ("tables", "tables"), ("steps", "records"), ("s
 @click.option("--flash", help="Budget of flash, likewise.")
 @click.option("--mcu", help="Microcontroller whose RAM and flash are the budget.")
 @click.option("--all-in-ram", is_flag=True, help="Count weights, tables and steps as RAM too, as the paper wants.")
-@click.option("--measured", is_flag=True, help="Link the firmware into exactly that memory, and run it on the emulated core.")
+@click.option("--measured", is_flag=True, help="Link the firmware into exactly that memory and run it, emulated.")
 @click.option("--core", help="With --measured and without --mcu: the core. [cortex-m4]")
 @JSON
 def audit(model: str, ram: str | None, flash: str | None, mcu: str | None, all_in_ram: bool, measured: bool,
@@ -319,8 +320,8 @@ def audit(model: str, ram: str | None, flash: str | None, mcu: str | None, all_i
             m = measure(one, which, memory_of(chip, limits["ram"], limits["flash"]), x[:, :1] if streams else x)
             image = {**m.to_dict(), "fits": True}
             parts = ", ".join(f"{k} {v:,}" for k, v in m.sections.items())
-            lines.append(f"linked for {m.core}: {parts}; stack {m.stack:,} of at most {m.stack_bound:,}; in all {m.ram:,} B of "
-                         f"RAM and {m.flash:,} B of flash, run within exactly that memory")
+            lines.append(f"linked for {m.core}: {parts}; stack {m.stack:,} of at most {m.stack_bound:,}; in all "
+                         f"{m.ram:,} B of RAM and {m.flash:,} B of flash, run within exactly that memory")
         except BudgetError as e:
             image = {"core": which, "fits": False, "region": e.region, "missing": e.missing, "sections": e.sections}
             lines.append(f"linked for {which}: DOES NOT FIT: {e}")
@@ -398,10 +399,14 @@ def bench(model: str, mcu: str | None, core: str | None, compiler: str, optimize
 @click.option("--backend", default="numba,c,arena", show_default=True, help="Backends to compare, the first the reference.")
 @click.option("--data", "data_name", help=DATA_HELP + " [what the model was trained on]")
 @click.option("--windows", type=click.IntRange(1), help="At most so many windows of the test rows. [all]")
+@click.option("--serial", "port", help="Compare a board instead: the port on which an exported self-test prints.")
+@click.option("--baud", default=115200, show_default=True, type=click.IntRange(1), help="With --serial.")
+@click.option("--timeout", default=20.0, show_default=True, help="With --serial: seconds without a line of the self-test.")
 @click.option("--seed", type=int, help="Of the data's split. [the model's]")
 @CSV
 @JSON
-def verify(model: str, backend: str, data_name: str | None, windows: int | None, as_json: bool, **given: Any) -> None:
+def verify(model: str, backend: str, data_name: str | None, windows: int | None, port: str | None, baud: int,
+           timeout: float, as_json: bool, **given: Any) -> None:
     """Compare every step of an int8 Program (MODEL) on several backends, bit for bit, over the test rows.
 
     Where the model streams, sample by sample must give the same labels too.  Exit code 1: something differs.
@@ -412,6 +417,14 @@ def verify(model: str, backend: str, data_name: str | None, windows: int | None,
     from tinyloc.verify import compare
 
     program = _program(model)
+    if port is not None:
+        from tinyloc.serial_port import verify_port
+
+        said = verify_port(program, port, baud, timeout)
+        _emit(as_json, {"model": model, "port": port, **said.to_dict()}, f"{port}: {said.summary()}")
+        if not said.equal:
+            sys.exit(NO)
+        return
     codes, _, d = _codes(program, _own_source(program.info, data_name, given), windows)
     found = compare(program, codes, [b.strip() for b in backend.split(",") if b.strip()])
     stream: bool | None = None
@@ -430,6 +443,46 @@ def verify(model: str, backend: str, data_name: str | None, windows: int | None,
     _emit(as_json, facts, text)
     if not equal:
         sys.exit(NO)
+
+
+@main.command()
+@click.argument("model", type=click.Path(dir_okay=False))
+@click.option("--out", required=True, type=click.Path(file_okay=False), help="Folder to write the C project to.")
+@click.option("--core", help="Pack weights for this Cortex-M, where that is faster. [the plain kernels, for any core]")
+@click.option("--stream/--at-once", default=None,
+              help="One sample a run, or a whole window. [what takes less RAM]")
+@click.option("--windows", default=4, show_default=True, type=click.IntRange(0, 255),
+              help="Golden windows of the test rows, beside the extremes; with 0 no data are read.")
+@click.option("--force", is_flag=True, help="Move a folder aside that holds anything but an earlier export.")
+@click.option("--data", "data_name", help=DATA_HELP + " [what the model was trained on]")
+@click.option("--seed", type=int, help="Of the data's split. [the model's]")
+@CSV
+@JSON
+def export(model: str, out: str, core: str | None, stream: bool | None, windows: int, force: bool,
+           data_name: str | None, as_json: bool, **given: Any) -> None:
+    """Write an int8 Program (MODEL) as a C project: kernels, image, constants, golden windows, self-test, build files.
+
+    It is written whole or not at all; an earlier export is replaced.
+    """
+    import numpy as np
+
+    from tinyloc.export import MANIFEST, project, write_project
+
+    program = _program(model)
+    b = program.buffers[program.input]
+    codes = np.empty((0, *b.shape), b.dtype)
+    if windows:
+        codes, _, _ = _codes(program, _own_source(program.info, data_name, given), None)
+        codes = codes[np.unique(np.linspace(0, len(codes) - 1, windows).astype(int))]
+    files = project(program, codes, core, stream)
+    aside = write_project(files, out, force)
+    facts = json.loads(files[MANIFEST])
+    _emit(as_json, {"model": model, "out": out, "moved_aside": str(aside) if aside else None, **facts},
+          f"{out}: {len(files)} files, image of {facts['image_bytes']:,} B (CRC-32 {facts['image_crc']}), arena of "
+          f"{facts['arena_bytes']:,} B, {'sample by sample' if facts['stream'] else 'a window at once'}, "
+          f"{facts['core'] or 'any core'}; {facts['windows']} golden windows"
+          + (f"\nwhat was there is in {aside}" if aside else "")
+          + "\nself-test: cd there, cc -std=c99 -O2 -Isrc host/main.c src/[a-z]*.c -o selftest && ./selftest")
 
 
 @main.command()
@@ -477,7 +530,8 @@ def run(model: str, backend: str, data_name: str | None, stream: bool, out: str 
     facts = {"model": model, "data": d.name, "simulated": d.simulated, "backend": backend, "stream": stream,
              "rows": len(labels), **result}
     lines = [f"{d.name}{' (SIMULATED)' if d.simulated else ''}, {len(labels)} test rows, {backend}"
-             f"{', sample by sample' if stream else ''}: macro-F1 {result['macro_f1']:.3f}, accuracy {result['accuracy']:.3f}"]
+             f"{', sample by sample' if stream else ''}: macro-F1 {result['macro_f1']:.3f}, accuracy "
+             f"{result['accuracy']:.3f}"]
     f1 = [["room", "F1"]] + [[r, f"{v:.3f}"] for r, v in result["f1"].items() if v is not None]
     lines.append(table(f1[:21]) + (f"\n... and {len(f1) - 21} rooms more" if len(f1) > 21 else ""))
     _emit(as_json, facts, "\n".join(lines))
@@ -514,8 +568,8 @@ def demo(data_name: str, out: str, models: tuple[str, ...], epochs: int | None, 
     recipe = Recipe(seed=seed, **({"epochs": epochs} if epochs is not None else {}))
     say = (lambda s: None) if as_json else click.echo
     name = d.name + (" (a SIMULATED house: no radio was involved)" if d.simulated else "")
-    say(f"data: {name}, {len(d.aps)} access points, {len(d.rooms)} rooms, {len(d.train)} + {len(d.val)} + {len(d.test)} rows "
-        "for training, validation and test")
+    say(f"data: {name}, {len(d.aps)} access points, {len(d.rooms)} rooms, {len(d.train)} + {len(d.val)} + {len(d.test)} "
+        "rows for training, validation and test")
     found = main_job(d, Path(out), models=models or MODELS, recipe=recipe, source=source, say=say,
                      progress=lambda label: progress_bar(label, as_json))
     head = ["model", "F1 float", "F1 int8", "bit-exact", *(label for label, _ in BYTES), "RAM", "all in RAM",

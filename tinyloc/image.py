@@ -265,3 +265,42 @@ class Image:
             yield Record(o.name, tuple(places), tuple(values), bool(flags & SIGNED), output)
         if len(halves) - at > 1:
             raise ModelError("image: more steps than the header says")
+
+
+def sources(image: Image, arena_bytes: int) -> dict[str, str]:
+    """The image as C: tl_image.h (sizes, declarations) and tl_image.c (its words; a table of the kernels that it uses and
+    no others, so that a linker drops the rest)."""
+    words = np.frombuffer(image.data + bytes(-len(image.data) % 4), "<u4")
+    rows = "\n".join("    " + " ".join(f"{w:#010x}," for w in words[i : i + 8]) for i in range(0, len(words), 8))
+    kernels = "\n".join(f"    {f'tl_step_{n}' if n in image.ops else 0}," for n in OPS)
+    steps = "\n".join(f"void tl_step_{n}(const tl_arg *a);" for n in image.ops)
+    return {
+        "tl_image.h": f"""#ifndef TL_IMAGE_H
+#define TL_IMAGE_H
+
+#include "tinyloc.h"
+
+#define TL_MODEL_IMAGE_BYTES {len(image.data)}u
+#define TL_MODEL_IMAGE_CRC {int.from_bytes(image.data[4:8], "little"):#010x}u /* its second word */
+#define TL_MODEL_ARENA_BYTES {max(arena_bytes, 4)}u
+#define TL_MODEL_STEPS {len(image.steps)}
+
+/* For tl_open. */
+extern const uint32_t tl_model_image[{len(words)}];
+extern const tl_kernel tl_model_kernels[{len(OPS)}];
+
+#endif
+""",
+        "tl_image.c": f"""#include "tl_image.h"
+
+{steps}
+
+const uint32_t tl_model_image[] = {{
+{rows}
+}};
+
+const tl_kernel tl_model_kernels[] = {{
+{kernels}
+}};
+""",
+    }

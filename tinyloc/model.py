@@ -246,8 +246,7 @@ def _graph(model: Model, t: int) -> list[Node]:
         return add("add", at + "out", x, dense(at + "out_proj", y, q["out_proj.weight"]))
 
     def attend(at: str, query: str, key: str, value: str) -> str:
-        scores = add("matmul", at + "scores", query, key, transpose_b=True, scale=c.d**-0.5)
-        return add("matmul", at + "attended", add("softmax", at + "softmax", scores), value, transpose_b=False, scale=1.0)
+        return add("attention", at + "attended", query, key, value)
 
     def convolve(out: str, x: str, weight: np.ndarray, bias: np.ndarray, stride: int = 1, left: int = 0, right: int = 0
                  ) -> str:

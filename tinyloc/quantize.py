@@ -24,6 +24,7 @@ from tinyloc.reference.activation import ACTIVATIONS
 INPUT_SCALE, INPUT_ZERO = 1 / 255, -128  # scaled signals lie in [0, 1]
 PER_ROW_GAIN = 4.0  # weights get a scale a row where that divides their squared error by this at least
 SHARED_RANGE = 3.0  # a range may grow by this factor for a table of 256 bytes less
+INNER = ".inner"  # what the range of a tensor inside a node is called, behind the node's output
 SAMPLES = 20_000  # values of a tensor that a range is searched on
 
 Range = tuple[float, float]
@@ -74,10 +75,10 @@ METHODS: dict[str, Callable[[np.ndarray, Callable[[np.ndarray], np.ndarray]], Ra
     "minmax": minmax, "percentile": percentile, "mse": mse}
 
 
-def scale_and_zero(lo: float, hi: float) -> tuple[float, int]:
-    """Scale and zero point of int8 codes for [lo, hi], widened to hold 0 exactly."""
+def scale_and_zero(lo: float, hi: float, least: float = 0.0) -> tuple[float, int]:
+    """Scale (`least` or more) and zero point of int8 codes for [lo, hi], widened to hold 0 exactly."""
     lo, hi = min(lo, 0.0), max(hi, 0.0)
-    scale = max(hi - lo, 1e-6) / 255
+    scale = max(max(hi - lo, 1e-6) / 255, least)
     return scale, int(np.clip(round(-128 - lo / scale), -128, 127))
 
 
@@ -100,10 +101,12 @@ class Tensors:
         for node in nodes:
             values[node.out] = x.astype(np.float32) if node.kind == "input" else (
                 LAYERS[node.kind].forward(node, [values[n] for n in node.inputs]))
+            if not np.isfinite(values[node.out]).all():
+                raise ModelError(f"{node.out} ({node.kind}) is not finite in float on the calibration windows")
         return Tensors(nodes, values)
 
     def ranges(self, method: str) -> dict[str, Range]:
-        """A range a tensor; inputs and output of an interleaving share one."""
+        """A range a tensor, those inside nodes included; inputs and output of an interleaving share one."""
         if method not in METHODS:
             raise unknown("calibration", method, METHODS)
         readers: dict[str, list[str]] = {}
@@ -122,6 +125,12 @@ class Tensors:
             if node.kind == "interleave":
                 names = [*node.inputs, node.out]
                 ranges |= dict.fromkeys(names, _union([ranges[n] for n in names]))
+            if node.kind == "viterbi":  # the decoder's own scores are in the scale of the logits
+                top = max(float(np.abs(p).max()) for p in node.params.values())
+                ranges[node.inputs[0]] = _union([ranges[node.inputs[0]], (-top, top)])
+            if node.kind != "input" and (inner := LAYERS[node.kind].inner):
+                values = inner(node, [self.values[n] for n in node.inputs])
+                ranges[node.out + INNER] = METHODS[method](values, lambda v: v)
         # Inputs of one function that are of nearly one range share it, and so its table.
         for kind in ACTIVATIONS:
             names = [node.inputs[0] for node in self.nodes if node.kind == kind]
@@ -129,6 +138,11 @@ class Tensors:
             if all(shared[1] - shared[0] <= SHARED_RANGE * (hi - lo) for lo, hi in (_union([ranges[n]]) for n in names)):
                 ranges |= dict.fromkeys(names, shared)
         return ranges
+
+
+def _least_scale(scale: float, bound: int) -> float:
+    """Of what sums of that scale and bound are rescaled to: so that a left shift keeps them within 32 bits."""
+    return scale / 2.0 ** (30 - bound.bit_length())
 
 
 @dataclass
@@ -147,19 +161,23 @@ class GraphBuilder:
         return self.buffers[name]
 
     def output(self, node: Node, dtype: str = "int8", shape: tuple[int, ...] | None = None, symmetric: bool = False,
-               fixed: tuple[float, int] | None = None) -> Buffer:
+               fixed: tuple[float, int] | None = None, sums: tuple[float, int] | None = None) -> Buffer:
         """A new activation for `node.out`, of the first input's shape if none is given."""
         shape = shape or self.buffers[node.inputs[0]].shape
+        least = _least_scale(*sums) if sums else 0.0
         if fixed:
             scale, zero = fixed
         elif symmetric:
-            top = np.iinfo(dtype).max
-            scale, zero = max(*map(abs, self.ranges[node.out]), 1e-6) / top, 0
+            scale, zero = max(max(*map(abs, self.ranges[node.out]), 1e-6) / np.iinfo(dtype).max, least), 0
         else:
-            scale, zero = scale_and_zero(*self.ranges[node.out])
+            scale, zero = scale_and_zero(*self.ranges[node.out], least)
         made = Buffer(node.out, shape, dtype, "activation", float(scale), zero, timed=True)
         self.buffers[node.out] = made
         return made
+
+    def inner(self, node: Node, sums: tuple[float, int], least: float) -> tuple[float, int]:
+        """Scale, at least `least`, and zero point of int8 codes of what stays inside the node."""
+        return scale_and_zero(*self.ranges[node.out + INNER], max(least, _least_scale(*sums)))
 
     def calibration(self, name: str) -> np.ndarray:
         """(b, t, d) float values of a tensor over the calibration windows."""
@@ -180,16 +198,20 @@ class GraphBuilder:
 
     def bias_and_rescale(self, name: str, acc: np.ndarray, m: np.ndarray, bound: int) -> dict[str, Any]:
         """Constants of a sum's start and rescaling; proves that sum and left shift fit 32 bits."""
-        pairs = [quantize_multiplier(float(v)) for v in m]
-        left = max(0, *(shift for _, shift in pairs))
-        self.prove(f"{name}: accumulator", bound)
-        if left:
-            self.prove(f"{name}: accumulator, shifted left", bound << left)
+        pairs = [self.rescale(name, float(v), bound) for v in m]
         one = bool((acc == acc[0]).all())
         bias = (acc[:1] if one else acc).astype(np.int32)
         return {"bias": self.constant(f"{name}.bias", bias), "bias_step": int(not one), "mult_step": int(len(m) > 1),
                 "mult": self.constant(f"{name}.mult", np.array([p[0] for p in pairs], np.int32)),
                 "shift": self.constant(f"{name}.shift", np.array([p[1] for p in pairs], np.int8))}
+
+    def rescale(self, name: str, m: float, bound: int) -> tuple[int, int]:
+        """mult and shift of m for sums within +-bound; proves that they fit 32 bits, shifted left too."""
+        mult, shift = quantize_multiplier(m)
+        self.prove(f"{name}: accumulator", bound)
+        if shift > 0:
+            self.prove(f"{name}: accumulator, shifted left", bound << shift)
+        return mult, shift
 
     def constant(self, name: str, data: np.ndarray, kind: str = "weight") -> str:
         """Name of a constant buffer; equal ones are stored once."""
@@ -223,7 +245,7 @@ class GraphBuilder:
         """Records |what| <= bound <= limit; raises ModelError when it is not so."""
         if bound > limit:
             raise ModelError(f"{what} reaches {bound}, expected at most {limit}")
-        self.proofs[what] = [int(bound), int(limit)]
+        self.proofs[what] = [max(int(bound), self.proofs.get(what, [0])[0]), int(limit)]
 
     def lower(self) -> None:
         """Buffers and steps of every node."""
@@ -232,7 +254,12 @@ class GraphBuilder:
                 _, t, d = self.tensors.values[node.out].shape
                 self.buffers[node.out] = Buffer(node.out, (t, d), "int8", "input", INPUT_SCALE, INPUT_ZERO, timed=True)
             else:
-                LAYERS[node.kind].lower(self, node)
+                try:
+                    LAYERS[node.kind].lower(self, node)
+                except ModelError:
+                    raise
+                except ValueError as e:  # a multiplier out of range
+                    raise ModelError(f"{node.out} ({node.kind}): {e}; its tensors' ranges are too far apart") from None
 
 
 def build(tensors: Tensors, method: str, info: Mapping[str, Any] | None = None) -> Program:

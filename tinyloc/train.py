@@ -169,8 +169,9 @@ def train(model: Model, training: Windows, validation: Windows, recipe: Recipe |
             raise DataError(f"{name} has no labeled window; expected at least one")
     x, y, classes = training.x, training.y, model.config.classes
     weights = Flat(model.params)
-    run = _Run(weights, *(np.zeros_like(weights.vector) for _ in range(2)), weights.vector.copy(),
-               weights.vector.copy(), np.random.default_rng([recipe.seed, 0x7EA1]))
+    zeros, copy = np.zeros_like, weights.vector.copy
+    run = _Run(weights, zeros(weights.vector), zeros(weights.vector), copy(), copy(),
+               np.random.default_rng([recipe.seed, 0x7EA1]))
     working = Model(model.config, weights.views)
     identity = _identity(model, recipe, training, validation)
     if checkpoint is not None and Path(checkpoint).exists():

@@ -1,13 +1,13 @@
 /* Firmware around a model image: opens it, then does what the host asks for, one run at a time.  The host writes the
  * input and reads the output and the signature where they lie; a product does the same from its radio and to its link. */
-#include "model.h"
+#include "tl_image.h"
 #include "semihost.h"
 
 static tl_model model;
-static uint8_t arena[FW_ARENA_BYTES] __attribute__((section(".noinit"), aligned(4)));
+static uint8_t arena[TL_MODEL_ARENA_BYTES] __attribute__((section(".noinit"), aligned(4)));
 
 #ifdef FW_SIGN
-uint32_t fw_crcs[FW_STEPS + 1];
+uint32_t fw_crcs[TL_MODEL_STEPS + 1];
 #endif
 
 /* Where the host finds input and output; 0 until the image is open. */
@@ -16,7 +16,7 @@ void *fw_input, *fw_output;
 int main(void);
 int main(void)
 {
-    int32_t error = tl_open(&model, fw_image, sizeof fw_image, arena, sizeof arena, fw_kernels);
+    int32_t error = tl_open(&model, tl_model_image, sizeof tl_model_image, arena, sizeof arena, tl_model_kernels);
     if (error) {
         tl_host_print(tl_error_text(error));
         return error;
@@ -30,7 +30,7 @@ int main(void)
             break;
         case 2:
             for (int32_t i = 0; i < model.count; i++) {
-                tl_host_mark(FW_STEPS);
+                tl_host_mark(TL_MODEL_STEPS);
                 tl_step(&model, i);
                 tl_host_mark((uint32_t)i);
             }

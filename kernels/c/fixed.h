@@ -5,6 +5,18 @@
 
 #include <stdint.h>
 
+#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && !defined(TL_PORTABLE)
+#define TL_DSP /* the instructions of Armv7E-M and of Armv8-M's DSP extension */
+#endif
+
+#ifdef __GNUC__
+#define TL_INLINE static inline __attribute__((always_inline)) /* where constant arguments choose the code */
+#define TL_NOINLINE __attribute__((noinline))
+#else
+#define TL_INLINE static inline
+#define TL_NOINLINE
+#endif
+
 typedef char tl_shift_is_arithmetic[((-1) >> 1) == -1 ? 1 : -1];
 
 /* a + b, a - b, a * b modulo 2^32: the kernels' sums are proved to fit, and a sum that is not wraps as Numba's does
@@ -116,5 +128,48 @@ static inline int32_t tl_mbqm(int32_t x, int32_t mult, int32_t shift)
     int32_t left = shift > 0 ? shift : 0;
     return tl_rdbpot(tl_srdhm(tl_shl(x, left), mult), left - shift);
 }
+
+/* SRDHM of the half of an even x, |x| < 2^31, and m > 0: the product's upper word, rounded. */
+static inline int32_t tl_half_srdhm(int32_t x, int32_t m)
+{
+#ifdef TL_DSP
+    int32_t r;
+    __asm__("smmulr %0, %1, %2" : "=r"(r) : "r"(x), "r"(m));
+    return r;
+#else
+    int64_t p = tl_mul64(x, m);
+    return (int32_t)(p >> 32) + (int32_t)((uint32_t)p >> 31);
+#endif
+}
+
+/* sat8(zp + MBQM(x / 2, m, -right)) for an even x and a right shift in [1, 31]: less is right - 1, offset 2 zp + 1.
+ * RDBPOT(p, e) = ((p - [p < 0]) / 2^(e-1) + 1) / 2, both rounded down, and the zero point goes in at half of it. */
+static inline int32_t tl_rescale8(int32_t x, int32_t m, int32_t less, int32_t offset)
+{
+    int32_t p = tl_half_srdhm(x, m);
+    p = ((p + (p >> 31)) >> less) + offset;
+#ifdef TL_DSP
+    int32_t r;
+    __asm__("ssat %0, #8, %1, asr #1" : "=r"(r) : "r"(p));
+    return r;
+#else
+    return tl_sat8(p >> 1);
+#endif
+}
+
+#ifdef TL_DSP
+/* The next four bytes of p, which moves on. */
+static inline uint32_t tl_next4(const int8_t **p)
+{
+    uint32_t w;
+    __asm__ volatile("ldr %0, [%1], #4" : "=r"(w), "+r"(*p) : : "memory");
+    return w;
+}
+/* Bytes 0 and 2, or 1 and 3, of w as signed half-words, added to those of x. */
+#define TL_ADD_EVEN(r, x, w) __asm__("sxtab16 %0, %1, %2" : "=r"(r) : "r"(x), "r"(w))
+#define TL_ADD_ODD(r, x, w) __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(r) : "r"(x), "r"(w))
+/* x in both half-words */
+#define TL_PAIR(x) (((uint32_t)(x) & 0xffffu) | (uint32_t)(x) << 16)
+#endif
 
 #endif

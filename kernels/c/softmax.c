@@ -1,20 +1,125 @@
 #include "fixed.h"
 #include "step.h"
 
-/* exp(a) in Q0 for a <= 0 in Q5 (a / 2^26): a Taylor series around -1/8 times a factor for each bit above 1/4. */
-static int32_t exp_on_negative(int32_t a)
+/* Exponentials come from a table of one entry a difference from the row's maximum, so that an element costs two look-ups
+ * and one product.  With e in Q0 and scale the reciprocal of their sum, TFLM's two roundings are one floor:
+ * RDBPOT(SRDHM(scale, e), s) = floor((scale e + 2^30 + 2^(30+s)) / 2^(31+s)), as nothing is negative. */
+
+#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && !defined(TL_PORTABLE)
+
+/* a b / 2^32 to the nearest, ties up: SRDHM(a, b / 2) */
+static inline int32_t smmulr(int32_t a, int32_t b)
 {
-    static const int32_t powers[7] = {1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242};
-    int32_t a_mod = (a & 0xffffff) - 0x1000000; /* in [-1/4, 0) */
-    int32_t x = tl_shl(a_mod, 5) + (1 << 28);
-    int32_t x2 = tl_srdhm(x, x), x3 = tl_srdhm(x2, x), x4 = tl_srdhm(x2, x2);
-    int32_t tail = tl_rdbpot(tl_srdhm(tl_rdbpot(x4, 2) + x3, 715827883) + x2, 1);
-    int32_t result = 1895147668 + tl_srdhm(1895147668, x + tail);
-    int32_t rest = a_mod - a;
-    for (int32_t i = 0; i < 7; i++)
-        result = tl_select(-((rest >> (24 + i)) & 1), tl_srdhm(result, powers[i]), result);
-    return tl_select(tl_less(a, 0), result, INT32_MAX);
+    int32_t r;
+    __asm__("smmulr %0, %1, %2" : "=r"(r) : "r"(a), "r"(b));
+    return r;
 }
+
+/* 1 / (1 + a) in Q0 for a >= 0 in Q0: three Newton steps in Q2; 1 becomes 1 - 2^-31.  2x fits: before the last step
+ * x < 2^30. */
+static inline int32_t one_over_one_plus(int32_t a)
+{
+    int32_t half = (a >> 1) + (1 << 30);
+    int32_t x = 1515870810 + smmulr(half, 2 * -1010580540);
+    for (int32_t i = 0; i < 3; i++)
+        x += smmulr(x, 2 * ((1 << 29) - smmulr(half, 2 * x))) * 4;
+    __asm__("qadd %0, %0, %0" : "+r"(x));
+    return x;
+}
+
+static inline int32_t leading_zeros(uint32_t x) { return __builtin_clz(x); }
+
+/* The greatest of n codes, four at a time. */
+static inline int32_t greatest(const int8_t *x, int32_t n)
+{
+    uint32_t top = 0x80808080u, v, m;
+    int32_t best = -128;
+    for (; n & 3; n--)
+        best = tl_max(best, *x++);
+#define GREATER                           \
+    "ssub8 %[m], %[top], %[v]\n"          \
+    "sel %[top], %[top], %[v]\n"
+    if (n)
+        __asm__ volatile("1: ldr %[v], [%[x]], #4\n" GREATER
+                         "cmp %[x], %[end]\n"
+                         "bne 1b\n"
+                         "ror %[v], %[top], #16\n" GREATER
+                         "ror %[v], %[top], #8\n" GREATER
+                         : [x] "+r"(x), [top] "+r"(top), [v] "=&r"(v), [m] "=&r"(m)
+                         : [end] "r"(x + n)
+                         : "cc", "memory");
+#undef GREATER
+    return tl_max(best, (int8_t)(top & 0xff));
+}
+
+/* y = min(top - x, last); returns the sum of the differences' exponentials in Q12 (RDBPOT by 12). */
+static inline int32_t sum(int8_t *y, const int8_t *x, const int32_t *table, int32_t n, int32_t top, int32_t last)
+{
+    uint32_t v, i, tops = (uint32_t)(top & 0xff) * 0x01010101u, lasts = (uint32_t)last * 0x01010101u;
+    int32_t total = 0;
+    for (; n & 3; n--) {
+        int32_t d = tl_min(top - *x++, last);
+        total += (int32_t)(((uint32_t)table[d] + 2048) >> 12);
+        *y++ = (int8_t)d;
+    }
+#define ADD                                  \
+    "ldr %[i], [%[table], %[i], lsl #2]\n"   \
+    "smmlar %[total], %[i], %[q], %[total]\n"
+    if (n)
+        __asm__ volatile("1: ldr %[v], [%[x]], #4\n"
+                         "usub8 %[v], %[tops], %[v]\n"
+                         "uqsub8 %[i], %[v], %[lasts]\n"
+                         "usub8 %[v], %[v], %[i]\n"
+                         "uxtb %[i], %[v]\n" ADD
+                         "uxtb %[i], %[v], ror #8\n" ADD
+                         "uxtb %[i], %[v], ror #16\n" ADD
+                         "lsr %[i], %[v], #24\n" ADD
+                         "str %[v], [%[y]], #4\n"
+                         "cmp %[x], %[end]\n"
+                         "bne 1b\n"
+                         : [x] "+r"(x), [y] "+r"(y), [total] "+r"(total), [v] "=&r"(v), [i] "=&r"(i)
+                         : [table] "r"(table), [tops] "r"(tops), [lasts] "r"(lasts), [q] "r"(1 << 20), [end] "r"(x + n)
+                         : "cc", "memory");
+#undef ADD
+    return total;
+}
+
+/* y = softmax of the differences in y; s = shift + 1. */
+static inline void divide(int8_t *y, const int32_t *table, int32_t n, int32_t scale, int32_t shift)
+{
+    uint32_t v, a, b, c, half = (uint32_t)1 << (shift - 1);
+    for (; n & 3; n--, y++) {
+        uint64_t p = (uint64_t)(uint32_t)scale * (uint32_t)table[(uint8_t)*y] + (1u << 30);
+        *y = (int8_t)(tl_min((int32_t)(((uint32_t)(p >> 32) + half) >> shift), 255) - 128);
+    }
+#define QUOTIENT(r)                        \
+    "ldr " r ", [%[table], " r ", lsl #2]\n" \
+    "umull %[c], " r ", %[scale], " r "\n" \
+    "cmn %[c], #0x40000000\n"              \
+    "adc " r ", " r ", %[half]\n"          \
+    "lsr " r ", " r ", %[shift]\n"
+    if (n)
+        __asm__ volatile("1: ldr %[v], [%[y]]\n"
+                         "uxtb %[a], %[v], ror #16\n" QUOTIENT("%[a]")
+                         "uxtb %[b], %[v]\n" QUOTIENT("%[b]")
+                         "orr %[a], %[b], %[a], lsl #16\n"
+                         "lsr %[b], %[v], #24\n" QUOTIENT("%[b]")
+                         "uxtb %[v], %[v], ror #8\n" QUOTIENT("%[v]")
+                         "orr %[b], %[v], %[b], lsl #16\n"
+                         "usat16 %[a], #8, %[a]\n"
+                         "usat16 %[b], #8, %[b]\n"
+                         "orr %[a], %[a], %[b], lsl #8\n"
+                         "eor %[a], %[a], #0x80808080\n"
+                         "str %[a], [%[y]], #4\n"
+                         "cmp %[y], %[end]\n"
+                         "bne 1b\n"
+                         : [y] "+r"(y), [v] "=&r"(v), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c)
+                         : [table] "r"(table), [scale] "r"(scale), [half] "r"(half), [shift] "r"(shift), [end] "r"(y + n)
+                         : "cc", "memory");
+#undef QUOTIENT
+}
+
+#else
 
 /* 1 / (1 + a) in Q0 for a >= 0 in Q0: three Newton steps in Q2; 1 becomes 1 - 2^-31. */
 static int32_t one_over_one_plus(int32_t a)
@@ -38,26 +143,47 @@ static inline int32_t leading_zeros(uint32_t x)
     return n;
 }
 
-void tl_softmax_s8(int8_t *y, const int8_t *x, int32_t t, int32_t n, int32_t mult, int32_t shift, int32_t diff_min)
+static inline int32_t greatest(const int8_t *x, int32_t n)
 {
-    for (int32_t i = 0; i < t; i++, x += n) {
-        int32_t top = -128, total = 0;
-        for (int32_t c = 0; c < n; c++)
-            top = tl_max(top, x[c]);
-        for (int32_t c = 0; c < n; c++) {
-            int32_t keep = ~tl_less(x[c] - top, diff_min);
-            int32_t d = (x[c] - top) & keep;
-            total += tl_rdbpot(exp_on_negative(tl_srdhm(tl_shl(d, shift), mult)), 12) & keep; /* n 2^19 < 2^28 */
-        }
-        int32_t room = leading_zeros((uint32_t)total);
-        int32_t scale = one_over_one_plus((int32_t)(((uint32_t)total << room) - 0x80000000u));
-        for (int32_t c = 0; c < n; c++) {
-            int32_t keep = ~tl_less(x[c] - top, diff_min);
-            int32_t d = (x[c] - top) & keep;
-            int32_t e = exp_on_negative(tl_srdhm(tl_shl(d, shift), mult));
-            *y++ = tl_sat8((tl_rdbpot(tl_srdhm(scale, e), 35 - room) & keep) - 128);
-        }
+    int32_t best = -128;
+    for (; n > 0; n--)
+        best = tl_max(best, *x++);
+    return best;
+}
+
+/* y = min(top - x, last); returns the sum of the differences' exponentials in Q12 (RDBPOT by 12). */
+static inline int32_t sum(int8_t *y, const int8_t *x, const int32_t *table, int32_t n, int32_t top, int32_t last)
+{
+    int32_t total = 0;
+    for (; n > 0; n--) {
+        int32_t d = tl_min(top - *x++, last);
+        total += (int32_t)(((uint32_t)table[d] + 2048) >> 12);
+        *y++ = (int8_t)d;
+    }
+    return total;
+}
+
+/* y = softmax of the differences in y; s = shift + 1. */
+static inline void divide(int8_t *y, const int32_t *table, int32_t n, int32_t scale, int32_t shift)
+{
+    uint32_t half = (uint32_t)1 << (shift - 1);
+    for (; n > 0; n--, y++) {
+        uint64_t p = tl_umul64((uint32_t)scale, (uint32_t)table[(uint8_t)*y]) + (1u << 30);
+        *y = (int8_t)(tl_min((int32_t)(((uint32_t)(p >> 32) + half) >> shift), 255) - 128);
     }
 }
 
-TL_STEP(softmax_s8, a[0].p, a[1].p, a[2].i, a[3].i, a[4].i, a[5].i, a[6].i)
+#endif
+
+/* y may be x. */
+void tl_softmax_s8(int8_t *y, const int8_t *x, const int32_t *table, int32_t t, int32_t n, int32_t size)
+{
+    for (; t > 0; t--, x += n, y += n) {
+        int32_t total = sum(y, x, table, n, greatest(x, n), size - 1); /* in [2^19, n 2^19], below 2^28 */
+        int32_t room = leading_zeros((uint32_t)total | 1);
+        int32_t scale = one_over_one_plus((int32_t)(((uint32_t)total << room) - 0x80000000u));
+        divide(y, table, n, scale, 34 - room);
+    }
+}
+
+TL_STEP(softmax_s8, a[0].p, a[1].p, a[2].p, a[3].i, a[4].i, a[5].i)

@@ -29,7 +29,10 @@
     X(scan_powers_s8) \
     X(viterbi_s16) \
     X(argmax_s16) \
-    X(linear_packed_s8)
+    X(linear_packed_s8) \
+    X(linear_packed_s16) \
+    X(conv1d_packed_s8) \
+    X(attention_s8)
 
 /* y[t,n] = sat8(zp + rescale(bias[n] + sum_k w[n,k] x[t,k])); bias holds -x_zp * sum_k w too.
  * bias_step is 1, or 0 for one bias for all; mult_step is 1 for a multiplier per output, 0 for one for all. */
@@ -46,14 +49,14 @@ void tl_conv1d_s8(int8_t *y, const int8_t *x, const int8_t *w, const int32_t *bi
                   const int8_t *shift, int32_t t, int32_t n, int32_t d, int32_t k, int32_t t_in, int32_t stride,
                   int32_t pad_left, int32_t x_zp, int32_t y_zp, int32_t bias_step, int32_t mult_step);
 /* y[i,c] = sat8(zp + rescale(bias[c] + sum_{j<k} w[j,c] x[i - k + 1 + j, c])); the k - 1 rows before x are state[k-1,d],
- * which holds the last k - 1 rows afterwards. */
+ * which holds the last k - 1 rows afterwards.  Sums lie below 2^30. */
 void tl_depthwise_conv_s8(int8_t *y, const int8_t *x, const int8_t *w, const int32_t *bias, const int32_t *mult,
                           const int8_t *shift, int8_t *state, int32_t t, int32_t d, int32_t k, int32_t y_zp,
                           int32_t bias_step, int32_t mult_step);
 /* y[i * count + index, j] = x[i, j] for i < t, j < d. */
 void tl_interleave_s8(int8_t *y, const int8_t *x, int32_t t, int32_t d, int32_t count, int32_t index);
 
-/* Normalization, d <= 1024, eps >= 1.  Per row: v[c] = d x[c] - sum x, q = sum v^2 + eps (layer norm), or
+/* Normalization, d <= 1024, eps >= 1, |b| <= 2^29.  Per row: v[c] = d x[c] - sum x, q = sum v^2 + eps (layer norm), or
  * v[c] = x[c] - x_zp, q = sum v^2 + eps (RMS norm).  h is such that 2^62 <= q 4^h < 2^64, m = floor(q 4^h / 2^32);
  * r = 2641404887 - floor(m 1431655765 / 2^32), then four times
  * r = floor(r (3 2^28 - floor(m floor(r^2 / 2^32) / 2^32)) / 2^29); unit = floor(v 2^(h-1) r / 2^31);
@@ -63,13 +66,22 @@ void tl_layer_norm_s8(int8_t *y, const int8_t *x, const int16_t *w, const int32_
 void tl_rms_norm_s8(int8_t *y, const int8_t *x, const int16_t *w, int32_t t, int32_t d, int32_t x_zp, int32_t eps,
                     int32_t mult, int32_t shift);
 
-/* y[t,n] = softmax of x[t,:] with scale 1/256 and zero point -128: the bits of TensorFlow Lite Micro.  Differences
- * from the row's maximum become Q5 by SRDHM(d << shift, mult); those below diff_min count as zero.  n <= 511. */
-void tl_softmax_s8(int8_t *y, const int8_t *x, int32_t t, int32_t n, int32_t mult, int32_t shift, int32_t diff_min);
+/* y[t,n] = softmax of x[t,:] with scale 1/256 and zero point -128: the bits of TensorFlow Lite Micro.  y may be x.
+ * table[min(d, size - 1)] is the exponential, in Q0, of a difference of d codes from the row's maximum; table[0] is 2^31 - 1.
+ * E = sum over the row of RDBPOT(e, 12); r = 1 / E in Q0, E scaled to [1, 2) by its leading zeros Z (see softmax.c);
+ * y = sat8(RDBPOT(SRDHM(r, e), 35 - Z) - 128).  n <= 511. */
+void tl_softmax_s8(int8_t *y, const int8_t *x, const int32_t *table, int32_t t, int32_t n, int32_t size);
 
-/* y[m,n] = sat8(zp + rescale(sum_k (a[m,k] - a_zp) (b[n*b_n + k*b_k] - b_zp))); k <= 33025. */
-void tl_matmul_s8(int8_t *y, const int8_t *a, const int8_t *b, int32_t m, int32_t n, int32_t k, int32_t a_zp,
-                  int32_t b_zp, int32_t y_zp, int32_t b_n, int32_t b_k, int32_t mult, int32_t shift);
+/* y[m,n] = sat8(zp + rescale(sum_k (a[m,k] - a_zp) (b[n*b_n + k*b_k] - b_zp))); k <= 33025; pairs[k+3] is scratch. */
+void tl_matmul_s8(int8_t *y, const int8_t *a, const int8_t *b, uint32_t *pairs, int32_t m, int32_t n, int32_t k,
+                  int32_t a_zp, int32_t b_zp, int32_t y_zp, int32_t b_n, int32_t b_k, int32_t mult, int32_t shift);
+
+/* y[m,width] = softmax(q[m,d] k[n,d]^T) v[n,width]: matmul with s_mult, s_shift and zero point s_zp, softmax, matmul, of
+ * two rows of m at a time, which scores[2n] holds; pairs[4 quads] is scratch; n, d <= 4 quads, n <= 511. */
+void tl_attention_s8(int8_t *y, const int8_t *q, const int8_t *k, const int8_t *v, const int32_t *table, int8_t *scores,
+                     uint32_t *pairs, int32_t m, int32_t n, int32_t d, int32_t width, int32_t size, int32_t quads,
+                     int32_t q_zp, int32_t k_zp, int32_t s_zp, int32_t v_zp, int32_t y_zp, int32_t s_mult,
+                     int32_t s_shift, int32_t mult, int32_t shift);
 
 /* y = sat8(zp + rescale(rescale((a - a_zp) 2^20) + rescale((b - b_zp) 2^20))), each rescale with its own constants. */
 void tl_add_s8(int8_t *y, const int8_t *a, const int8_t *b, int32_t t, int32_t d, int32_t a_zp, int32_t b_zp,
@@ -83,21 +95,23 @@ void tl_mul_s8(int8_t *y, const int8_t *a, const int8_t *b, int32_t t, int32_t d
 void tl_table_s8(int8_t *y, const int8_t *x, const int8_t *table, int32_t t, int32_t d);
 void tl_table_s8_u16(uint16_t *y, const int8_t *x, const uint16_t *table, int32_t t, int32_t d);
 
-/* Selective scan.  Per step and channel j: v = x - x_zp; g = clamp(rescale(dt v; g_mult, g_shift - h_exp[j]), +-32767);
- * for each k: d = 2^(-u) in Q31 with u = dt a[j,k] 2^a_shift[k] in Q39 (see below);
+/* Selective scan.  Per step and channel j: v = x - x_zp; g = sat16(rescale(dt v; g_mult, g_shift - h_exp[j]));
+ * for each k: d = 2^(-u) in Q31 with u = a[j,k] floor(dt a_scale[k] / 8) in Q32 (see below);
  * h[j,k] = sat16(floor((floor(h d / 2^16) + g b[k] 2^b_shift + 2^14) / 2^15));
  * y = sat8(y_zp + rescale(d_skip[j] v 2^d_shift + sum_k c[k] h[j,k]; y_mult, y_shift + h_exp[j])).
- * d: i = u >> 39, T = round(2^31 2^(-(m + 1/2) / 128) (1 + (ln 2 / 256)^2 / 4)) with m = (u >> 32) & 127,
- * f = (u & (2^32 - 1)) - 2^31, d = floor((T - floor(T f / 2^32) 23258160 / 2^32) / 2^i), both floors of exact values.
- * The state h[e,n] survives; dt a 2^a_shift < 2^43, 1 <= a_shift <= 31, b_shift <= 8, d_shift <= 7, n <= 255. */
+ * d = floor((A + floor(B f / 2^16)) / 2^floor(u / 2^32)) with f = u mod 2^32 as an int32, i = floor(f / 2^25) mod 128,
+ * m = (i + 1/2) / 128, B = round(-ln 2 2^(15 - m)), A = round(2^(31 - m) (1 + (ln 2 / 256)^2 / 4) - 2^16 B m'), where m'
+ * is m, less 1 for i > 63.
+ * The state h[e,n] survives; 1 <= a_scale, b_shift <= 8, d_shift <= 7; the shifts of both rescalings lie in [-31, -1], and
+ * the sum that becomes y and its part by d_skip below 2^30. */
 void tl_scan_s8(int8_t *y, const int8_t *x, const uint16_t *dt, const int8_t *b, const int8_t *c, const uint8_t *a,
-                const int8_t *a_shift, const int16_t *d_skip, const int8_t *h_exp, int16_t *h, int32_t t, int32_t e,
-                int32_t n, int32_t x_zp, int32_t y_zp, int32_t g_mult, int32_t g_shift, int32_t b_shift,
+                const int16_t *a_scale, const int16_t *d_skip, const int8_t *h_exp, int16_t *h, int16_t *bc, int32_t t,
+                int32_t e, int32_t n, int32_t x_zp, int32_t y_zp, int32_t g_mult, int32_t g_shift, int32_t b_shift,
                 int32_t d_shift, int32_t y_mult, int32_t y_shift);
-/* The same with one rate a channel, whose decay d_0 = 2^(-dt a[j] 2^a_shift) has the powers d_k = floor(d_{k-1} d_0 / 2^31). */
+/* The same with one rate a channel: d_0 = 2^(-u) with u = floor(dt a[j] / 2^a_shift) 2^4, d_k = floor(d_{k-1} d_0 / 2^31). */
 void tl_scan_powers_s8(int8_t *y, const int8_t *x, const uint16_t *dt, const int8_t *b, const int8_t *c,
-                       const uint16_t *a, const int16_t *d_skip, const int8_t *h_exp, int16_t *h, int32_t t, int32_t e,
-                       int32_t n, int32_t x_zp, int32_t y_zp, int32_t a_shift, int32_t g_mult, int32_t g_shift,
+                       const uint16_t *a, const int16_t *d_skip, const int8_t *h_exp, int16_t *h, int16_t *bc, int32_t t,
+                       int32_t e, int32_t n, int32_t x_zp, int32_t y_zp, int32_t a_shift, int32_t g_mult, int32_t g_shift,
                        int32_t b_shift, int32_t d_shift, int32_t y_mult, int32_t y_shift);
 
 /* Linear-chain CRF decoder: y[t] = last label of the best path over the steps so far, of equal ones the first.
@@ -111,11 +125,20 @@ void tl_argmax_s16(uint8_t *y, const int16_t *x, int32_t t, int32_t c);
 
 /* linear_s8 on weights packed for the DSP extension.  w: groups of four rows; in a group, for each quad of columns, a word
  * a row: half-words 256 w[4q+1] + w[4q] and 256 w[4q+3] + w[4q+2]; zeros fill up.  rows: for each group of four rows
- * 2 (bias + 127 sum of odd columns' w), and, if per_row, their multipliers, their offsets, and their shifts, a byte each.
+ * 256 (bias + 127 sum of odd columns' w), and, if per_row, their multipliers, their offsets, and their shifts, a byte each.
  * y = sat8((p - (p < 0) + offset) >> shift), p = SRDHM(sum w x + bias, mult): MBQM with the zero point in offset =
  * 2^(shift-1) + zp 2^shift.  pairs: 2 quads words.  1 <= shift <= 20; 256 times the sums fit 32 bits. */
 void tl_linear_packed_s8(int8_t *y, const int8_t *x, const int8_t *w, const int32_t *rows, uint32_t *pairs, int32_t t,
                          int32_t groups, int32_t quads, int32_t n, int32_t k, int32_t mult, int32_t offset, int32_t shift,
+                         int32_t per_row);
+/* linear_s8_s16 likewise: y = sat16(...), zp = 0. */
+void tl_linear_packed_s16(int16_t *y, const int8_t *x, const int8_t *w, const int32_t *rows, uint32_t *pairs, int32_t t,
+                          int32_t groups, int32_t quads, int32_t n, int32_t k, int32_t mult, int32_t offset,
+                          int32_t shift, int32_t per_row);
+/* conv1d_s8 likewise, a linear layer of k * d columns; row: k * d bytes of scratch. */
+void tl_conv1d_packed_s8(int8_t *y, const int8_t *x, const int8_t *w, const int32_t *rows, uint32_t *pairs, int8_t *row,
+                         int32_t t, int32_t groups, int32_t quads, int32_t n, int32_t d, int32_t k, int32_t t_in,
+                         int32_t stride, int32_t pad_left, int32_t x_zp, int32_t mult, int32_t offset, int32_t shift,
                          int32_t per_row);
 
 /* ---- model images: bytes that are run where they lie, in flash; no pointers, little-endian ----
@@ -133,7 +156,7 @@ void tl_linear_packed_s8(int8_t *y, const int8_t *x, const int8_t *w, const int3
  * flags: bit 7, the first array, the output, is complete and its bytes belong to the signature; bits 0-6, bytes by which
  * its last unit is longer than it. */
 
-#define TL_ABI 0x4999c308u /* digest of the names and arguments of all ops, in order: images of others are refused */
+#define TL_ABI 0xc7e709d1u /* digest of the names and arguments of all ops, in order: images of others are refused */
 #define TL_IMAGE_VERSION 1
 #define TL_MAX_ARGS 24
 
@@ -191,5 +214,45 @@ void tl_step(const tl_model *m, int32_t i);
 void tl_sign(const tl_model *m, uint32_t *crcs);
 /* zlib's CRC-32 of n bytes; crc is 0, or that of the bytes before. */
 uint32_t tl_crc32(uint32_t crc, const void *p, uint32_t n);
+
+/* ---- from the radio to the input: the codes that training's scaler and quantizer give, in integers ---- */
+
+enum { TL_NOT_HEARD = -32768 }; /* instead of dBm */
+
+/* An access point: below `first` its code is the scaler's least, above `last` the most; between them, with d = dbm - first,
+ * least + floor((d mult + offset) / 2^24), plus 1 where bit d mod 8 of fixes[fix + d / 8] is set: float32 rounds ties up
+ * here and down there.  The constants hold for each dBm in [-128, 127]. */
+typedef struct {
+    uint32_t mult, offset;
+    int8_t first, last;
+    uint16_t fix;
+} tl_ap;
+
+typedef struct {
+    const tl_ap *aps;
+    const uint8_t *fixes;
+    uint16_t count;     /* of access points */
+    uint16_t hold;      /* ms for which a value heard stands in for silence */
+    int16_t silent;     /* dBm that stands for silence beyond that */
+    int8_t least, most; /* codes */
+} tl_scaler;
+
+/* What was last heard of an access point, and when. */
+typedef struct {
+    uint32_t ms;
+    int16_t dbm;
+} tl_heard;
+
+/* The code of dbm at access point ap < s->count. */
+int8_t tl_code(const tl_scaler *s, uint32_t ap, int32_t dbm);
+/* codes[count] of a row dbm[count], each TL_NOT_HEARD or dBm; nothing is held. */
+void tl_scale(const tl_scaler *s, int8_t *codes, const int16_t *dbm);
+/* heard[count]: nothing yet; before the first packet of a recording. */
+void tl_forget(const tl_scaler *s, tl_heard *heard);
+/* A packet of access point ap, heard at time ms of a clock that may wrap around; those of ap >= count are dropped. */
+void tl_hear(const tl_scaler *s, tl_heard *heard, uint32_t ap, int16_t dbm, uint32_t ms);
+/* The row at time ms: codes[count], each of the last value heard that is at most s->hold old.  Call it at least once in
+ * 49 days. */
+void tl_row(const tl_scaler *s, tl_heard *heard, int8_t *codes, uint32_t ms);
 
 #endif

@@ -1,0 +1,49 @@
+#include "fixed.h"
+#include "tinyloc.h"
+
+int8_t tl_code(const tl_scaler *s, uint32_t ap, int32_t dbm)
+{
+    const tl_ap *a = s->aps + ap;
+    uint32_t d = (uint32_t)(tl_clamp(dbm, a->first, a->last) - a->first), fix = s->fixes[a->fix + (d >> 3)];
+    int32_t code = s->least + (int32_t)(((d * a->mult + a->offset) >> 24) + ((fix >> (d & 7u)) & 1u));
+    code = tl_select(tl_less(dbm, a->first), s->least, code);
+    return (int8_t)tl_select(tl_less(a->last, dbm), s->most, code);
+}
+
+static int8_t code_or_silent(const tl_scaler *s, uint32_t ap, int32_t dbm)
+{
+    return tl_code(s, ap, tl_select(tl_less(TL_NOT_HEARD, dbm), dbm, s->silent));
+}
+
+void tl_scale(const tl_scaler *s, int8_t *codes, const int16_t *dbm)
+{
+    for (uint32_t i = 0; i < s->count; i++)
+        codes[i] = code_or_silent(s, i, dbm[i]);
+}
+
+void tl_forget(const tl_scaler *s, tl_heard *heard)
+{
+    for (uint32_t i = 0; i < s->count; i++) {
+        heard[i].ms = 0;
+        heard[i].dbm = TL_NOT_HEARD;
+    }
+}
+
+void tl_hear(const tl_scaler *s, tl_heard *heard, uint32_t ap, int16_t dbm, uint32_t ms)
+{
+    if (ap >= s->count || dbm == TL_NOT_HEARD)
+        return;
+    heard[ap].ms = ms;
+    heard[ap].dbm = dbm;
+}
+
+void tl_row(const tl_scaler *s, tl_heard *heard, int8_t *codes, uint32_t ms)
+{
+    for (uint32_t i = 0; i < s->count; i++) {
+        /* An age of 2^31 ms and more is negative.  What is too old goes for good: it must not come back when the clock
+         * has gone round. */
+        int32_t age = (int32_t)(ms - heard[i].ms), old = tl_less(age, 0) | tl_less(s->hold, age);
+        heard[i].dbm = (int16_t)tl_select(old, TL_NOT_HEARD, heard[i].dbm);
+        codes[i] = code_or_silent(s, i, heard[i].dbm);
+    }
+}
