@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+
 from tinyloc.kernels.jit import njit
 
 INT32_MAX = 2**31 - 1

@@ -1,5 +1,5 @@
-"""Linear layers and convolutions on weights packed for cores with the DSP extension (Armv7E-M, Armv8-M): the bits of the plain
-ones, fewer instructions.  c/tinyloc.h describes the layout, c/packed.c why it works.
+"""Linear layers and convolutions on weights packed for cores with the DSP extension (Armv7E-M, Armv8-M): the bits of the
+plain ones, fewer instructions.  c/tinyloc.h describes the layout, c/packed.c why it works.
 """
 
 from __future__ import annotations

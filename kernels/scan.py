@@ -224,17 +224,18 @@ def _lower(builder: Builder, node: Node) -> None:
     skip = np.abs(d_skip) * x.scale / c.scale
     scale = np.maximum(np.maximum(reach * HEADROOM, 1e-6) / 32767, skip / 2**21)
     scale = np.maximum(scale, scale.max() / 2**12)  # what channels may be apart, so that no shift leaves its range
-    while True:
-        exponent = np.ceil(np.log2(scale / scale.min()))
-        h_scale = scale.min() * np.exp2(exponent)
-        # g * b * 2^b_shift is the input's part of the state in Q15: as few bits of shift as keep g within 15 bits.
-        drive = np.abs(real[0] * real[1]).max((0, 1)) * HEADROOM * b.scale / h_scale
-        b_shift = int(np.clip(math.ceil(math.log2(max(drive.max(), 1e-9) * 2**15 / 32767)), 0, 8))
-        g_mult, g_shift = quantize_multiplier(dt.scale * x.scale * b.scale / scale.min() * 2.0 ** (15 - b_shift))
-        g_shift = g_shift if g_mult else -1
-        if g_shift <= -1:  # of the exponents, 0 is the least
-            break
-        scale = scale * 2.0 ** (g_shift + 1)
+    # g is rescaled to the right only: where a channel's state is too fine for that even with all 8 bits of b_shift (which
+    # costs g at most one place of the state), it is coarser.
+    unit = dt.scale * x.scale * b.scale * 2.0**15
+    scale = np.maximum(scale, unit / 2**8 * 2.001)
+    exponent = np.ceil(np.log2(scale / scale.min()))
+    h_scale = scale.min() * np.exp2(exponent)
+    # g * b * 2^b_shift is the input's part of the state in Q15: as few bits of shift as keep g within 15 bits.
+    drive = np.abs(real[0] * real[1]).max((0, 1)) * HEADROOM * b.scale / h_scale
+    b_shift = int(np.clip(math.ceil(math.log2(max(drive.max(), 1e-9) * 2**15 / 32767)), 0, 8))
+    b_shift = max(b_shift, min(8, quantize_multiplier(unit / scale.min())[1] + 1))
+    g_mult, g_shift = quantize_multiplier(unit / scale.min() * 2.0**-b_shift)
+    g_shift = g_shift if g_mult else -1
     top = np.abs(d_skip * x.scale / (c.scale * h_scale)).max()
     d_shift = max(0, math.ceil(math.log2(max(top, 1e-9) / 32767)))
     d_code = np.rint(d_skip * x.scale / (c.scale * h_scale) / 2**d_shift)

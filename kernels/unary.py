@@ -96,7 +96,7 @@ def _layer(kind: str) -> Layer:
         x = b.input(node.inputs[0])
         t, d = x.shape
         if kind == "softplus":  # the scan's time step: 16 bits, the table's own greatest value is the range
-            top = float(f(np.array([x.scale * (127.0 - x.zero_point)]))[0])
+            top = min(float(f(np.array([x.scale * (127.0 - x.zero_point)]))[0]), node.attrs.get("top", math.inf))
             y = b.output(node, dtype="uint16", fixed=(top / 65535, 0))
             table = rounded_table(f, x.scale, x.zero_point, y.scale, 0, "uint16")
             b.step("table_s8_u16", y=y.name, x=x.name, table=b.constant(f"{node.out}.table", table, "table"), t=t, d=d)

@@ -82,10 +82,9 @@ def test_ram_of_the_linked_image(name: str, streamed: bool, ram: int) -> None:
     x = np.random.default_rng(0).integers(-128, 128, (4, *p.buffers[p.input].shape)).astype(np.int8)
     m = measure(p, "m4", memory_of(None, None, None), x)
     assert m.stack <= m.stack_bound and m.ram <= ram
-    need = -(-m.ram // 8) * 8
-    assert measure(p, "m4", memory_of(None, need, None), x).ram == m.ram
+    assert measure(p, "m4", memory_of(None, m.ram, None), x).ram == m.ram
     with pytest.raises(BudgetError, match="more than the budget of"):
-        measure(p, "m4", memory_of(None, need - 8, None), x)
+        measure(p, "m4", memory_of(None, m.ram - 1, None), x)
 
 
 def test_bench_command(mamba: tuple[Program, Path]) -> None:
@@ -103,7 +102,8 @@ def test_audit_measured(mamba: tuple[Program, Path]) -> None:
     _, path = mamba
     found = facts("audit", path, "--mcu", "nrf52810", "--measured")["measured"]
     assert found["fits"] and found["stack"] <= found["stack_bound"]
-    assert found["ram"] == sum(found["sections"].get(s, 0) for s in (".data", ".bss", ".noinit")) + found["stack_bound"]
+    static = sum(found["sections"].get(s, 0) for s in (".data", ".bss", ".noinit"))
+    assert static + found["stack_bound"] <= found["ram"] < static + found["stack_bound"] + 8
     small = facts("audit", path, "--ram", "900", "--measured", "--core", "m0plus", code=1)["measured"]
     assert not small["fits"] and small["region"] == "RAM" and small["missing"] > 0
 

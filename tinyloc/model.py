@@ -239,7 +239,9 @@ def _graph(model: Model, t: int) -> list[Node]:
         u = add("silu", at + "silu", u)
         low, b, cc = np.split(q["x_proj.weight"], [r, r + c.n])
         raw = dense(at + "dt_raw", dense(at + "dt_low", u, low), q["dt_proj.weight"], q["dt_proj.bias"])
-        dt = add("softplus", at + "dt", raw)
+        # A rare long step is cut before it would leave the integer scan's decays, 2^-16 and more a step.
+        rates = np.exp(q["a_log"].astype(float)).max()
+        dt = add("softplus", at + "dt", raw, top=15.9 / (rates * math.log2(math.e)))
         y = add("selective_scan", at + "scan", u, dt, dense(at + "b", u, b, symmetric=True),
                 dense(at + "c", u, cc, symmetric=True), params={"a_log": q["a_log"], "d_skip": q["d_skip"]})
         y = add("mul", at + "gated", y, add("silu", at + "gate", z))
