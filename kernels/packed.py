@@ -197,7 +197,7 @@ def _constants_of(p: Packer, a: dict[str, Any], k: int) -> dict[str, Any] | None
     n = a["n"]
     w = p.data(a["w"]).reshape(n, k)
     made = pack_rows(w, p.data(a["bias"]), p.data(a["mult"]), p.data(a["shift"]), a.get("y_zp", 0))
-    if made is None or n < 4:  # the padding of few rows would cost more than it spares
+    if made is None or n < 2:  # three rows of padding cost more than they spare
         return None
     quads = -(-k // 4)
     return {"y": a["y"], "x": a["x"], "w": p.constant(a["w"] + ".packed", pack_weights(w)),

@@ -9,10 +9,18 @@ static inline void reach4(int32_t *best, const int32_t *scores, const int16_t *t
     int32_t a = INT32_MIN, b = INT32_MIN, e = INT32_MIN, f = INT32_MIN;
     for (const int32_t *end = scores + c; scores <= end; trans += c) {
         int32_t score = *scores++;
-        a = tl_max(a, tl_add(score, trans[0]));
-        b = tl_max(b, tl_add(score, trans[1]));
-        e = tl_max(e, tl_add(score, trans[2]));
-        f = tl_max(f, tl_add(score, trans[3]));
+#ifdef TL_DSP /* two at a load, of any alignment; each half is extended as it is added */
+        uint32_t p, q;
+        __builtin_memcpy(&p, trans, 4);
+        __builtin_memcpy(&q, trans + 2, 4);
+        int32_t t0 = (int16_t)p, t1 = (int32_t)p >> 16, t2 = (int16_t)q, t3 = (int32_t)q >> 16;
+#else
+        int32_t t0 = trans[0], t1 = trans[1], t2 = trans[2], t3 = trans[3];
+#endif
+        a = tl_max(a, tl_add(score, t0));
+        b = tl_max(b, tl_add(score, t1));
+        e = tl_max(e, tl_add(score, t2));
+        f = tl_max(f, tl_add(score, t3));
     }
     best[0] = a;
     best[1] = b;
