@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinyloc.emulator.plan import Plan, lifetimes, overlays, plan
-from tinyloc.errors import ModelError, TinylocError
+from tinyloc.errors import BrokenError, ModelError
 from tinyloc.kernels.op import WRITTEN
 from tinyloc.kernels.table import OPS
 from tinyloc.program import Program
@@ -22,7 +22,7 @@ from tinyloc.run import complete
 CANARY = 64  # bytes at either end
 
 
-class ArenaError(TinylocError):
+class ArenaError(BrokenError):
     """A plan that does not hold: `buffer` (or "canary", "gap"), `step`, `address` in bytes from the arena's start."""
 
     def __init__(self, what: str, buffer: str, step: int, op: str, address: int) -> None:

@@ -21,7 +21,7 @@ import numpy as np
 from tinyloc.emulator.cycles import estimate, timing
 from tinyloc.emulator.elf import EXTRA, Elf
 from tinyloc.emulator.toolchain import EMULATED, FIRMWARE, Build, Core, Memory, core, host_library, link
-from tinyloc.errors import ConfigError
+from tinyloc.errors import BrokenError, ConfigError
 from tinyloc.kernels.op import DTYPES, Args, Op
 
 PAGE = 1024
@@ -54,7 +54,7 @@ class Finding:
         return f"{self.what}{at}, by {self.code} (pc {self.pc:#010x}){step}"
 
 
-class Fault(Exception):
+class Fault(BrokenError):
     """The firmware did something that a board would not survive; `finding` says what."""
 
     def __init__(self, finding: Finding) -> None:

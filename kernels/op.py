@@ -39,7 +39,7 @@ class Param:
 
 
 class Builder(Protocol):
-    """What `Op.lower` may ask of the quantizer (see `tinyloc.quantize.Builder`)."""
+    """What `Layer.lower` may ask of the quantizer (see `tinyloc.quantize.GraphBuilder`)."""
 
     def input(self, name: str) -> Any:
         """The quantized tensor of that name: .name, .shape (t, d), .dtype, .scale, .zero_point."""
@@ -55,9 +55,6 @@ class Builder(Protocol):
     def inner(self, node: Node, sums: tuple[float, int], least: float) -> tuple[float, int]:
         """Scale, at least `least`, and zero point of int8 codes of what stays inside the node (`Layer.inner`); `sums` as
         above."""
-
-    def scale_of(self, name: str, levels: float) -> float:
-        """max |value| of a calibrated tensor / levels, for codes that are the op's own affair."""
 
     def calibration(self, name: str) -> np.ndarray:
         """(b, t, d) float values of a tensor over the calibration windows."""

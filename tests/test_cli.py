@@ -145,6 +145,34 @@ def test_run(place: Path, tmp_path: Path, name: str, options: list[str]) -> None
     assert found["accuracy"] == pytest.approx(right / sum(bool(r["room"]) for r in rows)) and found["accuracy"] > 0.8
 
 
+def test_another_recording_may_name_the_rooms_in_another_order(place: Path, tmp_path: Path) -> None:
+    """Rooms count by name: the same walk, begun in the other room, scores alike; a room more is refused."""
+    lines = (place / "walk.csv").read_text().splitlines()
+    other = tmp_path / "other.csv"
+    other.write_text("\n".join([lines[0], *lines[41:]]))  # begins in the hall
+    assert lines[1].split(",")[1] == "kitchen" and lines[41].split(",")[1] == "hall"
+    found = facts("run", place / "m8", "--data", other, *COLUMNS, "--out", tmp_path / "rooms.csv")
+    assert found["macro_f1"] > 0.8 and set(found["f1"]) == {"kitchen", "hall"}
+    other.write_text("\n".join([lines[0], *(x.replace("hall", "attic") for x in lines[1:])]))
+    assert "has a room 'attic', which the model lacks" in complaint("run", place / "m8", "--data", other, *COLUMNS)
+
+
+def test_options_without_data_change_the_models_own(place: Path, tmp_path: Path) -> None:
+    a, b = (facts("quantize", place / "m", "--out", tmp_path / n, *o)["proofs"] for n, o in (("a", []), ("b", ["--seed", "5"])))
+    assert a != b, "another split calibrates on other rows"
+
+
+def test_a_broken_promise_is_a_no(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tinyloc.emulator import arena
+
+    def broken(*a: Any) -> None:
+        raise arena.ArenaError("overwrites", "x", 3, "add_s8", 7)
+
+    monkeypatch.setattr(arena.Arena, "_step", broken)
+    result = tinyloc("verify", place / "m8", code=1)
+    assert result.stderr == "tinyloc: no: step 3 (add_s8) overwrites 'x' at byte 7 of the arena\n"
+
+
 def test_data() -> None:
     assert {d["name"] for d in facts("data")["data_sets"]} == {"simulated", "flat", "ujiindoorloc", "tetam", "byrne"}
     found = facts("data", "simulated")
@@ -195,10 +223,16 @@ def test_bad_input_gets_one_line(place: Path, tmp_path: Path) -> None:
         (("verify", place / "m8", "--data", "simulated"), "hears 3 access points (ap1, ap2, ap3, ...), the data has 11"),
         (("run", place / "d8", "--stream"), "looks at the whole window"),
         (("data", "walk"), "unknown data set 'walk'"),
+        (("audit", place / "m8", "--flash", "1K", "--all-in-ram"), "--all-in-ram needs a budget of RAM"),
+        (("verify", place / "m8", "--backend", "c"), "expected at least one window and two backends"),
+        (("quantize", place / "m", "--house", "Z", "--out", out), "house"),
+        (("quantize", place / "m", "--out", recording / "x"), "cannot be written"),
+        (("train", "--data", recording, *COLUMNS, *QUICK, "--out", recording / "x"), "cannot be written"),
+        (("demo", "--model", "mamba-h4l1", "--model", "mamba-h3l1", "--out", tmp_path / "d"), "unknown preset 'mamba-h3l1'"),
     ]
     for args, words in cases:
         assert words in complaint(*args), args
-    assert not list(tmp_path.iterdir()), "nothing is written where nothing came of it"
+    assert not [p for p in tmp_path.rglob("*") if p.is_file()], "nothing is written where nothing came of it"
 
 
 def test_damaged_programs_are_refused(place: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tinyloc import __version__
-from tinyloc.errors import ConfigError, TinylocError
+from tinyloc.errors import BrokenError, ConfigError, TinylocError
 
 if TYPE_CHECKING:
     from tinyloc.data import Dataset
@@ -30,6 +30,9 @@ class Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except BrokenError as e:
+            click.echo(f"tinyloc: no: {e}", err=True)
+            sys.exit(NO)
         except TinylocError as e:
             click.echo(f"tinyloc: {e}", err=True)
             sys.exit(BAD)
@@ -92,13 +95,15 @@ def _load(source: dict[str, Any]) -> Dataset:
 
 
 def _own_source(info: Any, data: str | None, given: dict[str, Any]) -> dict[str, Any]:
-    """The data that the user names, else that which the model was trained on."""
-    if data is not None:
-        seed = given.get("seed")
-        return _source(data, info.get("source", {}).get("seed", 0) if seed is None else seed, given)
-    if "source" not in info:
+    """The data that the user names, else that which the model was trained on; with the options that are given."""
+    own = dict(info.get("source", {}))
+    if data is None and not own:
         raise ConfigError("the model does not say which data it was trained on; name them with --data")
-    return dict(info["source"])
+    seed = own.get("seed", 0) if given.get("seed") is None else given["seed"]
+    if data is not None:
+        return _source(data, seed, given)
+    asked = _source(own["data"], seed, given)
+    return {**own, **asked, "columns": {**own["columns"], **asked["columns"]}}
 
 
 def _program(path: str) -> Program:
@@ -197,12 +202,14 @@ def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch:
 
     Ctrl-C ends the training early and keeps the best so far.  A killed run goes on when started again.
     """
+    from tinyloc.files import check_writable
     from tinyloc.train import Recipe, fit, last_rows, scores, with_info
 
     given_recipe = {"epochs": epochs, "batch": batch, "lr": lr, "patience": patience}
     recipe = Recipe(seed=seed, **{k: v for k, v in given_recipe.items() if v is not None})  # type: ignore[arg-type]
     source = _source(data_name, seed, given)
     d = _load(source)
+    check_writable(out)
     checkpoint = Path(out + ".checkpoint")
     if not resume:
         checkpoint.unlink(missing_ok=True)
@@ -215,6 +222,8 @@ def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch:
     model = with_info(model, source=source, test=scores(w.y[:, -1], model.predict(w.x), d.rooms))
     model.save(out)
     info = model.info
+    if not info["interrupted"]:
+        checkpoint.unlink(missing_ok=True)
     facts = {"model": out, "preset": preset_name, "parameters": model.parameters, "data": d.name,
              "simulated": d.simulated, "epochs": info["epochs"], "interrupted": info["interrupted"],
              "validation_macro_f1": info["validation_macro_f1"], "test": info["test"]}
@@ -305,6 +314,8 @@ def audit(model: str, ram: str | None, flash: str | None, mcu: str | None, all_i
     proved = all(p.equal for p in proof.values())
     spare = fits(best, limits["ram"], limits["flash"]) if limits["ram"] is not None else (
         {"flash": limits["flash"] - best.image} if limits["flash"] is not None else {})
+    if all_in_ram and limits["ram"] is None:
+        raise ConfigError("--all-in-ram needs a budget of RAM: --ram or --mcu")
     needed = [k for k in spare if k == ("all_in_ram" if all_in_ram else "ram") or (k == "flash" and not all_in_ram)]
     fit = all(spare[k] >= 0 for k in needed)
 
@@ -321,7 +332,8 @@ def audit(model: str, ram: str | None, flash: str | None, mcu: str | None, all_i
             image = {**m.to_dict(), "fits": True}
             parts = ", ".join(f"{k} {v:,}" for k, v in m.sections.items())
             lines.append(f"linked for {m.core}: {parts}; stack {m.stack:,} of at most {m.stack_bound:,}; in all "
-                         f"{m.ram:,} B of RAM and {m.flash:,} B of flash, run within exactly that memory")
+                         f"{m.ram:,} B of RAM and {m.flash:,} B of flash; "
+                         + (f"it ran in a RAM of exactly {limits['ram']:,} B" if limits["ram"] else "no budget was set"))
         except BudgetError as e:
             image = {"core": which, "fits": False, "region": e.region, "missing": e.missing, "sections": e.sections}
             lines.append(f"linked for {which}: DOES NOT FIT: {e}")
@@ -519,13 +531,14 @@ def run(model: str, backend: str, data_name: str | None, stream: bool, out: str 
         labels = np.concatenate(parts)[:, 0]
     else:
         labels = Session(program, backend).run_windows(codes)[:, -1, 0]
-    result = scores(w.y[:, -1], labels, d.rooms)
+    rooms = tuple(program.info.get("rooms", d.rooms))
+    result = scores(w.y[:, -1], labels, rooms)
     if out:
         text = io.StringIO()
         writer = csv.writer(text)
         writer.writerow(["time", "room", "predicted"])
-        for t, y, p in zip(d.test.time, d.test.room, labels, strict=True):
-            writer.writerow([repr(float(t)), d.rooms[y] if y >= 0 else "", d.rooms[p]])
+        for t, y, p in zip(d.test.time, w.y[:, -1], labels, strict=True):
+            writer.writerow([repr(float(t)), rooms[y] if y >= 0 else "", rooms[p]])
         write_atomic(out, text.getvalue())
     facts = {"model": model, "data": d.name, "simulated": d.simulated, "backend": backend, "stream": stream,
              "rows": len(labels), **result}
@@ -577,7 +590,7 @@ def demo(data_name: str, out: str, models: tuple[str, ...], epochs: int | None, 
     rows = [head]
     for r in found:
         m = r["memory"]
-        rows.append([r["model"], f"{r['float']['macro_f1']:.3f}", f"{r['int8']['macro_f1']:.3f}",
+        rows.append([r["model"] + (" (interrupted)" if r["interrupted"] else ""), f"{r['float']['macro_f1']:.3f}", f"{r['int8']['macro_f1']:.3f}",
                      "yes" if r["verify"]["equal"] else "NO", *(f"{m[k]:,}" for _, k in BYTES), f"{m['ram']:,}",
                      f"{m['total']:,}", *("yes" if m["total"] <= b else "NO" for b in BUDGETS)])
     _emit(as_json, {"data": d.name, "simulated": d.simulated, "models": found}, "\n" + table(rows) + "\n"

@@ -22,11 +22,15 @@ def demo(dataset: Dataset, out: Path, *, models: Sequence[str] = MODELS, recipe:
 
     Writes `<preset>.safetensors` (float), `<preset>.int8.safetensors` (Program) and `demo.json` to the folder `out`.
     """
-    from tinyloc.files import write_atomic
+    from tinyloc.files import check_writable, write_atomic
+    from tinyloc.model import preset
     from tinyloc.quantize import calibrate
     from tinyloc.train import fit, last_rows, scores, with_info
     from tinyloc.verify import audit, compare
 
+    check_writable(out / "demo.json")
+    for name in models:
+        preset(name, len(dataset.aps), len(dataset.rooms))  # before the first one is trained
     rows = []
     for name in models:
         began = time.monotonic()
@@ -46,6 +50,7 @@ def demo(dataset: Dataset, out: Path, *, models: Sequence[str] = MODELS, recipe:
         bytes_taken = audit(program)
         rows.append({
             "model": name, "parameters": model.parameters, "simulated": dataset.simulated, "windows": len(true),
+            "interrupted": model.info["interrupted"],
             "float": scores(true, model.predict(w.x), dataset.rooms),
             "int8": scores(true, equal.outputs[:, -1, 0], dataset.rooms), "verify": equal.to_dict(),
             "memory": bytes_taken.best.to_dict(), "audit": bytes_taken.to_dict(),

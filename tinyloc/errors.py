@@ -22,6 +22,10 @@ class ConfigError(TinylocError):
     """An option, preset, MCU or budget that does not exist or makes no sense."""
 
 
+class BrokenError(TinylocError):
+    """A promise that does not hold when it is tried out; not bad input but a "no": the command line exits with 1 on it."""
+
+
 def unknown(what: str, name: str, known: Iterable[str]) -> ConfigError:
     """`ConfigError` for a name that is not in `known`, offering the nearest one."""
     names = sorted(known)

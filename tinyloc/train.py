@@ -158,7 +158,7 @@ def train(model: Model, training: Windows, validation: Windows, recipe: Recipe |
           checkpoint: str | Path | None = None, progress: Progress | None = None) -> Model:
     """The model of the epoch with the best validation macro-F1 (of the last step of each window).
 
-    checkpoint: a file that is written after each epoch, resumed from when it exists, and removed at the end.
+    checkpoint: a file that is written after each epoch and resumed from when it exists; remove it once the model is saved.
     Ctrl-C ends the training; what was best so far is returned, with `info["interrupted"]` true.
     Raises DataError when a part has no window with a room for each step, ModelError for a checkpoint of another run.
     """
@@ -189,7 +189,7 @@ def train(model: Model, training: Windows, validation: Windows, recipe: Recipe |
                 loss, grads = loss_and_gradients(working, x[pick], y[pick], run.rng, recipe.dropout)
                 if not math.isfinite(loss):
                     raise ModelError(f"training: the loss became {loss} in epoch {run.epoch + 1}; expected a finite "
-                                     f"number (a lower learning rate than {recipe.lr} may help)")
+                                     f"number (a lower learning rate than {recipe.lr} may help, from the start)")
                 total += loss * len(pick)
                 _update(run, weights.gather(grads), recipe, per_epoch * recipe.epochs)
             run.epoch += 1
@@ -208,8 +208,6 @@ def train(model: Model, training: Windows, validation: Windows, recipe: Recipe |
             raise
         interrupted = True
     averaged_vector[:] = run.best
-    if checkpoint is not None and not interrupted:
-        Path(checkpoint).unlink(missing_ok=True)
     info = {**model.info, "recipe": asdict(recipe), "validation_macro_f1": run.best_score, "best_epoch": run.best_epoch,
             "epochs": run.epoch, "interrupted": interrupted}
     return Model(model.config, {k: v.copy() for k, v in averaged.params.items()}, info)
@@ -272,7 +270,8 @@ def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *,
 def last_rows(info: Mapping[str, Any], samples: Samples) -> Windows:
     """A window that ends at each row of `samples`, scaled and cut as `info` (of a model or a Program) says.
 
-    Raises DataError when the samples are of other access points.
+    Rooms are numbered as the model numbers them, by name: another recording of the same house may name them in another
+    order, or lack some.  Raises DataError when the samples are of other access points, or have a room that the model lacks.
     """
     if not {"scaler", "window"} <= info.keys():
         raise DataError("the model does not say how its input is made: expected scaler and window in its info, as `fit` "
@@ -281,7 +280,15 @@ def last_rows(info: Mapping[str, Any], samples: Samples) -> Windows:
     if aps is not None and tuple(aps) != samples.aps:
         raise DataError(f"the model hears {len(aps)} access points ({', '.join(aps[:3])}, ...), the data has "
                         f"{len(samples.aps)} ({', '.join(samples.aps[:3])}, ...); expected the same")
-    return every_row(samples, Scaler.from_dict(info["scaler"]), int(info["window"]))
+    w = every_row(samples, Scaler.from_dict(info["scaler"]), int(info["window"]))
+    known = list(info.get("rooms", samples.rooms))
+    if known == list(samples.rooms):
+        return w
+    lacking = [r for i, r in enumerate(samples.rooms) if r not in known and (samples.room == i).any()]
+    if lacking:
+        raise DataError(f"the data has a room {lacking[0]!r}, which the model lacks; it knows {', '.join(known)}")
+    number = np.array([known.index(r) if r in known else -1 for r in samples.rooms] + [-1])
+    return Windows(w.x, number[w.y], w.row)
 
 
 def scores(true: np.ndarray, predicted: np.ndarray, rooms: tuple[str, ...]) -> dict[str, Any]:

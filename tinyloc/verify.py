@@ -68,8 +68,9 @@ def compare(program: Program, x: np.ndarray, backends: Sequence[str] = ("numba",
     """
     from tinyloc.run import Session
 
-    if not len(x) or not backends:
-        raise ModelError("nothing to compare: expected at least one window and one backend")
+    if not len(x) or len(set(backends)) < 2:
+        raise ModelError(f"nothing to compare: expected at least one window and two backends, got {len(x)} and "
+                         f"{', '.join(dict.fromkeys(backends)) or 'none'}")
     sessions = {n: Session(program, n) for n in dict.fromkeys(backends)}
     reference, *others = sessions
     differences: dict[str, Difference | None] = dict.fromkeys(others)

@@ -143,8 +143,8 @@ void tl_conv1d_packed_s8(int8_t *y, const int8_t *x, const int8_t *w, const int3
 
 /* ---- model images: bytes that are run where they lie, in flash; no pointers, little-endian ----
  *
- * Header, six words: magic; CRC-32 of the image from the next word on; version | sections << 16 | variant << 24 (of the
- * packing of weights, 0: none); bytes of the image; TL_ABI; bytes of the arena.  Then three words a section:
+ * Header, six words: magic; CRC-32 of the image from the next word on; version | sections << 16 | variant << 24 (reserved,
+ * 0); bytes of the image; TL_ABI; bytes of the arena.  Then three words a section:
  * kind | format << 8 | count << 16, its offset and its bytes:
  *   1 steps: count records; format: log2 of the unit of places in the image | log2 of that in the arena << 4
  *   2 state: the words that it begins with, zeros follow; count words in all; it lies at the end of the arena
