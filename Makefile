@@ -70,7 +70,7 @@ clean: ## remove what make built (and the virtual environment)
 
 # `pip install -e` builds the C kernels as well.
 $(VENV)/core: $(METADATA) | $(VENV)/made
-	$(PIP) -e .
+	$(PIP) -e '.[data]'
 	@touch $@
 
 $(TEST_STAMP): $(METADATA) | $(VENV)/made

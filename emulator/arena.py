@@ -16,8 +16,7 @@ from tinyloc.emulator.plan import Plan, lifetimes, overlays, plan
 from tinyloc.errors import BrokenError, ModelError
 from tinyloc.kernels.op import WRITTEN
 from tinyloc.kernels.table import OPS
-from tinyloc.program import Program
-from tinyloc.run import complete
+from tinyloc.program import Program, complete
 
 CANARY = 64  # bytes at either end
 

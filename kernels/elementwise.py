@@ -38,6 +38,14 @@ def _ideal_mul(y, a, b, t, d, a_zp, b_zp, y_zp, mult, shift):  # type: ignore[no
     return (np.clip(product * math.ldexp(mult, shift - 31) + y_zp, -128, 127),)
 
 
+SUM_BOUND = 255 << ADD_SHIFT  # both inputs at their greatest, each halved at least
+
+
+def _sums(a_scale: float, b_scale: float) -> tuple[float, int]:
+    """Scale and bound of what `add_s8` rescales to its output."""
+    return 2 * max(a_scale, b_scale) / 2**ADD_SHIFT, SUM_BOUND
+
+
 def add_multipliers(a_scale: float, b_scale: float, y_scale: float) -> tuple[int, ...]:
     """a_mult, a_shift, b_mult, b_shift, mult, shift: both inputs go to half of the greater scale, times 2^20."""
     common = 2 * max(a_scale, b_scale)
@@ -74,6 +82,14 @@ OPS = (
 )
 
 
+def _add_step(b: Builder, y: Any, left: Any, right: str, right_scale: float, right_zp: int) -> None:
+    names = ("a_mult", "a_shift", "b_mult", "b_shift", "mult", "shift")
+    numbers = dict(zip(names, add_multipliers(left.scale, right_scale, y.scale), strict=True))
+    b.prove(f"{y.name}: sum, shifted left", SUM_BOUND << max(0, numbers["shift"]))
+    b.step("add_s8", y=y.name, a=left.name, b=right, t=y.shape[0], d=y.shape[1], a_zp=left.zero_point, b_zp=right_zp,
+           y_zp=y.zero_point, **numbers)
+
+
 def _forward_add(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
     return np.asarray(inputs[0] + inputs[1])
 
@@ -85,16 +101,15 @@ def _forward_mul(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
 def _lower(b: Builder, node: Node) -> None:
     """mul's output has zero point 0, so that a linear layer after it needs no offset."""
     left, right = (b.input(name) for name in node.inputs)
-    product = left.scale * right.scale
-    y = b.output(node, symmetric=True, sums=(product, 255**2)) if node.kind == "mul" else b.output(node)
-    args = dict(y=y.name, a=left.name, b=right.name, t=y.shape[0], d=y.shape[1], a_zp=left.zero_point,
-                b_zp=right.zero_point, y_zp=y.zero_point)
     if node.kind == "add":
-        names = ("a_mult", "a_shift", "b_mult", "b_shift", "mult", "shift")
-        b.step("add_s8", **args, **dict(zip(names, add_multipliers(left.scale, right.scale, y.scale), strict=True)))
-    else:
-        mult, shift = b.rescale(node.out, product / y.scale, 255**2)
-        b.step("mul_s8", **args, mult=mult, shift=shift)
+        y = b.output(node, sums=_sums(left.scale, right.scale))
+        _add_step(b, y, left, right.name, right.scale, right.zero_point)
+        return
+    product = left.scale * right.scale
+    y = b.output(node, symmetric=True, sums=(product, 255**2))
+    mult, shift = b.rescale(node.out, product / y.scale, 255**2)
+    b.step("mul_s8", y=y.name, a=left.name, b=right.name, t=y.shape[0], d=y.shape[1], a_zp=left.zero_point,
+           b_zp=right.zero_point, y_zp=y.zero_point, mult=mult, shift=shift)
 
 
 def _forward_constant(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
@@ -107,10 +122,7 @@ def _lower_constant(b: Builder, node: Node) -> None:
     value = node.params["value"].astype(float)
     scale = max(float(np.abs(value).max()), 1e-9) / 127
     stored = b.constant(f"{node.out}.value", np.rint(value / scale).astype(np.int8))
-    y = b.output(node)
-    names = ("a_mult", "a_shift", "b_mult", "b_shift", "mult", "shift")
-    b.step("add_s8", y=y.name, a=x.name, b=stored, t=y.shape[0], d=y.shape[1], a_zp=x.zero_point, b_zp=0,
-           y_zp=y.zero_point, **dict(zip(names, add_multipliers(x.scale, scale, y.scale), strict=True)))
+    _add_step(b, b.output(node, sums=_sums(x.scale, scale)), x, stored, scale, 0)
 
 
 LAYERS = (Layer("add_constant", _forward_constant, _lower_constant), Layer("add", _forward_add, _lower),

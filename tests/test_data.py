@@ -308,14 +308,14 @@ def test_walls_between_rooms() -> None:
 
 @pytest.mark.parametrize("name, options, message", [
     ("flatt", {}, "did you mean 'flat'"),
-    ("missing.csv", {}, "unknown data set 'missing.csv'"),
+    ("missing.csv", {}, "missing.csv: no such file; expected a CSV file or a data set"),
     ("flat", {"house": "A"}, "flat: no option 'house'"),
     ("simulated", {"columns": {"time": "t"}}, "simulated: no option 'columns'"),
     ("byrne", {"house": "E"}, "unknown house 'E', expected A, B, C, D"),
     ("ujiindoorloc", {"split": "leaky"}, "unknown split 'leaky'"),
 ])
 def test_load_rejects(name: str, options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(TinylocError, match=message):
         data.load(name, **options)
 
 

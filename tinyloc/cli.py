@@ -330,14 +330,18 @@ def audit(model: str, ram: str | None, flash: str | None, mcu: str | None, all_i
         try:
             m = measure(one, which, memory_of(chip, limits["ram"], limits["flash"]), x[:, :1] if streams else x)
             image = {**m.to_dict(), "fits": True}
+            taken = {"ram": m.ram, "all_in_ram": m.ram + m.flash, "flash": m.flash}
+            spare = {k: (limits["flash" if k == "flash" else "ram"] or 0) - taken[k] for k in spare}
             parts = ", ".join(f"{k} {v:,}" for k, v in m.sections.items())
             lines.append(f"linked for {m.core}: {parts}; stack {m.stack:,} of at most {m.stack_bound:,}; in all "
                          f"{m.ram:,} B of RAM and {m.flash:,} B of flash; "
                          + (f"it ran in a RAM of exactly {limits['ram']:,} B" if limits["ram"] else "no budget was set"))
         except BudgetError as e:
             image = {"core": which, "fits": False, "region": e.region, "missing": e.missing, "sections": e.sections}
+            spare = {}
             lines.append(f"linked for {which}: DOES NOT FIT: {e}")
-        fit = fit and bool(image["fits"])
+        needed = [k for k in needed if k in spare]
+        fit = bool(image["fits"]) and all(spare[k] >= 0 for k in needed)
 
     facts = {"model": model, "memory": found.to_dict(), "budget": {"name": chip.name if chip else None, **limits},
              "spare": spare, "judged_by": needed, "measured": image or None, "proved_by_running": proved,
@@ -349,14 +353,15 @@ def audit(model: str, ram: str | None, flash: str | None, mcu: str | None, all_i
     for label, name in (*BYTES, ("flash (image)", "image"), ("RAM, image in flash", "ram"), ("all in RAM", "total"),
                         ("least activations possible", "lower_bound")):
         rows.append([label, *(f"{getattr(w, name):,}" for w in shown)])
-    lines = [table(rows), "without code and stack; " + (
+    lines = [table(rows), "in the table, without code and stack; " + (
         "proved: inside these bytes, poisoned around every live buffer, it gives the same bits" if proved else
         "NOT PROVED: " + "; ".join(p.summary() for p in proof.values())), *lines]
     names = {"ram": "RAM with the image in flash", "all_in_ram": "all in RAM", "flash": "flash"}
     for k, v in spare.items():
         lines.append(f"{names[k]}, {limits['flash' if k == 'flash' else 'ram']:,} B{f' ({chip.name})' if chip else ''}: "
-                     f"{'fits' if v >= 0 else 'DOES NOT FIT'}, {abs(v):,} B {'to spare' if v >= 0 else 'too many'}"
-                     + ("" if k in needed else " (not judged)"))
+                     + ("fits" if v >= 0 else "DOES NOT FIT" if k in needed else "would not fit")
+                     + f", {abs(v):,} B {'to spare' if v >= 0 else 'too many'}"
+                     + (", code and stack included" if image else "") + ("" if k in needed else " (not judged)"))
     _emit(as_json, facts, "\n".join(lines))
     if not (fit and proved):
         sys.exit(NO)
@@ -590,11 +595,13 @@ def demo(data_name: str, out: str, models: tuple[str, ...], epochs: int | None, 
     rows = [head]
     for r in found:
         m = r["memory"]
-        rows.append([r["model"] + (" (interrupted)" if r["interrupted"] else ""), f"{r['float']['macro_f1']:.3f}", f"{r['int8']['macro_f1']:.3f}",
-                     "yes" if r["verify"]["equal"] else "NO", *(f"{m[k]:,}" for _, k in BYTES), f"{m['ram']:,}",
+        rows.append([r["model"] + (" (interrupted)" if r["interrupted"] else ""), f"{r['float']['macro_f1']:.3f}",
+                     f"{r['int8']['macro_f1']:.3f}", "yes" if r["verify"]["equal"] else "NO",
+                     *(f"{m[k]:,}" for _, k in BYTES), f"{m['ram']:,}",
                      f"{m['total']:,}", *("yes" if m["total"] <= b else "NO" for b in BUDGETS)])
     _emit(as_json, {"data": d.name, "simulated": d.simulated, "models": found}, "\n" + table(rows) + "\n"
           "bytes; RAM: with weights, tables and steps in flash; fits: with everything in RAM, as the paper wants; code and "
-          f"stack are not in it\nwritten to {out}/: models, Programs, demo.json")
+          f"stack are not in it\nwritten to {out}/: models, Programs, demo.json; how fast: tinyloc bench "
+          f"{out}/{found[0]['model']}.int8.safetensors --mcu nrf52832 (with the extra mcu)")
     if not all(r["verify"]["equal"] and r["memory"]["total"] <= BUDGETS[-1] for r in found):
         sys.exit(NO)

@@ -17,8 +17,7 @@ from tinyloc.emulator.plan import Plan, plan
 from tinyloc.errors import ModelError
 from tinyloc.kernels.op import DTYPES
 from tinyloc.kernels.table import ABI, NUMBERS, OPS
-from tinyloc.program import CONSTANT, Program
-from tinyloc.run import complete
+from tinyloc.program import CONSTANT, Program, complete
 
 MAGIC, VERSION = 0x434F4C54, 1
 STEPS, STATE, INPUT, OUTPUT, OPTIONAL = 1, 2, 3, 4, 128

@@ -190,6 +190,18 @@ _ROLES = {"out": ("output", "activation"), "in": ("input", "output", "activation
           "table": CONSTANT, "state": ("state",), "scratch": ("scratch",)}
 
 
+def complete(program: Program) -> tuple[bool, ...]:
+    """For each step, whether its output is complete after it."""
+    from tinyloc.kernels.table import OPS
+
+    done = []
+    for i, step in enumerate(program.steps):
+        later = (p.role for s in program.steps[i + 1 :] for p, a in zip(OPS[s.op].params, s.args, strict=True)
+                 if a == step.args[0])
+        done.append(next(later, "in") != "out")
+    return tuple(done)
+
+
 def _check_step(i: int, step: Step, buffers: Mapping[str, Buffer]) -> None:
     from tinyloc.kernels.table import OPS
 

@@ -15,19 +15,7 @@ import numpy as np
 
 from tinyloc.emulator.toolchain import EMULATED
 from tinyloc.errors import ModelError, unknown
-from tinyloc.program import Program
-
-
-def complete(program: Program) -> tuple[bool, ...]:
-    """For each step, whether its output is complete after it."""
-    from tinyloc.kernels.table import OPS
-
-    done = []
-    for i, step in enumerate(program.steps):
-        later = (p.role for s in program.steps[i + 1 :] for p, a in zip(OPS[s.op].params, s.args, strict=True)
-                 if a == step.args[0])
-        done.append(next(later, "in") != "out")
-    return tuple(done)
+from tinyloc.program import Program, complete
 
 
 class Backend(Protocol):

@@ -29,7 +29,7 @@ class Recipe:
     """How to train.
 
     epochs     at most; one passes over every training window once
-    batch      windows a step
+    batch      windows a step; fewer where training has too few windows for four steps an epoch, but at least 8
     lr         greatest learning rate (AdamW, betas 0.9 and 0.99; Loshchilov and Hutter, arXiv 1711.05101), reached after
                `warmup` of the steps, then falling to 0 as half a cosine
     decay      weight decay, on matrices only
@@ -168,6 +168,7 @@ def train(model: Model, training: Windows, validation: Windows, recipe: Recipe |
         if not count:
             raise DataError(f"{name} has no labeled window; expected at least one")
     x, y, classes = training.x, training.y, model.config.classes
+    batch = min(recipe.batch, max(8, len(x) // 4))
     weights = Flat(model.params)
     zeros, copy = np.zeros_like, weights.vector.copy
     run = _Run(weights, zeros(weights.vector), zeros(weights.vector), copy(), copy(),
@@ -176,7 +177,7 @@ def train(model: Model, training: Windows, validation: Windows, recipe: Recipe |
     identity = _identity(model, recipe, training, validation)
     if checkpoint is not None and Path(checkpoint).exists():
         run.load(Path(checkpoint), identity)
-    per_epoch = math.ceil(len(x) / recipe.batch)
+    per_epoch = math.ceil(len(x) / batch)
     averaged = Model(model.config, Flat(model.params).views)
     averaged_vector = next(iter(averaged.params.values())).base
     assert averaged_vector is not None
@@ -185,7 +186,7 @@ def train(model: Model, training: Windows, validation: Windows, recipe: Recipe |
         while run.epoch < recipe.epochs and run.epoch - run.best_epoch < recipe.patience:
             order, total = run.rng.permutation(len(x)), 0.0
             for i in range(per_epoch):
-                pick = order[i * recipe.batch : (i + 1) * recipe.batch]
+                pick = order[i * batch : (i + 1) * batch]
                 loss, grads = loss_and_gradients(working, x[pick], y[pick], run.rng, recipe.dropout)
                 if not math.isfinite(loss):
                     raise ModelError(f"training: the loss became {loss} in epoch {run.epoch + 1}; expected a finite "

@@ -14,7 +14,7 @@ from tinyloc.data.metrics import accuracy, class_f1, confusion, macro_f1
 from tinyloc.data.source import ROOT, Source, locate
 from tinyloc.data.table import Dataset, Samples
 from tinyloc.data.windows import HOLD, NOT_HEARD, Scaler, Windows, every_row, forward_fill, windows
-from tinyloc.errors import ConfigError, unknown
+from tinyloc.errors import ConfigError, DataError, unknown
 
 __all__ = [
     "DATASETS", "HOLD", "NOT_HEARD", "ROOT", "SOURCES", "Dataset", "Samples", "Scaler", "Source", "Windows",
@@ -43,6 +43,8 @@ def load(name_or_path: str | Path, *, seed: int = 0, columns: Mapping[str, Any] 
     if source is None:
         path = Path(name_or_path).expanduser()
         if not path.exists():
+            if path.suffix or len(path.parts) > 1:  # looks like a file, not like a name
+                raise DataError(f"{path}: no such file; expected a CSV file or a data set ({', '.join(DATASETS)})")
             raise unknown("data set", str(name_or_path), DATASETS)
         _known(str(path), options, frozenset())
         _known("columns", columns or {}, _CSV)
