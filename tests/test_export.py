@@ -764,7 +764,10 @@ def test_export_command(programs: dict[str, Program], tmp_path: Path) -> None:
     assert (tmp_path / "out.old" / "mine").read_text() == "mine"
     assert "did you mean 'm4'" in export("--windows", "0", "--core", "m44", code=2).stderr
     assert "name them with --data" in export(code=2).stderr
-    # Golden windows of test rows: the first, the last and what lies between.
+    assert "has a room 'living', which the model lacks" in export("--data", "simulated", code=2).stderr
+    # Golden windows of test rows: the first, the last and what lies between.  The rooms are the data's here.
+    p = replace(p, info={**p.info, "rooms": list(load("simulated").rooms)})
+    p.save(tmp_path / "m8")
     assert json.loads(export("--windows", "3", "--data", "simulated", "--json").stdout)["windows"] == 6
     codes = b.quantize(last_rows(p.info, load("simulated").test).x)
     assert tree(tmp_path / "out") == project(p, codes[[0, (len(codes) - 1) // 2, -1]])
