@@ -161,6 +161,8 @@ def test_options_without_data_change_the_models_own(place: Path, tmp_path: Path)
     a = facts("quantize", place / "m", "--out", tmp_path / "a")["proofs"]
     b = facts("quantize", place / "m", "--out", tmp_path / "b", "--seed", "5")["proofs"]
     assert a != b, "another split calibrates on other rows"
+    # The file that it was trained on, named again, keeps its columns.
+    assert facts("run", place / "m8", "--data", place / "walk.csv") == facts("run", place / "m8")
 
 
 def test_a_broken_promise_is_a_no(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

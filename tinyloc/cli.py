@@ -100,9 +100,9 @@ def _own_source(info: Any, data: str | None, given: dict[str, Any]) -> dict[str,
     if data is None and not own:
         raise ConfigError("the model does not say which data it was trained on; name them with --data")
     seed = own.get("seed", 0) if given.get("seed") is None else given["seed"]
-    if data is not None:
-        return _source(data, seed, given)
-    asked = _source(own["data"], seed, given)
+    asked = _source(own["data"] if data is None else data, seed, given)
+    if asked["data"] != own.get("data"):
+        return asked
     return {**own, **asked, "columns": {**own["columns"], **asked["columns"]}}
 
 
