@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinyloc.kernels.table import OPS, PACKERS
-from tinyloc.program import CONSTANT, Buffer, Program, Step
+from tinyloc.program import CONSTANT, Buffer, Program, Step, add_constant
 
 
 @dataclass
@@ -28,11 +28,7 @@ class _Packer:
         return self.contents[name]
 
     def constant(self, name: str, data: np.ndarray, kind: str = "weight") -> str:
-        for other, d in self.contents.items():
-            if self.buffers[other].kind == kind and d.dtype == data.dtype and np.array_equal(d, data):
-                return other
-        self.buffers[name], self.contents[name] = Buffer(name, data.shape, data.dtype.name, kind), data
-        return name
+        return add_constant(self.buffers, self.contents, name, data, kind)
 
     def scratch(self, name: str, shape: tuple[int, ...], dtype: str) -> str:
         self.buffers[name] = Buffer(name, shape, dtype, "scratch")

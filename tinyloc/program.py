@@ -190,6 +190,16 @@ _ROLES = {"out": ("output", "activation"), "in": ("input", "output", "activation
           "table": CONSTANT, "state": ("state",), "scratch": ("scratch",)}
 
 
+def add_constant(buffers: dict[str, Buffer], contents: dict[str, np.ndarray], name: str, data: np.ndarray, kind: str
+                 ) -> str:
+    """Name of a constant buffer with that content; one of equal kind, type and content serves, else `name` is added."""
+    for other, d in contents.items():
+        if buffers[other].kind == kind and d.dtype == data.dtype and np.array_equal(d, data):
+            return other
+    buffers[name], contents[name] = Buffer(name, data.shape, data.dtype.name, kind), np.ascontiguousarray(data)
+    return name
+
+
 def complete(program: Program) -> tuple[bool, ...]:
     """For each step, whether its output is complete after it."""
     from tinyloc.kernels.table import OPS

@@ -18,7 +18,7 @@ from tinyloc.kernels.fixed import quantize_multiplier
 from tinyloc.kernels.op import Node
 from tinyloc.kernels.table import LAYERS, OPS
 from tinyloc.model import Model
-from tinyloc.program import Buffer, Program, Step
+from tinyloc.program import Buffer, Program, Step, add_constant
 from tinyloc.reference.activation import ACTIVATIONS
 
 INPUT_SCALE, INPUT_ZERO = 1 / 255, -128  # scaled signals lie in [0, 1]
@@ -215,23 +215,16 @@ class GraphBuilder:
 
     def constant(self, name: str, data: np.ndarray, kind: str = "weight") -> str:
         """Name of a constant buffer; equal ones are stored once."""
-        for other, d in self.data.items():
-            if self.buffers[other].kind == kind and d.dtype == data.dtype and np.array_equal(d, data):
-                return other
-        return self._store(name, np.ascontiguousarray(data), kind)
+        return add_constant(self.buffers, self.data, name, data, kind)
 
     def state(self, name: str, init: np.ndarray) -> str:
         """Name of a buffer that survives from one call to the next and starts as `init`."""
-        return self._store(name, init, "state")
+        self.buffers[name], self.data[name] = Buffer(name, init.shape, init.dtype.name, "state"), init
+        return name
 
     def scratch(self, name: str, shape: tuple[int, ...], dtype: str) -> str:
         """Name of a buffer that only the next step uses."""
         self.buffers[name] = Buffer(name, shape, dtype, "scratch")
-        return name
-
-    def _store(self, name: str, data: np.ndarray, kind: str) -> str:
-        self.buffers[name] = Buffer(name, data.shape, data.dtype.name, kind)
-        self.data[name] = data
         return name
 
     def step(self, op: str, **args: Any) -> None:
