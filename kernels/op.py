@@ -272,9 +272,12 @@ class Layer:
     forward: (node, list of (b, t, d) float arrays) -> (b, t, d) float array, by `tinyloc.reference`.
     lower: (builder, node) -> None; adds buffers and steps.
     inner: (node, inputs) -> float values of a tensor that stays inside the op, where its codes need calibration.
+    cheaper: (node, inputs) -> a node of the same inputs that takes fewer instructions, as near as it can be to this one's
+    output on them; or the node itself, where it is of that form.
     """
 
     kind: str
     forward: Callable[[Node, list[np.ndarray]], np.ndarray]
     lower: Callable[[Any, Node], None]
     inner: Callable[[Node, list[np.ndarray]], np.ndarray] | None = None
+    cheaper: Callable[[Node, list[np.ndarray]], Node] | None = None

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -181,6 +182,46 @@ def _forward(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
     return y
 
 
+def nearest_powers(node: Node, inputs: list[np.ndarray], rounds: int = 4) -> Node:
+    """The node with A[j, k] = (k + 1) A[j, 0], and the D to go with it, of least squared difference of the outputs on
+    inputs x, dt (b, t, e) and B, C (b, t, n); the node itself when it has one rate a channel already.
+
+    The difference of the outputs weighs each decay by the time steps, the states and the C that it meets.  A channel's
+    output depends on its own rates only, so that each is a problem of one unknown, log A, beside D, in which it is linear:
+    Gauss-Newton, D eliminated (Golub and Pereyra, 1973), the derivative by a difference.  A stays between the least and the
+    greatest of A[j, k] / (k + 1); where the inputs say nothing of it (one step from a state of zero), it is their
+    geometric mean.
+    """
+    x, dt, b, c = (v.astype(float) for v in inputs)
+    n = b.shape[2]
+    if node.params["a_log"].shape[1] == 1:
+        return node
+    free, none = node.params["a_log"].astype(float), np.zeros(x.shape[2])
+    each = free - np.log(np.arange(1, n + 1))
+
+    def output(a_log: np.ndarray) -> np.ndarray:
+        return np.concatenate([selective_scan(x[i : i + 64], dt[i : i + 64], decay_rates(a_log, n), b[i : i + 64],
+                                              c[i : i + 64], none)[0][0] for i in range(0, len(x), 64)])
+
+    def dot(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+        return (u * v).sum((0, 1))
+
+    power = np.maximum(dot(x, x), 1e-30)
+    now, want, delta = each.mean(1), output(free), 1e-4
+    best, d_more, least = now, none, np.full(x.shape[2], np.inf)
+    for _ in range(rounds):
+        y = output(now[:, None])
+        d = dot(want - y, x) / power
+        rest = want - y - d * x
+        error = dot(rest, rest)
+        best, d_more, least = (np.where(error < least, new, old) for new, old in ((now, best), (d, d_more), (error, least)))
+        slope = (output(now[:, None] + delta) - y) / delta
+        slope -= dot(slope, x) / power * x
+        now = np.clip(now + dot(slope, rest) / np.maximum(dot(slope, slope), 1e-30), each.min(1), each.max(1))
+    params = {"a_log": best[:, None], "d_skip": node.params["d_skip"].astype(float) + d_more}
+    return replace(node, params={k: v.astype(node.params[k].dtype) for k, v in params.items()})
+
+
 def code_decays(rate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Codes in [1, 255] and scales (n,) in [1, 32767] of rates (e, n) in 2^-32: rate ~ code scale / 8.
 
@@ -262,4 +303,4 @@ def _lower(builder: Builder, node: Node) -> None:
     builder.step("scan_powers_s8" if powers else "scan_s8", **args)
 
 
-LAYERS = (Layer("selective_scan", _forward, _lower),)
+LAYERS = (Layer("selective_scan", _forward, _lower, cheaper=nearest_powers),)

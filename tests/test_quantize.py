@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 from tinyloc.data import Dataset, Scaler, load, windows
 from tinyloc.errors import ConfigError, DataError, ModelError
 from tinyloc.kernels.op import Node
-from tinyloc.kernels.table import OPS
+from tinyloc.kernels.scan import nearest_powers
+from tinyloc.kernels.table import LAYERS, OPS
 from tinyloc.model import Model, preset
 from tinyloc.program import Program
 from tinyloc.quantize import (
@@ -25,6 +27,7 @@ from tinyloc.quantize import (
     calibrate,
     calibration_windows,
     distance,
+    farther,
     mse,
     quantize,
     scale_and_zero,
@@ -62,8 +65,72 @@ def test_program_says_what_the_model_says(house: Dataset, models: dict[str, Mode
 def test_auto_is_the_nearest(house: Dataset, models: dict[str, Model], name: str) -> None:
     x = calibration_windows(windows(house.train, Scaler.fit(house.train), 20, 5).x, 600)
     tensors = Tensors.of(models[name].graph(20), x)
-    by_method = {m: distance(build(tensors, m), tensors) for m in METHODS}
-    assert quantize(models[name], x).info["calibration"] == min(by_method, key=lambda m: by_method[m])
+    program = quantize(models[name], x)
+    graph = tensors.cheaper() if program.info.get("decay") == "powers" else tensors
+    by_method = {m: distance(build(graph, m), tensors) for m in METHODS}
+    assert program.info["calibration"] == min(by_method, key=lambda m: by_method[m])
+
+
+def scan_inputs(rng: np.random.Generator, e: int, n: int, t: int = 12) -> list[np.ndarray]:
+    """x, dt, B, C of 20 windows."""
+    return [rng.standard_normal((20, t, e)), rng.gamma(1, 0.1, (20, t, e)), *rng.standard_normal((2, 20, t, n))]
+
+
+def scan_node(rates: np.ndarray) -> Node:
+    return Node("selective_scan", "y", ("x", "dt", "b", "c"), {"a_log": np.log(rates), "d_skip": np.ones(len(rates))})
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.05, 0.3])
+@pytest.mark.parametrize("t", [1, 2, 12])
+def test_nearest_powers(spread: float, t: int) -> None:
+    """No rate of a fine grid, with the D that suits it, gives a channel's output a smaller error; powers are found back."""
+    rng = np.random.default_rng(5)
+    e, n = 6, 8
+    free = rng.uniform(0.3, 3, (e, 1)) * np.arange(1, n + 1) * np.exp(spread * rng.standard_normal((e, n)))
+    inputs, node = scan_inputs(rng, e, n, t), scan_node(free)
+    found = nearest_powers(node, inputs)
+    x, forward = inputs[0], LAYERS["selective_scan"].forward
+    assert found.params["a_log"].shape == (e, 1) and nearest_powers(found, inputs) is found
+    want = forward(node, inputs)
+
+    def errors(a_log: np.ndarray, d: np.ndarray | None = None) -> np.ndarray:
+        rest = want - forward(replace(node, params={"a_log": a_log, "d_skip": np.zeros(e) if d is None else d}), inputs)
+        if d is None:
+            rest -= (rest * x).sum((0, 1)) / (x * x).sum((0, 1)) * x
+        return (rest**2).sum((0, 1)) / (want**2).sum((0, 1))
+
+    got = errors(found.params["a_log"], found.params["d_skip"])
+    each = node.params["a_log"] - np.log(np.arange(1, n + 1))
+    low, high = each.min(1), each.max(1)
+    grid = [errors((low + (high - low) * i / 200)[:, None]) for i in range(201)]
+    assert (got <= np.min(grid, 0) * 1.0001 + 1e-12).all(), f"{got}, the grid's {np.min(grid, 0)}"
+    if not spread:
+        np.testing.assert_allclose(found.params["a_log"], each[:, :1], atol=1e-9)
+        np.testing.assert_allclose(found.params["d_skip"], 1, atol=1e-9)
+
+
+@pytest.mark.parametrize("decay", ["auto", "free", "powers"])
+def test_decays(house: Dataset, models: dict[str, Model], decay: str) -> None:
+    x = calibration_windows(windows(house.train, Scaler.fit(house.train), 20, 5).x, 600)
+    program = quantize(models["mamba-h4l2"], x, decay=decay)
+    ops = [s.op for s in program.steps if s.op.startswith("scan_")]
+    chosen = program.info["decay"]
+    assert chosen == decay if decay != "auto" else chosen in ("free", "powers")
+    assert ops == 2 * [{"free": "scan_s8", "powers": "scan_powers_s8"}[chosen]]
+
+
+def test_auto_keeps_decays_that_are_no_powers(house: Dataset, models: dict[str, Model]) -> None:
+    """States that forget at once beside ones that never do, both heard: one rate a channel cannot say that."""
+    model = models["mamba-h8l1"]
+    a_log = np.tile(np.log([20.0, 1e-3]), (16, 8)).astype(np.float32)
+    model = Model(model.config, {**model.params, "blocks.0.a_log": a_log}, model.info)
+    model.params["blocks.0.x_proj.weight"] = model.params["blocks.0.x_proj.weight"] * np.float32(2)
+    x = calibration_windows(windows(house.train, Scaler.fit(house.train), 20, 5).x, 2000)
+    tensors = Tensors.of(model.graph(20), x)
+    programs = {decay: quantize(model, x, decay=decay) for decay in ("free", "powers")}
+    assert farther(programs["powers"], programs["free"], tensors)
+    assert not farther(programs["free"], programs["powers"], tensors)
+    assert quantize(model, x).info["decay"] == "free"
 
 
 @pytest.mark.parametrize("name", [n for n in PRESETS if n.startswith("mamba")])
@@ -178,6 +245,12 @@ def test_bad_input(models: dict[str, Model], house: Dataset) -> None:
     x = np.zeros((4, 20, len(house.aps)), np.float32)
     with pytest.raises(ConfigError, match="unknown calibration 'msee'; did you mean 'mse'"):
         quantize(model, x, "msee")
+    with pytest.raises(ConfigError, match="unknown decay 'power'; did you mean 'powers'"):
+        quantize(model, x, decay="power")
+    with pytest.raises(ConfigError, match="decay 'free': the model has powers, expected auto or powers"):
+        quantize(models["mamba-h8l1-lean"], x, decay="free")
+    with pytest.raises(ConfigError, match="decay 'powers': the model has no scan, expected auto"):
+        quantize(models["mdcsa-h8l1"], x, decay="powers")
     with pytest.raises(ConfigError, match=r"shape \(4, 20, 3\), expected \(windows, steps, 11\)"):
         quantize(model, x[:, :, :3])
     with pytest.raises(DataError, match="NaN or infinity"):

@@ -237,25 +237,27 @@ def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch:
 @click.argument("model", type=click.Path(dir_okay=False))
 @click.option("--out", required=True, type=click.Path(dir_okay=False), help="File to write the int8 Program to.")
 @click.option("--calibration", default="auto", show_default=True, help="auto, minmax, percentile or mse.")
+@click.option("--decay", default="auto", show_default=True, help="Of Mamba's states: auto, free or powers (faster).")
 @click.option("--data", "data_name", help=DATA_HELP + " [what the model was trained on]")
 @click.option("--seed", type=int, help="Of the data's split. [the model's]")
 @CSV
 @JSON
-def quantize(model: str, out: str, calibration: str, data_name: str | None, as_json: bool, **given: Any) -> None:
+def quantize(model: str, out: str, calibration: str, decay: str, data_name: str | None, as_json: bool, **given: Any) -> None:
     """Turn a float MODEL into an int8 Program: integers only, with a proof that no accumulator overflows."""
     from tinyloc.model import Model
     from tinyloc.quantize import calibrate
 
     m = Model.load(model)
     d = _load(_own_source(m.info, data_name, given))
-    program = calibrate(m, d, calibration)
+    program = calibrate(m, d, calibration, decay)
     program.save(out)
     proofs = program.info["proofs"]
     tight = max(proofs, key=lambda k: proofs[k][0] / (proofs[k][1] or 1))
     by_kind = program.bytes_by_kind()
-    facts = {"program": out, "calibration": program.info["calibration"], "steps": len(program.steps), "bytes": by_kind,
-             "proofs": proofs, "tightest": tight}
-    _emit(as_json, facts, f"{out}: {len(program.steps)} steps, calibrated by {program.info['calibration']}; "
+    facts = {"program": out, "calibration": program.info["calibration"], "decay": program.info.get("decay"),
+             "steps": len(program.steps), "bytes": by_kind, "proofs": proofs, "tightest": tight}
+    _emit(as_json, facts, f"{out}: {len(program.steps)} steps, calibrated by {program.info['calibration']}"
+          f"{', decays: ' + program.info['decay'] if 'decay' in program.info else ''}; "
           f"{by_kind['weight']:,} B of weights, {by_kind['table']:,} of tables, {by_kind['state']:,} of state; "
           f"{len(proofs)} bounds proved, the tightest: {tight}, {proofs[tight][0]:,} of {proofs[tight][1]:,}")
 

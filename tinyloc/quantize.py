@@ -26,6 +26,7 @@ PER_ROW_GAIN = 4.0  # weights get a scale a row where that divides their squared
 SHARED_RANGE = 3.0  # a range may grow by this factor for a table of 256 bytes less
 INNER = ".inner"  # what the range of a tensor inside a node is called, behind the node's output
 SAMPLES = 20_000  # values of a tensor that a range is searched on
+DECAYS = ("auto", "free", "powers")
 
 Range = tuple[float, float]
 
@@ -104,6 +105,16 @@ class Tensors:
             if not np.isfinite(values[node.out]).all():
                 raise ModelError(f"{node.out} ({node.kind}) is not finite in float on the calibration windows")
         return Tensors(nodes, values)
+
+    def cheaper(self) -> Tensors:
+        """The same graph with every node in its layer's cheaper form (`Layer.cheaper`); itself when there is none."""
+        nodes = []
+        for node in self.nodes:
+            cheaper = None if node.kind == "input" else LAYERS[node.kind].cheaper
+            nodes.append(cheaper(node, [self.values[n] for n in node.inputs]) if cheaper else node)
+        if all(new is old for new, old in zip(nodes, self.nodes, strict=True)):
+            return self
+        return Tensors.of(nodes, self.values[self.nodes[0].out])
 
     def ranges(self, method: str) -> dict[str, Range]:
         """A range a tensor, those inside nodes included; inputs and output of an interleaving share one."""
@@ -273,44 +284,78 @@ def calibration_windows(x: np.ndarray, steps: int = 5000, seed: int = 0) -> np.n
     return x if len(x) <= most else x[np.sort(np.random.default_rng(seed).choice(len(x), most, replace=False))]
 
 
-def quantize(model: Model, x: np.ndarray, method: str = "auto") -> Program:
+def quantize(model: Model, x: np.ndarray, method: str = "auto", decay: str = "auto") -> Program:
     """An all-integer Program of `model`, calibrated on float windows x (b, t, a) of the training rows.
 
     method: "minmax", "percentile", "mse", or "auto": the one whose labels, then whose logits, are nearest to the float
     model's on x.
-    Raises ConfigError for an unknown method, DataError without windows, ModelError when a bound cannot be proved.
+    decay: how a Mamba's scan decays: "free", by the rates of every state as trained; "powers", by the nearest rates of the
+    form A[j, k] = (k + 1) A[j, 0], of which the kernel takes about half the instructions; or "auto": powers, unless their
+    labels are significantly farther from the float model's on x (`farther`).  What was chosen is in the Program's info;
+    a model without a scan has no choice there, and one that was trained with powers has them.
+    Raises ConfigError for an unknown method or decay, or free decays that the model does not have; DataError without
+    windows; ModelError when a bound cannot be proved.
     """
     if method != "auto" and method not in METHODS:
         raise unknown("calibration", method, ("auto", *METHODS))
+    if decay not in DECAYS:
+        raise unknown("decay", decay, DECAYS)
     if x.ndim != 3 or x.shape[2] != model.config.aps:
         raise ConfigError(f"calibration windows have shape {x.shape}, expected (windows, steps, {model.config.aps})")
     if not np.isfinite(x).all():
         raise DataError("calibration windows hold NaN or infinity, expected finite numbers")
+    if (decay != "auto" and model.config.family != "mamba") or (decay == "free" and model.config.tied):
+        has = "powers, expected auto or powers" if model.config.family == "mamba" else "no scan, expected auto"
+        raise ConfigError(f"decay {decay!r}: the model has {has}")
     x = calibration_windows(x)
     tensors = Tensors.of(model.graph(x.shape[1]), x)
     info = {**model.info, "parameters": model.parameters}
-    methods = METHODS if method == "auto" else (method,)
-    programs = [build(tensors, m, info) for m in methods]
-    return programs[0] if len(programs) == 1 else min(programs, key=lambda p: distance(p, tensors))
+    methods = tuple(METHODS) if method == "auto" else (method,)
+
+    def nearest(graph: Tensors, decay: str) -> Program:
+        programs = [build(graph, m, {**info, "decay": decay} if model.config.family == "mamba" else info) for m in methods]
+        return programs[0] if len(programs) == 1 else min(programs, key=lambda p: distance(p, tensors))
+
+    powers = tensors if decay == "free" else tensors.cheaper()
+    if powers is tensors:
+        return nearest(tensors, "powers" if model.config.tied else "free")
+    if decay == "powers":
+        return nearest(powers, "powers")
+    free, cheap = nearest(tensors, "free"), nearest(powers, "powers")
+    return free if farther(cheap, free, tensors) else cheap
+
+
+def _differences(program: Program, tensors: Tensors) -> tuple[np.ndarray, np.ndarray]:
+    """Of each calibration window: share of steps whose label differs from the float graph's, and the logits' mean squared
+    difference."""
+    from tinyloc.run import Session
+
+    label, name = tensors.nodes[-1].out, tensors.nodes[-1].inputs[0]
+    session, codes = Session(program, "numba"), program.buffers[program.input].quantize(tensors.values[tensors.nodes[0].out])
+    wrong, squared = np.empty(len(codes)), np.empty(len(codes))
+    for i, (x, labels, real) in enumerate(zip(codes, tensors.values[label], tensors.values[name], strict=True)):
+        session.reset()
+        wrong[i] = (session.run(x) != labels).mean()
+        difference = program.buffers[name].dequantize(session.value(name)) - real
+        squared[i] = ((difference - difference.mean(1, keepdims=True)) ** 2).mean()
+    return wrong, squared
 
 
 def distance(program: Program, tensors: Tensors) -> tuple[float, float]:
     """(share of steps whose label differs from the float graph's, mean squared difference of the logits) on the
     calibration windows; the logits' mean over the classes is taken off first, as it decides nothing."""
-    from tinyloc.run import Session
-
-    label, name = tensors.nodes[-1].out, tensors.nodes[-1].inputs[0]
-    session, codes = Session(program, "numba"), program.buffers[program.input].quantize(tensors.values[tensors.nodes[0].out])
-    wrong = total = 0.0
-    for x, labels, real in zip(codes, tensors.values[label], tensors.values[name], strict=True):
-        session.reset()
-        wrong += float((session.run(x) != labels).mean())
-        difference = program.buffers[name].dequantize(session.value(name)) - real
-        total += float(((difference - difference.mean(1, keepdims=True)) ** 2).mean())
-    return wrong / len(codes), total / len(codes)
+    wrong, squared = _differences(program, tensors)
+    return float(wrong.mean()), float(squared.mean())
 
 
-def calibrate(model: Model, dataset: Dataset, method: str = "auto") -> Program:
+def farther(program: Program, other: Program, tensors: Tensors) -> bool:
+    """Whether the program's labels are farther from the float graph's than the other's by more than chance: the sum of the
+    windows' differences by more than twice its standard deviation, were they as likely the other way."""
+    more = _differences(program, tensors)[0] - _differences(other, tensors)[0]
+    return float(more.sum()) > 2 * float(np.sqrt((more**2).sum()))
+
+
+def calibrate(model: Model, dataset: Dataset, method: str = "auto", decay: str = "auto") -> Program:
     """`quantize` on windows of the data set's training rows, scaled and cut as the model's info says.
 
     Raises DataError when the data set has other access points or rooms than the model was trained for.
@@ -322,4 +367,4 @@ def calibrate(model: Model, dataset: Dataset, method: str = "auto") -> Program:
                             f"{len(info[what])} of them) than the data has ({', '.join(got[:4])}, ...; {len(got)})")
     scaler = Scaler.from_dict(info["scaler"]) if "scaler" in info else Scaler.fit(dataset.train)
     found = windows(dataset.train, scaler, int(info.get("window", dataset.window)), 1)
-    return quantize(model, found.x, method)
+    return quantize(model, found.x, method, decay)
