@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -94,7 +95,10 @@ def _forward(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
 
 
 def _lower(b: Builder, node: Node) -> None:
-    """weight (n, k), bias (n) or none; attrs: wide=True for int16 outputs (logits), symmetric=True for zero point 0."""
+    """weight (n, k), bias (n) or none; attrs: wide=True for int16 outputs (logits), symmetric=True for zero point 0.
+
+    wide: the codes and `beside`, what a decoder adds at most, in the same units, stay within +-(2^14 - 1) for every input.
+    """
     x = b.input(node.inputs[0])
     wide = bool(node.attrs.get("wide"))
     lower_linear(b, node, "linear_s8_s16" if wide else "linear_s8", (x.shape[0], len(node.params["weight"])), {},
@@ -115,9 +119,16 @@ def lower_linear(b: Builder, node: Node, op: str, shape: tuple[int, int], args: 
     acc = np.zeros(len(w)) if bias is None else np.rint(bias / (x.scale * scale))
     acc = acc - x.zero_point * w.astype(np.int64).sum(1)
     bound = int((np.abs(acc) + 128 * np.abs(w.astype(np.int64)).sum(1)).max())
-    # 16 bits are finer than the sums: coarser than these by 4, so that every rescaling is to the right and can be packed.
-    room = bound if dtype == "int8" else 2**31
-    y = b.output(node, dtype=dtype, symmetric=symmetric, shape=shape, sums=(float(x.scale * scale.max()), room))
+    sums, fixed = (float(x.scale * scale.max()), bound), None
+    if dtype == "int16":
+        ends = np.stack([-128.0 * w, 127.0 * w])
+        most = np.maximum(acc + ends.max(0).sum(1), -acc - ends.min(0).sum(1))
+        reach = float((most * x.scale * scale).max())
+        # Two places for roundings, the code's and the decoder's; coarser than the sums by 4, so that every rescaling is to
+        # the right and can be packed.
+        fixed = (max((reach + float(node.attrs.get("beside", 0))) / (2**14 - 3), 4 * sums[0], 1e-9), 0)
+        b.prove(f"{name}: codes", math.ceil(reach / fixed[0] + 0.5), 2**14 - 1)
+    y = b.output(node, dtype=dtype, symmetric=symmetric, shape=shape, sums=sums, fixed=fixed)
     sizes = {} if taps_first else {"n": len(w)}
     offset = {} if dtype == "int16" else {"y_zp": y.zero_point}
     stored = b.constant(f"{name}.weight", np.ascontiguousarray(w.T) if taps_first else w)

@@ -84,6 +84,9 @@ class Builder(Protocol):
     def prove(self, what: str, bound: int, limit: int = 2**31 - 1) -> None:
         """Records that |what| <= bound; raises ModelError when bound > limit."""
 
+    def proved(self, what: str) -> int:
+        """The bound that `prove` recorded.  Raises ModelError when there is none."""
+
 
 class Packer(Protocol):
     """What a stem's `PACKERS` may ask of `tinyloc.pack`: they replace a step by others of the same bits.

@@ -11,57 +11,71 @@ from collections.abc import Iterator
 import numpy as np
 
 from tinyloc.errors import ModelError
+from tinyloc.kernels.fixed import sat16
 from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
 from tinyloc.reference.crf import crf_viterbi
 
 MAX_CLASSES = 256
-CLOSED = -(2**24)  # score of what cannot be: the start after the first step, a class before it
+CLOSED = -(2**15)  # score of what cannot be: the start after the first step, a class before it
+# Transitions within +-T and logits within +-X keep the scores, which are relative to the best, at -2 (T + X) or above: each
+# class is reached from where the best one is.  With T + X below 2^14 nothing that can win saturates, what is closed loses
+# (CLOSED + T < -T), and the labels are those of unlimited integers.
+MAX_REACH = 2**14 - 1
 
 
 def _viterbi_s16(y, x, trans, end, scores, best, t, c):  # type: ignore[no-untyped-def]
     for i in range(t):
-        top = np.int32(-(2**31))
+        top = np.int32(CLOSED)
         for to in range(c):
-            high = np.int32(-(2**31))
+            high = np.int32(CLOSED)
             for source in range(c + 1):
-                high = max(high, np.int32(scores[source] + trans[source * c + to]))
-            best[to] = np.int32(high + x[i * c + to])
-            top = max(top, best[to])
-        label, high = np.int32(0), np.int32(-(2**31))
+                high = max(high, np.int32(sat16(np.int32(np.int32(scores[source]) + np.int32(trans[source * c + to])))))
+            best[to] = sat16(np.int32(high + np.int32(x[i * c + to])))
+            top = max(top, np.int32(best[to]))
+        label, high = np.int32(0), np.int32(CLOSED)
         for to in range(c):
-            scores[to] = np.int32(best[to] - top)
-            total = np.int32(scores[to] + end[to])
+            scores[to] = sat16(np.int32(np.int32(best[to]) - top))
+            total = np.int32(sat16(np.int32(np.int32(scores[to]) + np.int32(end[to]))))
             if total > high:
                 label, high = np.int32(to), total
-        scores[c] = np.int32(-(2**24))
+        scores[c] = CLOSED
         y[i] = label
 
 
 def _ideal(y, x, trans, end, scores, best, t, c):  # type: ignore[no-untyped-def]
-    """Each step's label and the scores, in exact float64 sums of integers."""
+    """Each step's label and the scores, in float64 sums of integers, clipped where the 16 bits end."""
     now, labels = scores.astype(float), np.empty(t)
+
+    def clip(v: np.ndarray) -> np.ndarray:
+        return np.clip(v, -32768, 32767)
+
     for i in range(t):
-        now = (now[:, None] + trans.reshape(c + 1, c)).max(0) + x.reshape(t, c)[i]
-        now = np.append(now - now.max(), float(CLOSED))
-        labels[i] = (now[:c] + end).argmax()
+        now = clip(clip(now[:, None] + trans.reshape(c + 1, c)).max(0) + x.reshape(t, c)[i])
+        now = np.append(clip(now - now.max()), float(CLOSED))
+        labels[i] = clip(now[:c] + end).argmax()
     return labels, now
 
 
 def _cases(rng: np.random.Generator, level: int) -> Iterator[Args]:
-    for count in range(24 if level == 1 else 800):
-        t, c = [(1, 1), (20, 7), (3, MAX_CLASSES)][count] if count < 3 else rng.integers(1, (30, 20)).tolist()
-        top = (32767, 100, 2)[count % 3]  # of 2, most scores tie
-        x, trans, end = (rng.integers(-top - 1, top + 1, s).astype(np.int16) for s in (t * c, (c + 1) * c, c))
+    for count in range(32 if level == 1 else 1000):
+        t, c = [(1, 1), (20, 7), (3, MAX_CLASSES), (12, 2), (9, 6), (9, 5)][count] if count < 6 else (
+            rng.integers(1, (30, 20)).tolist())
+        top = (32767, 100, 2, MAX_REACH // 2)[count % 4]  # of 2, most scores tie; the last is the most that a Program has
+        x, trans, end = (rng.integers(-top - (count % 4 < 3), top + 1, s).astype(np.int16)
+                         for s in (t * c, (c + 1) * c, c))
+        if count % 3 == 1:  # all at their ends: sums that saturate up and down, scores at the floor
+            x, trans, end = (np.where(v < 0, -top - (top == 32767), top).astype(np.int16) for v in (x, trans, end))
         if count % 2:
-            scores = np.append(np.full(c, CLOSED), 0).astype(np.int32)
+            scores = np.append(np.full(c, CLOSED), 0)
         else:
-            scores = np.append(-rng.integers(0, 4 * top, c), CLOSED).astype(np.int32)
-        yield [np.zeros(t, np.uint8), x, trans, end, scores, rng.integers(-(2**31), 2**31, c).astype(np.int32), t, c]
+            scores = np.append(-rng.integers(0, 1 + min(4 * top, 32768), c), CLOSED)
+        yield [np.zeros(t, np.uint8), x, trans, end, scores.astype(np.int16),
+               rng.integers(-(2**15), 2**15, c).astype(np.int16), t, c]
 
 
 OPS = (Op("viterbi_s16", "y:out:uint8:t x:in:int16:t*c trans:weight:int16:(c+1)*c end:weight:int16:c "
-          "scores:state:int32:c+1 best:scratch:int32:c t:int c:int", _viterbi_s16, _ideal,
-          _cases, (0.0, 0.0), "sums and maxima are exact", streams=True),)
+          "scores:state:int16:c+1 best:scratch:int16:c t:int c:int", _viterbi_s16, _ideal,
+          _cases, (0.0, 0.0), "sums, saturated, and maxima are exact", streams=True),)
 
 
 def _forward(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
@@ -71,20 +85,21 @@ def _forward(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
 
 
 def _lower(b: Builder, node: Node) -> None:
-    """params: transitions (c, c) from row to column, start and end (c,), in the scale of the int16 input."""
+    """params: transitions (c, c) from row to column, start and end (c,), in the scale of the int16 input, whose layer
+    proves its codes' bound."""
     x = b.input(node.inputs[0])
     t, c = x.shape
     if c > MAX_CLASSES:
         raise ModelError(f"{node.out}: {c} classes; expected at most {MAX_CLASSES}")
     trans = np.rint(np.vstack([node.params["transitions"], node.params["start"]]) / x.scale)
     end = np.rint(node.params["end"] / x.scale)
-    b.prove(f"{node.out}: transitions", int(max(np.abs(trans).max(), np.abs(end).max())), 2**15 - 1)
-    b.prove(f"{node.out}: scores", 2**24 + 4 * 2**15)
+    top = int(max(np.abs(trans).max(), np.abs(end).max()))
+    b.prove(f"{node.out}: scores", 2 * (top + b.proved(f"{x.name}: codes")), 2 * MAX_REACH)
     y = b.output(node, dtype="uint8", shape=(t, 1), fixed=(1.0, 0))
     b.step("viterbi_s16", y=y.name, x=x.name, trans=b.constant(f"{node.out}.transitions", trans.astype(np.int16)),
            end=b.constant(f"{node.out}.end", end.astype(np.int16)), t=t, c=c,
-           scores=b.state(f"{node.out}.scores", np.append(np.full(c, CLOSED), 0).astype(np.int32)),
-           best=b.scratch(f"{node.out}.best", (c,), "int32"))
+           scores=b.state(f"{node.out}.scores", np.append(np.full(c, CLOSED), 0).astype(np.int16)),
+           best=b.scratch(f"{node.out}.best", (c,), "int16"))
 
 
 LAYERS = (Layer("viterbi", _forward, _lower),)

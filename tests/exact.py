@@ -471,7 +471,7 @@ def scan_powers_s8(y, x, dt, b, c, a, d_skip, h_exp, h, bc, t, e, n, x_zp, y_zp,
     return _scan(x, dt, b, c, decays, d_skip, h_exp, h, t, e, n, x_zp, y_zp, *numbers)
 
 
-CLOSED = -(2**24)
+CLOSED = -(2**15)
 
 
 def first_greatest(values: Sequence[int]) -> int:
@@ -483,9 +483,10 @@ def viterbi_s16(y, x, trans, end, scores, best, t, c):  # type: ignore[no-untype
     labels = []
     sources = _rows(trans, c + 1)
     for emitted in _rows(x, t):
-        reached = [max(s + row[to] for s, row in zip(scores, sources, strict=True)) + emitted[to] for to in range(c)]
-        scores = [v - max(reached) for v in reached] + [CLOSED]
-        labels.append(first_greatest([s + last for s, last in zip(scores, end, strict=False)]))
+        reached = [sat16(max(sat16(s + row[to]) for s, row in zip(scores, sources, strict=True)) + emitted[to])
+                   for to in range(c)]
+        scores = [sat16(v - max(reached)) for v in reached] + [CLOSED]
+        labels.append(first_greatest([sat16(s + last) for s, last in zip(scores, end, strict=False)]))
     return labels, scores
 
 

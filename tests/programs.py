@@ -170,9 +170,9 @@ def streaming_program(t: int = 6) -> Program:
     steps.append(Step("add_s8", (total, back, x, t, d, 3, 0, 0, 1 << 30, 0, 1 << 30, 0, 1 << 30, -19)))
     logits = linear("logits", total, c, d, "linear_s8_s16")
     label = timed("label", 1, "uint8", "output")
-    buffers["best"] = Buffer("best", (c,), "int32", "scratch")
+    buffers["best"] = Buffer("best", (c,), "int16", "scratch")
     steps.append(Step("viterbi_s16", (
         label, logits, keep("trans", rng.integers(-50, 50, (c + 1, c)).astype(np.int16)),
         keep("end", rng.integers(-50, 50, c).astype(np.int16)),
-        keep("scores", np.array([*[-(2**24)] * c, 0], np.int32), "state"), "best", t, c)))
+        keep("scores", np.array([*[-(2**15)] * c, 0], np.int16), "state"), "best", t, c)))
     return Program(buffers, tuple(steps), data, x, label)

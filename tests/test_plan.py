@@ -166,7 +166,7 @@ def sabotaged(program: Program) -> dict[str, Plan]:
         "state over state": moved(good, h=at[state]),
         "behind the end": moved(good, u=good.arena_bytes - 4),
         "before the start": moved(good, u=-4),
-        "not aligned": moved(good, best=at["best"] + 2),
+        "not aligned": moved(good, best=at["best"] + 1),
         "shared part too short": replace(good, peak=good.peak - 4, offsets={
             n: o - 4 if n in program.state else o for n, o in at.items()}),
         "no state": replace(good, state_bytes=0),

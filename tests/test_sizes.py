@@ -19,25 +19,27 @@ from tinyloc.verify import Memory, audit, compare
 FIELDS = ("weights", "tables", "records", "state", "activations")
 # preset: (weights, tables, records, state, activations) as it is best run: Mamba sample by sample, MDCSA a window at once
 SIZES: dict[str, tuple[int, ...]] = {
-    "mamba-h8l1": (2266, 1024, 890, 608, 184),
-    "mamba-h8l1-lean": (2010, 1024, 886, 608, 184),
-    "mamba-h16l1": (4763, 1024, 941, 1168, 272),
-    "mamba-h16l1-lean": (4283, 1024, 937, 1168, 272),
-    "mamba-h16l2": (8187, 1536, 1629, 2288, 272),
-    "mamba-h32l1": (11875, 1024, 845, 2288, 448),
-    "mdcsa-h8l1": (2157, 1792, 1011, 48, 1120),
-    "mdcsa-h16l1": (6125, 1792, 1011, 48, 2240),
-    "mdcsa-h8l3": (5653, 2304, 2243, 48, 1440),
-    "mdcsa-h16l3": (18966, 2304, 2246, 48, 2880),
+    "mamba-h8l1": (2010, 1024, 866, 584, 184),
+    "mamba-h8l1, free": (2266, 1024, 870, 584, 184),
+    "mamba-h16l1": (4283, 1024, 917, 1144, 272),
+    "mamba-h16l1, free": (4763, 1024, 921, 1144, 272),
+    "mamba-h16l2": (7707, 1536, 1605, 2264, 272),
+    "mamba-h32l1": (10947, 1024, 821, 2264, 448),
+    "mdcsa-h8l1": (2157, 1792, 991, 24, 1120),
+    "mdcsa-h16l1": (6125, 1792, 991, 24, 2240),
+    "mdcsa-h8l3": (5653, 2304, 2223, 24, 1440),
+    "mdcsa-h16l3": (18966, 2304, 2226, 24, 2880),
 }
 # Bytes with everything in RAM that a preset must stay below: weights, tables, state, activations and scratch.
 LIMITS = {"mamba-h8l1": 4 << 10, "mdcsa-h8l1": 8 << 10, "mdcsa-h16l1": 20 << 10}
 
 
 def made(name: str) -> tuple[Memory, Memory, bool]:
-    """(the best way's memory, that of the window at once, whether its plan is proved optimal)."""
-    model = Model.create(preset(name, 11, 11))
-    program = quantize(model, np.random.default_rng(0).random((40, 20, 11), np.float32), "minmax")
+    """(the best way's memory, that of the window at once, whether its plan is proved optimal) of a preset, or of a preset
+    and its decays."""
+    preset_name, decay = [*name.split(", "), "auto"][:2]
+    model = Model.create(preset(preset_name, 11, 11))
+    program = quantize(model, np.random.default_rng(0).random((40, 20, 11), np.float32), "minmax", decay)
     found = audit(program)
     return found.best, found.window, plan(program).optimal
 
@@ -84,6 +86,5 @@ def test_a_transformer_holds_two_rows_of_scores(t: int, d: int, limit: int) -> N
 
 
 if __name__ == "__main__":
-    for each in ("mamba-h8l1", "mamba-h8l1-lean", "mamba-h16l1", "mamba-h16l1-lean", "mamba-h16l2", "mamba-h32l1",
-                 "mdcsa-h8l1", "mdcsa-h16l1", "mdcsa-h8l3", "mdcsa-h16l3"):
+    for each in SIZES:
         print(f"    {each!r}: {tuple(getattr(made(each)[0], f) for f in FIELDS)},")

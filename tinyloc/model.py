@@ -289,8 +289,10 @@ def _graph(model: Model, t: int) -> list[Node]:
         bias = p["crf.start"] + p["crf.end"] + p.get("head.bias", np.float32(0))
         add("argmax", "label", dense("logits", x, p["head.weight"], bias, wide=True))
     else:
-        logits = dense("logits", x, p["head.weight"], p.get("head.bias"), wide=True)
-        add("viterbi", "label", logits, params={k: p[f"crf.{k}"] for k in ("transitions", "start", "end")})
+        crf = {k: p[f"crf.{k}"] for k in ("transitions", "start", "end")}
+        beside = max(float(np.abs(v).max()) for v in crf.values())
+        logits = dense("logits", x, p["head.weight"], p.get("head.bias"), wide=True, beside=beside)
+        add("viterbi", "label", logits, params=crf)
     return nodes
 
 

@@ -136,9 +136,6 @@ class Tensors:
             if node.kind == "interleave":
                 names = [*node.inputs, node.out]
                 ranges |= dict.fromkeys(names, _union([ranges[n] for n in names]))
-            if node.kind == "viterbi":  # the decoder's own scores are in the scale of the logits
-                top = max(float(np.abs(p).max()) for p in node.params.values())
-                ranges[node.inputs[0]] = _union([ranges[node.inputs[0]], (-top, top)])
             if node.kind != "input" and (inner := LAYERS[node.kind].inner):
                 values = inner(node, [self.values[n] for n in node.inputs])
                 ranges[node.out + INNER] = METHODS[method](values, lambda v: v)
@@ -250,6 +247,12 @@ class GraphBuilder:
         if bound > limit:
             raise ModelError(f"{what} reaches {bound}, expected at most {limit}")
         self.proofs[what] = [max(int(bound), self.proofs.get(what, [0])[0]), int(limit)]
+
+    def proved(self, what: str) -> int:
+        """The bound that was proved.  Raises ModelError when none was."""
+        if what not in self.proofs:
+            raise ModelError(f"{what}: expected a proved bound, there is none")
+        return self.proofs[what][0]
 
     def lower(self) -> None:
         """Buffers and steps of every node."""

@@ -58,6 +58,19 @@ static inline int32_t tl_select(int32_t mask, int32_t yes, int32_t no) { return 
 static inline int32_t tl_min(int32_t a, int32_t b) { return tl_select(tl_less(a, b), a, b); }
 static inline int32_t tl_max(int32_t a, int32_t b) { return tl_select(tl_less(b, a), a, b); }
 
+/* The same where a - b fits 32 bits */
+static inline int32_t tl_near_less(int32_t a, int32_t b) { return tl_opaque(tl_opaque(a - b) >> 31); }
+static inline int32_t tl_near_max(int32_t a, int32_t b)
+{
+    int32_t d = tl_opaque(a - b);
+    return a - (d & tl_opaque(d >> 31));
+}
+static inline int32_t tl_near_min(int32_t a, int32_t b)
+{
+    int32_t d = tl_opaque(a - b);
+    return b + (d & tl_opaque(d >> 31));
+}
+
 /* a * b, unsigned and signed, from products of halves; no sum leaves its 32 bits */
 static inline uint64_t tl_umul64(uint32_t a, uint32_t b)
 {
@@ -81,6 +94,9 @@ static inline int32_t tl_is_zero(int32_t x) { return -(int32_t)(x == 0); }
 static inline int32_t tl_select(int32_t mask, int32_t yes, int32_t no) { return (yes & mask) | (no & ~mask); }
 static inline int32_t tl_min(int32_t a, int32_t b) { return a < b ? a : b; }
 static inline int32_t tl_max(int32_t a, int32_t b) { return a > b ? a : b; }
+static inline int32_t tl_near_less(int32_t a, int32_t b) { return tl_less(a, b); }
+static inline int32_t tl_near_max(int32_t a, int32_t b) { return tl_max(a, b); }
+static inline int32_t tl_near_min(int32_t a, int32_t b) { return tl_min(a, b); }
 static inline uint64_t tl_umul64(uint32_t a, uint32_t b) { return (uint64_t)a * b; }
 static inline int64_t tl_mul64(int32_t a, int32_t b) { return (int64_t)a * b; }
 #endif

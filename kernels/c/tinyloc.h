@@ -115,10 +115,13 @@ void tl_scan_powers_s8(int8_t *y, const int8_t *x, const uint16_t *dt, const int
                        int32_t b_shift, int32_t d_shift, int32_t y_mult, int32_t y_shift);
 
 /* Linear-chain CRF decoder: y[t] = last label of the best path over the steps so far, of equal ones the first.
- * scores[c+1] survives: per class relative to the best, and the start's (0 before the first step, then -2^24).
- * trans[c+1,c] from row to column, its last row from the start; best[c] is scratch.  c <= 256. */
-void tl_viterbi_s16(uint8_t *y, const int16_t *x, const int16_t *trans, const int16_t *end, int32_t *scores,
-                    int32_t *best, int32_t t, int32_t c);
+ * best[to] = sat16(max over from of sat16(scores[from] + trans[from,to]) + x[t,to]); scores = sat16(best - max best);
+ * y[t] = first greatest of sat16(scores + end).  trans[c+1,c] from row to column, its last row from the start.
+ * scores[c+1] survives: per class, and the start's, 0 before the first step and -2^15, which is what cannot be, after it.
+ * best[c] is scratch; c <= 256.  Where |trans|, |end| <= T, |x| <= X and T + X < 2^14, scores lie at -2 (T + X) or above, and
+ * the labels are those without saturation. */
+void tl_viterbi_s16(uint8_t *y, const int16_t *x, const int16_t *trans, const int16_t *end, int16_t *scores,
+                    int16_t *best, int32_t t, int32_t c);
 
 /* y[t] = index of the greatest x[t,:], of equal ones the first; c <= 256. */
 void tl_argmax_s16(uint8_t *y, const int16_t *x, int32_t t, int32_t c);
@@ -156,7 +159,7 @@ void tl_conv1d_packed_s8(int8_t *y, const int8_t *x, const int8_t *w, const int3
  * flags: bit 7, the first array, the output, is complete and its bytes belong to the signature; bits 0-6, bytes by which
  * its last unit is longer than it. */
 
-#define TL_ABI 0xc7e709d1u /* digest of the names and arguments of all ops, in order: images of others are refused */
+#define TL_ABI 0xbd7e1f06u /* digest of the names and arguments of all ops, in order: images of others are refused */
 #define TL_IMAGE_VERSION 1
 #define TL_MAX_ARGS 24
 

@@ -1,66 +1,166 @@
 #include "fixed.h"
 #include "step.h"
 
-#define CLOSED (-(1 << 24)) /* the start's score after the first step; differences of real scores are below 2^18 */
+/* sat16 of what is far from the ends of 32 bits */
+static inline int16_t sat(int32_t x) { return (int16_t)tl_near_min(tl_near_max(x, -32768), 32767); }
 
-/* Greatest of scores + trans[.][to] for four labels; for one */
-static inline void reach4(int32_t *best, const int32_t *scores, const int16_t *trans, int32_t c)
+#ifdef TL_DSP
+
+static inline uint32_t pair(const int16_t *p) /* two half-words, of any alignment */
 {
-    int32_t a = INT32_MIN, b = INT32_MIN, e = INT32_MIN, f = INT32_MIN;
-    for (const int32_t *end = scores + c; scores <= end; trans += c) {
-        int32_t score = *scores++;
-#ifdef TL_DSP /* two at a load, of any alignment; each half is extended as it is added */
-        uint32_t p, q;
-        __builtin_memcpy(&p, trans, 4);
-        __builtin_memcpy(&q, trans + 2, 4);
-        int32_t t0 = (int16_t)p, t1 = (int32_t)p >> 16, t2 = (int16_t)q, t3 = (int32_t)q >> 16;
-#else
-        int32_t t0 = trans[0], t1 = trans[1], t2 = trans[2], t3 = trans[3];
-#endif
-        a = tl_max(a, tl_add(score, t0));
-        b = tl_max(b, tl_add(score, t1));
-        e = tl_max(e, tl_add(score, t2));
-        f = tl_max(f, tl_add(score, t3));
+    uint32_t w;
+    __builtin_memcpy(&w, p, 4);
+    return w;
+}
+static inline void put(int16_t *p, uint32_t w) { __builtin_memcpy(p, &w, 4); }
+static inline uint32_t add2(uint32_t a, uint32_t b)
+{
+    uint32_t r;
+    __asm__("qadd16 %0, %1, %2" : "=r"(r) : "r"(a), "r"(b));
+    return r;
+}
+static inline uint32_t sub2(uint32_t a, uint32_t b)
+{
+    uint32_t r;
+    __asm__("qsub16 %0, %1, %2" : "=r"(r) : "r"(a), "r"(b));
+    return r;
+}
+/* a = the greater of each half of a and b */
+#define MAX2(a, b) __asm__("ssub16 r12, %0, %1\n sel %0, %0, %1" : "+r"(a) : "r"(b) : "r12", "cc")
+
+/* Six labels, or two: best = greatest of scores + trans[.][to], plus x */
+static inline void reach6(int16_t *best, const int16_t *scores, const int16_t *trans, const int16_t *x, int32_t c)
+{
+    uint32_t a = 0x80008000u, b = a, e = a;
+    for (const int16_t *end = scores + c; scores <= end; trans += c) {
+        int32_t from = *scores++;
+        uint32_t score = TL_PAIR(from);
+        uint32_t p = add2(score, pair(trans)), q = add2(score, pair(trans + 2)), r = add2(score, pair(trans + 4));
+        MAX2(a, p);
+        MAX2(b, q);
+        MAX2(e, r);
     }
-    best[0] = a;
-    best[1] = b;
-    best[2] = e;
-    best[3] = f;
+    put(best, add2(a, pair(x)));
+    put(best + 2, add2(b, pair(x + 2)));
+    put(best + 4, add2(e, pair(x + 4)));
 }
-static inline void reach(int32_t *best, const int32_t *scores, const int16_t *trans, int32_t c)
+static inline void reach2(int16_t *best, const int16_t *scores, const int16_t *trans, const int16_t *x, int32_t c)
 {
-    int32_t high = INT32_MIN;
-    for (const int32_t *end = scores + c; scores <= end; trans += c)
-        high = tl_max(high, tl_add(*scores++, *trans));
-    *best = high;
+    uint32_t a = 0x80008000u;
+    for (const int16_t *end = scores + c; scores <= end; trans += c) {
+        int32_t from = *scores++;
+        uint32_t p = add2(TL_PAIR(from), pair(trans));
+        MAX2(a, p);
+    }
+    put(best, add2(a, pair(x)));
 }
 
-void tl_viterbi_s16(uint8_t *y, const int16_t *x, const int16_t *trans, const int16_t *end, int32_t *scores,
-                    int32_t *best, int32_t t, int32_t c)
+/* Scores relative to the best; the label, of equal ones the first.  Even labels in the lower halves, odd ones in the upper;
+ * of an odd number of labels the last pair overlaps the one before, and says the same again. */
+static inline int32_t settle(int16_t *scores, const int16_t *best, const int16_t *end, int32_t c)
 {
-    for (int32_t i = 0; i < t; i++) {
-        int32_t top = INT32_MIN, to = 0;
-        if (c < 4)
-            for (; to < c; to++)
-                reach(best + to, scores, trans + to, c);
-        for (; to < c; to += 4) { /* the last four overlap those before: a label alone costs nearly as much as two */
-            int32_t first = to < c - 4 ? to : c - 4;
-            reach4(best + first, scores, trans + first, c);
-        }
-        for (to = 0; to < c; to++) {
-            best[to] = tl_add(best[to], *x++);
-            top = tl_max(top, best[to]);
-        }
-        int32_t label = 0, high = INT32_MIN;
-        for (to = 0; to < c; to++) {
-            scores[to] = tl_sub(best[to], top);
-            int32_t total = tl_add(scores[to], end[to]);
-            int32_t higher = tl_less(high, total); /* of equal scores the first wins */
-            label = tl_select(higher, to, label);
-            high = tl_select(higher, total, high);
-        }
-        scores[c] = CLOSED;
-        *y++ = (uint8_t)label;
+    uint32_t top = 0x80008000u, high = top, label = 0x00010000u;
+    int32_t last = c - 2, to;
+    for (to = 0; to < last; to += 2) {
+        uint32_t w = pair(best + to);
+        MAX2(top, w);
+    }
+    uint32_t w = pair(best + last);
+    MAX2(top, w);
+    int32_t most = tl_max((int16_t)top, (int32_t)top >> 16);
+    top = TL_PAIR(most);
+    for (to = 0; ; to += 2) {
+        to = tl_min(to, last);
+        uint32_t now = sub2(pair(best + to), top), total = add2(now, pair(end + to));
+        uint32_t labels = TL_PAIR(to) + 0x00010000u;
+        put(scores + to, now);
+        __asm__("ssub16 r12, %0, %2\n sel %0, %0, %2\n sel %1, %1, %3"
+                : "+r"(high), "+r"(label) : "r"(total), "r"(labels) : "r12", "cc");
+        if (to == last)
+            break;
+    }
+    int32_t even = (int16_t)high, odd = (int32_t)high >> 16;
+    int32_t first = (int32_t)(label & 0xffffu), other = (int32_t)(label >> 16);
+    int32_t take = tl_less(even, odd) | (tl_less(other, first) & ~tl_less(odd, even));
+    return tl_select(take, other, first);
+}
+
+#else
+
+/* Four labels, as `reach` does one */
+static inline void reach4(int16_t *best, const int16_t *scores, const int16_t *trans, const int16_t *x, int32_t c)
+{
+    int32_t a = -32768, b = a, e = a, f = a;
+    for (const int16_t *end = scores + c; scores <= end; trans += c) {
+        int32_t score = *scores++;
+        a = tl_near_max(a, score + trans[0]);
+        b = tl_near_max(b, score + trans[1]);
+        e = tl_near_max(e, score + trans[2]);
+        f = tl_near_max(f, score + trans[3]);
+    }
+    best[0] = sat(sat(a) + x[0]);
+    best[1] = sat(sat(b) + x[1]);
+    best[2] = sat(sat(e) + x[2]);
+    best[3] = sat(sat(f) + x[3]);
+}
+
+#endif
+
+/* best = greatest of scores + trans[.][to], plus x; the greatest of saturated sums is the saturated greatest sum */
+static inline void reach(int16_t *best, const int16_t *scores, const int16_t *trans, const int16_t *x, int32_t c)
+{
+    int32_t high = -32768;
+    for (const int16_t *end = scores + c; scores <= end; trans += c)
+        high = tl_near_max(high, *scores++ + *trans);
+    *best = sat(sat(high) + *x);
+}
+
+static inline int32_t settle_each(int16_t *scores, const int16_t *best, const int16_t *end, int32_t c)
+{
+    int32_t top = -32768, label = 0, high = -32768;
+    for (int32_t to = 0; to < c; to++)
+        top = tl_near_max(top, best[to]);
+    for (int32_t to = 0; to < c; to++) {
+        int16_t now = sat(best[to] - top), total = sat(now + end[to]);
+        int32_t higher = tl_near_less(high, total);
+        scores[to] = now;
+        label = tl_select(higher, to, label);
+        high = tl_near_max(high, total);
+    }
+    return label;
+}
+
+void tl_viterbi_s16(uint8_t *y, const int16_t *x, const int16_t *trans, const int16_t *end, int16_t *scores,
+                    int16_t *best, int32_t t, int32_t c)
+{
+    for (int32_t i = 0; i < t; i++, x += c) {
+        /* The last labels at once overlap those before: fewer would cost nearly as much. */
+#ifdef TL_DSP
+        if (c >= 6)
+            for (int32_t to = 0; to < c; to += 6) {
+                int32_t first = tl_min(to, c - 6);
+                reach6(best + first, scores, trans + first, x + first, c);
+            }
+        else if (c >= 2)
+            for (int32_t to = 0; to < c; to += 2) {
+                int32_t first = tl_min(to, c - 2);
+                reach2(best + first, scores, trans + first, x + first, c);
+            }
+        else
+            reach(best, scores, trans, x, c);
+        *y++ = (uint8_t)(c >= 2 ? settle(scores, best, end, c) : settle_each(scores, best, end, c));
+#else
+        if (c >= 4)
+            for (int32_t to = 0; to < c; to += 4) {
+                int32_t first = tl_min(to, c - 4);
+                reach4(best + first, scores, trans + first, x + first, c);
+            }
+        else
+            for (int32_t to = 0; to < c; to++)
+                reach(best + to, scores, trans + to, x + to, c);
+        *y++ = (uint8_t)settle_each(scores, best, end, c);
+#endif
+        scores[c] = -32768;
     }
 }
 
