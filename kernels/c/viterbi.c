@@ -29,17 +29,31 @@ static inline uint32_t sub2(uint32_t a, uint32_t b)
 #define MAX2(a, b) __asm__("ssub16 r12, %0, %1\n sel %0, %0, %1" : "+r"(a) : "r"(b) : "r12", "cc")
 
 /* Six labels, or two: best = greatest of scores + trans[.][to], plus x */
-static inline void reach6(int16_t *best, const int16_t *scores, const int16_t *trans, const int16_t *x, int32_t c)
+static TL_NOINLINE void reach6(int16_t *best, const int16_t *scores, const int16_t *trans, const int16_t *x, int32_t c)
 {
-    uint32_t a = 0x80008000u, b = a, e = a;
-    for (const int16_t *end = scores + c; scores <= end; trans += c) {
-        int32_t from = *scores++;
-        uint32_t score = TL_PAIR(from);
-        uint32_t p = add2(score, pair(trans)), q = add2(score, pair(trans + 2)), r = add2(score, pair(trans + 4));
-        MAX2(a, p);
-        MAX2(b, q);
-        MAX2(e, r);
-    }
+    uint32_t a = 0x80008000u, b = a, e = a, p, q, r, stride = 2 * (uint32_t)c;
+    const int16_t *end = scores + c + 1;
+    __asm__ volatile("1: ldrh %[p], [%[scores]], #2\n"
+                     "ldr %[r], [%[trans], #8]\n"
+                     "ldr %[q], [%[trans], #4]\n"
+                     "orr r12, %[p], %[p], lsl #16\n"
+                     "ldr %[p], [%[trans]]\n"
+                     "qadd16 %[r], %[r], r12\n"
+                     "qadd16 %[q], %[q], r12\n"
+                     "qadd16 %[p], %[p], r12\n"
+                     "ssub16 r12, %[a], %[p]\n"
+                     "sel %[a], %[a], %[p]\n"
+                     "ssub16 r12, %[b], %[q]\n"
+                     "sel %[b], %[b], %[q]\n"
+                     "ssub16 r12, %[e], %[r]\n"
+                     "sel %[e], %[e], %[r]\n"
+                     "cmp %[scores], %[end]\n"
+                     "add %[trans], %[trans], %[stride]\n"
+                     "bne 1b\n"
+                     : [scores] "+r"(scores), [trans] "+r"(trans), [a] "+r"(a), [b] "+r"(b), [e] "+r"(e), [p] "=&r"(p),
+                       [q] "=&r"(q), [r] "=&r"(r)
+                     : [end] "r"(end), [stride] "r"(stride)
+                     : "r12", "cc", "memory");
     put(best, add2(a, pair(x)));
     put(best + 2, add2(b, pair(x + 2)));
     put(best + 4, add2(e, pair(x + 4)));
@@ -55,30 +69,36 @@ static inline void reach2(int16_t *best, const int16_t *scores, const int16_t *t
     put(best, add2(a, pair(x)));
 }
 
+/* Of two labels, the scores relative to the top; high and label: the greatest with the ends, of each half, and whose it is */
+#define SETTLE(scores, best, end, labels)                                                                                \
+    {                                                                                                                    \
+        uint32_t now = sub2(pair(best), top), total = add2(now, pair(end));                                              \
+        put(scores, now);                                                                                                \
+        __asm__("ssub16 r12, %0, %2\n sel %0, %0, %2\n sel %1, %1, %3"                                                   \
+                : "+r"(high), "+r"(label) : "r"(total), "r"(labels) : "r12", "cc");                                      \
+    }
+
 /* Scores relative to the best; the label, of equal ones the first.  Even labels in the lower halves, odd ones in the upper;
  * of an odd number of labels the last pair overlaps the one before, and says the same again. */
-static inline int32_t settle(int16_t *scores, const int16_t *best, const int16_t *end, int32_t c)
+static TL_NOINLINE int32_t settle(int16_t *scores, const int16_t *best, const int16_t *end, int32_t c)
 {
-    uint32_t top = 0x80008000u, high = top, label = 0x00010000u;
-    int32_t last = c - 2, to;
-    for (to = 0; to < last; to += 2) {
-        uint32_t w = pair(best + to);
+    uint32_t top = 0x80008000u, high = top, label = 0x00010000u, labels = label, w;
+    const int16_t *last = best + c - 2, *p;
+    for (p = best; p < last; p += 2) {
+        w = pair(p);
         MAX2(top, w);
     }
-    uint32_t w = pair(best + last);
+    w = pair(last);
     MAX2(top, w);
     int32_t most = tl_max((int16_t)top, (int32_t)top >> 16);
     top = TL_PAIR(most);
-    for (to = 0; ; to += 2) {
-        to = tl_min(to, last);
-        uint32_t now = sub2(pair(best + to), top), total = add2(now, pair(end + to));
-        uint32_t labels = TL_PAIR(to) + 0x00010000u;
-        put(scores + to, now);
-        __asm__("ssub16 r12, %0, %2\n sel %0, %0, %2\n sel %1, %1, %3"
-                : "+r"(high), "+r"(label) : "r"(total), "r"(labels) : "r12", "cc");
-        if (to == last)
-            break;
-    }
+    for (; best < last; best += 2, scores += 2, end += 2, labels += 0x00020002u)
+        SETTLE(scores, best, end, labels);
+    if (c & 1)
+        labels -= 0x00010001u;
+    scores -= c & 1;
+    end -= c & 1;
+    SETTLE(scores, last, end, labels);
     int32_t even = (int16_t)high, odd = (int32_t)high >> 16;
     int32_t first = (int32_t)(label & 0xffffu), other = (int32_t)(label >> 16);
     int32_t take = tl_less(even, odd) | (tl_less(other, first) & ~tl_less(odd, even));
