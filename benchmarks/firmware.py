@@ -83,10 +83,10 @@ class Bench:
                       "instructions / element", limit if targets else None)
 
     def windows(self, core: str, targets: bool) -> Iterator[Row]:
-        """A whole window of each preset, runner included."""
-        for name in shapes.PRESETS:
+        """A whole window of each preset, runner included; with decays of its own for every state too, without a target."""
+        for name, decay in shapes.variants():
             graph = shapes.tensors(preset(name, shapes.APS, shapes.ROOMS))
-            program = build(graph, "minmax")
+            program = shapes.program(name, decay=decay)
             work = shapes.macs(graph)
             whole = self.counts(program, core)[1]
             paper = shapes.macs(shapes.tensors(preset(name, shapes.APS, shapes.ROOMS), folded=False))
@@ -96,8 +96,8 @@ class Bench:
             if program.can_stream:
                 one = self.counts(program.retime(1), core)[1]
                 notes.append(f"sample by sample {one * shapes.WINDOW / work:.2f}")
-            target = WINDOWS.get(name.removesuffix("-lean")) if targets else None
-            yield Row(f"window of {shapes.WINDOW}, {name}, {core}", whole / work, "instructions / MAC", target,
+            target = WINDOWS.get(name) if targets and decay != "free" else None
+            yield Row(f"window of {shapes.WINDOW}, {label(name, decay)}, {core}", whole / work, "instructions / MAC", target,
                       "; ".join(notes))
 
     def ram(self, core: str) -> Iterator[Row]:
@@ -116,10 +116,10 @@ class Bench:
         for compiler in compilers():
             for optimize in dict.fromkeys((self.optimize, "-Os")):
                 found: dict[str, tuple[int, str]] = {}
-                for name in shapes.PRESETS:
-                    size = Bench(compiler, optimize).board(shapes.program(name), core).sizes()[".text"]
+                for name, decay in shapes.variants():
+                    size = Bench(compiler, optimize).board(shapes.program(name, decay=decay), core).sizes()[".text"]
                     family = name.split("-")[0]
-                    found[family] = max(found.get(family, (0, "")), (size, name))
+                    found[family] = max(found.get(family, (0, "")), (size, label(name, decay)))
                 for family, (size, name) in found.items():
                     yield Row(f".text, {family}, {core}, {compiler} {optimize}", size, "bytes",
                               TEXT if optimize == "-O3" else None, f"the greatest: {name}")
@@ -128,20 +128,20 @@ class Bench:
         """Each preset on each core: the stack's touched bytes against its bound, and every step against the host."""
         for core in EMULATED:
             worst, different = (0.0, ""), []
-            for name in shapes.PRESETS:
-                program = pack_for(shapes.program(name), core)
+            for name, decay in shapes.variants():
+                program = pack_for(shapes.program(name, decay=decay), core)
                 b = program.buffers[program.input]
                 x = np.random.default_rng(3).integers(-128, 128, (3, *b.shape)).astype(b.dtype)
                 board = Board(program, core, compiler=self.compiler, optimize=self.optimize)
                 host = Numba(program)
                 (y, crcs), (want_y, want) = board.sign_windows(x), host.sign_windows(x)
                 if (crcs != want).any() or (y != want_y).any():
-                    different.append(name)
+                    different.append(label(name, decay))
                 used, bound = board.sizes()[".stack"], board.stack_bound
                 worst = max(worst, (used / bound, f"{used} of {bound} bytes ({name})"))
             yield Row(f"stack touched / bound, {core}", worst[0], "ratio", 1.0, f"the greatest: {worst[1]}")
             yield Row(f"presets that differ from the host, {core}", len(different), "presets", 0,
-                      ", ".join(different) or f"{len(shapes.PRESETS)} presets, 3 windows, every step")
+                      "; ".join(different) or f"{len(list(shapes.variants()))} Programs, 3 windows, every step")
 
     def measured(self, program: Program, core: str) -> Measured:
         b = program.buffers[program.input]
@@ -168,6 +168,10 @@ class Bench:
             bits = "the same bits" if r.equal else "OTHER BITS"
             yield Row(f"{r.op} {r.shape} / CMSIS-NN, {core}", r.ratio, "ratio", 0.5 if r.matrix else None,
                       f"{r.ours:.2f} and {r.theirs:.2f} instructions / {r.unit}; {bits}")
+
+
+def label(name: str, decay: str) -> str:
+    return name + (", free decays" if decay == "free" else "")
 
 
 def memories() -> Iterator[Row]:

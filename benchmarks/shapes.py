@@ -17,8 +17,8 @@ from tinyloc.quantize import Tensors, build
 
 APS = ROOMS = 11  # the paper's house B
 WINDOW = 20
-PRESETS = ("mamba-h8l1", "mamba-h8l1-lean", "mamba-h16l1", "mamba-h16l1-lean", "mamba-h32l1", "mdcsa-h8l1", "mdcsa-h16l1",
-           "mdcsa-h16l3")
+PRESETS = ("mamba-h8l1", "mamba-h16l1", "mamba-h32l1", "mdcsa-h8l1", "mdcsa-h16l1", "mdcsa-h16l3")
+DECAYS = {"mamba": ("powers", "free"), "mdcsa": ("powers",)}  # as quantization nearly always has them; a rate every state
 
 
 def tensors(config: Config, t: int = WINDOW, folded: bool = True) -> Tensors:
@@ -28,9 +28,17 @@ def tensors(config: Config, t: int = WINDOW, folded: bool = True) -> Tensors:
     return Tensors.of(model.graph(t) if folded else _graph(model, t), x)
 
 
-def program(name: str, t: int = WINDOW) -> Program:
-    """The Program of a preset for windows of t steps."""
-    return build(tensors(preset(name, APS, ROOMS), t), "minmax")
+def program(name: str, t: int = WINDOW, decay: str = "powers") -> Program:
+    """The Program of a preset for windows of t steps; a Mamba's decays are powers of one, or "free"."""
+    graph = tensors(preset(name, APS, ROOMS), t)
+    return build(graph if decay == "free" else graph.cheaper(), "minmax")
+
+
+def variants() -> Iterator[tuple[str, str]]:
+    """Preset and decay."""
+    for name in PRESETS:
+        for decay in DECAYS[name.split("-")[0]]:
+            yield name, decay
 
 
 def macs(graph: Tensors) -> int:
@@ -88,8 +96,8 @@ def products(t: int = 16, d: int = 64) -> Program:
 
 def programs() -> Iterator[Program]:
     """Every preset; the shapes of the published comparisons; and the presets' products of activations one by one."""
-    for name in PRESETS:
-        yield program(name)
+    for name, decay in variants():
+        yield program(name, decay=decay)
     yield linear()
     for t, d in ((16, 64), (WINDOW, 8), (WINDOW, 16), (3 * WINDOW, 16)):
         yield products(t, d)

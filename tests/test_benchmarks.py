@@ -79,6 +79,12 @@ def test_one_layer_in_its_own_image() -> None:
     assert linear.reached > 14 / 16  # the inner loop: 14 instructions for 16 products
 
 
+def test_windows_meet_their_targets() -> None:
+    rows = list(firmware.Bench("clang", "-O3").windows("m4", True))
+    assert len(rows) == len(list(shapes.variants())) and sum(r.target is not None for r in rows) == len(firmware.WINDOWS)
+    assert not [firmware.line(r) for r in rows if r.met is False]
+
+
 def test_arenas() -> None:
     rows = {r.what: r for r in firmware.memories()}
     streamed = next(r for name, r in rows.items() if name.endswith("1 a run"))

@@ -69,7 +69,7 @@ static inline void reach2(int16_t *best, const int16_t *scores, const int16_t *t
     put(best, add2(a, pair(x)));
 }
 
-/* Of two labels, the scores relative to the top; high and label: the greatest with the ends, of each half, and whose it is */
+/* Of two labels, the scores relative to the top; high and label: of each half the greatest with its end, and whose it is */
 #define SETTLE(scores, best, end, labels)                                                                                \
     {                                                                                                                    \
         uint32_t now = sub2(pair(best), top), total = add2(now, pair(end));                                              \
