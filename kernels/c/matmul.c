@@ -2,7 +2,7 @@
 #include "matmul.h"
 #include "step.h"
 
-#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && !defined(TL_PORTABLE)
+#ifdef TL_DSP
 
 /* Two rows of a times two columns of b at a time.  Of every four elements a0..a3 of both rows, pairs hold the half-words
  * (a0, a2) and (a1, a3) of 2 (a - a_zp); a word of b gives (b0, b2) and (b1, b3) by two sign extensions, and each serves
@@ -60,8 +60,7 @@ static __attribute__((noinline)) int32_t prepare(uint32_t *pairs, const int8_t *
     "smmulr r1, r1, r5\n"                    \
     "smmulr r2, r2, r5\n"                    \
     "smmulr r3, r3, r5\n"                    \
-    "ldr r5, [r4, #48]\n"                    \
-    "add r9, r9, r8\n"                       \
+    "ldr r5, [r4, #52]\n"                    \
     "add r0, r0, r0, asr #31\n"              \
     "add r1, r1, r1, asr #31\n"              \
     "add r2, r2, r2, asr #31\n"              \
@@ -70,6 +69,7 @@ static __attribute__((noinline)) int32_t prepare(uint32_t *pairs, const int8_t *
     "add r1, r1, r6\n"                       \
     "add r2, r2, r6\n"                       \
     "add r3, r3, r6\n"                       \
+    "ldrd r9, r6, [r4, #40]\n"               \
     "asrs r0, r7\n"                          \
     "asrs r1, r7\n"                          \
     "asrs r2, r7\n"                          \
@@ -78,10 +78,12 @@ static __attribute__((noinline)) int32_t prepare(uint32_t *pairs, const int8_t *
     "ssat r1, #8, r1\n"                      \
     "ssat r2, #8, r2\n"                      \
     "ssat r3, #8, r3\n"                      \
-    "strb r2, [r8, #1]\n"                    \
-    "strb r0, [r8], #2\n"                    \
+    "add r9, r9, r8\n"                       \
+    "strb r0, [r8]\n"                        \
+    "strb r2, [r8, r6]\n"                    \
+    "add r8, r8, r6, lsl #1\n"               \
     "strb r1, [r9]\n"                        \
-    "strb r3, [r9, #1]\n"                    \
+    "strb r3, [r9, r6]\n"                    \
     "cmp r8, r5\n"                           \
     "str r8, [r4, #36]\n"
 
@@ -111,15 +113,19 @@ static __attribute__((naked, noinline)) void by_rows(tl_product *v __attribute__
         "mov r4, r0\n"
         "ldr r10, [r0, #20]\n"
         "1: " START
+        "sub r4, lr, r11\n" /* two quads a round, and an odd one first */
+        "tst r4, #16\n"
+        "bne 3f\n"
         "2: " ROWS
+        "3: " ROWS
         "cmp r11, lr\n"
         "bne 2b\n"
         "ldr r4, [sp]\n"
-        "ldr r5, [r4, #44]\n"
-        "cbz r5, 3f\n"
+        "ldr r5, [r4, #48]\n"
+        "cbz r5, 4f\n"
         "sub r10, r10, r5\n" ROWS
         "ldr r4, [sp]\n"
-        "3: add r10, r10, r12\n" FINISH
+        "4: add r10, r10, r12\n" FINISH
         "bne 1b\n"
         "pop {r3, r4-r11, pc}\n");
 }
@@ -146,7 +152,7 @@ static __attribute__((naked, noinline)) void by_columns(tl_product *v __attribut
     __asm__ volatile(
         ".syntax unified\n"
         "push {r0, r4-r11, lr}\n"
-        "ldr r1, [r0, #52]\n"
+        "ldr r1, [r0, #56]\n"
         "mov r4, r0\n"
         "ldr r10, [r0, #20]\n"
         "str r1, [sp, #-8]!\n"
@@ -156,11 +162,11 @@ static __attribute__((naked, noinline)) void by_columns(tl_product *v __attribut
         "cmp r11, r8\n"
         "bne 2b\n"
         "ldr r4, [sp, #8]\n"
-        "ldr r5, [r4, #44]\n"
+        "ldr r5, [r4, #48]\n"
         "cbz r5, 3f\n"
         "sub r10, r10, r5\n" COLUMNS
         "ldr r4, [sp, #8]\n"
-        "3: ldr r5, [r4, #56]\n"
+        "3: ldr r5, [r4, #60]\n"
         "sub r10, r10, r5\n" FINISH
         "bne 1b\n"
         "add sp, sp, #12\n"
@@ -191,6 +197,7 @@ static inline void two_rows(tl_product *v, int8_t *y, const int8_t *a, int32_t s
 {
     v->start0 = -v->b_zp * prepare(v->pairs, a, v->k, v->a_zp);
     v->start1 = -v->b_zp * prepare(v->pairs + 2, a + second, v->k, v->a_zp);
+    v->y_column = 1;
     v->y = y;
     v->y_end = y + (v->n & ~1);
     v->at = v->b;
@@ -221,6 +228,82 @@ static inline int32_t by_pairs(tl_product *v, int8_t *y, const int8_t *a, int32_
     return 1;
 }
 
+/* Columns of b that are prepared serve all rows of a, which are then read as they lie: what by_rows does with rows and
+ * columns, and so a and b, exchanged. */
+typedef struct {
+    int32_t total0, total1;
+} sums;
+
+/* Four elements of two neighboring columns, widened by z = -2 zp twice, without those that are masked */
+TL_INLINE sums widen_columns(uint32_t *pairs, const int8_t *b, int32_t step, uint32_t z, uint32_t even, uint32_t odd, sums s)
+{
+    uint16_t b0, b1, b2, b3;
+    uint32_t v, w, e0, o0, e1, o1, one = 0x00010001u;
+    __builtin_memcpy(&b0, b, 2);
+    __builtin_memcpy(&b1, b + step, 2);
+    __builtin_memcpy(&b2, b + 2 * step, 2);
+    __builtin_memcpy(&b3, b + 3 * step, 2);
+    v = b0 | (uint32_t)b2 << 16;
+    w = b1 | (uint32_t)b3 << 16;
+    TL_ADD_EVEN(e0, z, v);
+    TL_ADD_EVEN(o0, z, w);
+    TL_ADD_ODD(e1, z, v);
+    TL_ADD_ODD(o1, z, w);
+    TL_ADD_EVEN(e0, e0, v);
+    TL_ADD_EVEN(o0, o0, w);
+    TL_ADD_ODD(e1, e1, v);
+    TL_ADD_ODD(o1, o1, w);
+    pairs[0] = e0 &= even;
+    pairs[1] = o0 &= odd;
+    pairs[2] = e1 &= even;
+    pairs[3] = o1 &= odd;
+    __asm__("smlad %0, %1, %2, %0" : "+r"(s.total0) : "r"(e0), "r"(one));
+    __asm__("smlad %0, %1, %2, %0" : "+r"(s.total1) : "r"(e1), "r"(one));
+    __asm__("smlad %0, %1, %2, %0" : "+r"(s.total0) : "r"(o0), "r"(one));
+    __asm__("smlad %0, %1, %2, %0" : "+r"(s.total1) : "r"(o1), "r"(one));
+    return s;
+}
+
+static TL_NOINLINE void prepare_columns(tl_product *v, const int8_t *b)
+{
+    uint32_t *pairs = v->pairs, z = TL_PAIR(-2 * v->b_zp);
+    int32_t step = v->b_k, rest = v->k & 3;
+    sums s = {0, 0};
+    for (const uint32_t *end = v->pairs + 4 * (v->k / 4); pairs != end; pairs += 4, b += 4 * step)
+        s = widen_columns(pairs, b, step, z, ~0u, ~0u, s);
+    if (rest)
+        s = widen_columns(pairs, b - (4 - rest) * step, step, z, rest > 1 ? 0xffff0000u : 0, rest > 2 ? ~0u : 0xffff0000u, s);
+    v->start0 = -v->a_zp * s.total0;
+    v->start1 = -v->a_zp * s.total1;
+}
+
+static inline int32_t exchanged(tl_product *v, int8_t *y, const int8_t *a, int32_t m)
+{
+    int32_t n = v->n, rest = v->k & 3;
+    if (m < 2 || v->b_n != 1 || !has_room(v))
+        return 0;
+    v->stride = v->k;
+    v->last = (uintptr_t)v->end;
+    v->back = rest ? 4 - rest : 0;
+    v->y_row = 1;
+    v->y_column = n;
+    for (int32_t o = 0; o < n; o += 2) {
+        o -= o + 1 == n; /* the last of an odd number: with the one before, again; the same for rows */
+        prepare_columns(v, v->b + o);
+        v->y = y + o;
+        v->y_end = y + o + (m & ~1) * n;
+        v->at = a;
+        by_rows(v);
+        if (m & 1) {
+            v->y = v->y_end - n;
+            v->y_end += n;
+            v->at = a + (m - 2) * v->k;
+            by_rows(v);
+        }
+    }
+    return 1;
+}
+
 #if defined(__clang__)
 #define RARE __attribute__((noinline, minsize))
 #else
@@ -234,6 +317,12 @@ static inline int32_t by_pairs(tl_product *v, int8_t *y, const int8_t *a, int32_
 static inline void open_pairs(tl_product *v) { (void)v; }
 
 static inline int32_t by_pairs(tl_product *v, int8_t *y, const int8_t *a, int32_t m)
+{
+    (void)v, (void)y, (void)a, (void)m;
+    return 0;
+}
+
+static inline int32_t exchanged(tl_product *v, int8_t *y, const int8_t *a, int32_t m)
 {
     (void)v, (void)y, (void)a, (void)m;
     return 0;
@@ -284,7 +373,8 @@ void tl_matmul_s8(int8_t *y, const int8_t *a, const int8_t *b, uint32_t *pairs, 
 {
     tl_product v;
     tl_product_open(&v, b, pairs, n, k, a_zp, b_zp, y_zp, b_n, b_k, mult, shift);
-    tl_product_rows(&v, y, a, m);
+    if (!exchanged(&v, y, a, m))
+        tl_product_rows(&v, y, a, m);
 }
 
 TL_STEP(matmul_s8, a[0].p, a[1].p, a[2].p, a[3].p, a[4].i, a[5].i, a[6].i, a[7].i, a[8].i, a[9].i, a[10].i, a[11].i,

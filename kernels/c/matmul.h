@@ -15,10 +15,11 @@ typedef struct {
     int32_t right;          /* 32 */
     int8_t *y;              /* 36: moves on */
     int32_t y_row;          /* 40: from one row of y to the other */
-    int32_t back;           /* 44: by which the last quad overlaps, in bytes of b; 0 for none */
-    int8_t *y_end;          /* 48 */
-    const uint32_t *end;    /* 52: of the whole quads of pairs */
-    int32_t home;           /* 56: from behind a column to its neighbor's begin */
+    int32_t y_column;       /* 44: from one column of y to the other */
+    int32_t back;           /* 48: by which the last quad overlaps, in bytes of b; 0 for none */
+    int8_t *y_end;          /* 52 */
+    const uint32_t *end;    /* 56: of the whole quads of pairs */
+    int32_t home;           /* 60: from behind a column to its neighbor's begin */
     const int8_t *b;
     int32_t n, k, a_zp, b_zp, y_zp, b_n, b_k, shift;
 } tl_product;
