@@ -28,9 +28,10 @@ def digest(paths: list[Path]) -> str:
     return h.hexdigest()[:16]
 
 
-def _cache_dir() -> str | None:
+def cache_dir(folder: Path) -> str | None:
+    """Where machine code made of the sources in `folder` is kept; None when nothing can be written."""
     root = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    name = f"{digest(sorted(HERE.glob('*.py')))}-py{sys.version_info[0]}{sys.version_info[1]}-nb{numba.__version__}"
+    name = f"{digest(sorted(folder.glob('*.py')))}-py{sys.version_info[0]}{sys.version_info[1]}-nb{numba.__version__}"
     for base in (Path(root), Path(tempfile.gettempdir()) / f"tinyloc-{os.getuid() if hasattr(os, 'getuid') else 0}"):
         try:
             folder = base / "tinyloc" / name
@@ -41,7 +42,7 @@ def _cache_dir() -> str | None:
     return None
 
 
-_CACHE = _cache_dir()
+_CACHE = cache_dir(HERE)
 
 
 def njit(signature: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -23,10 +23,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinyloc.errors import ConfigError, ModelError, unknown
-from tinyloc.reference.crf import crf_viterbi
-from tinyloc.reference.linear import linear, linear_backward
-from tinyloc.reference.mamba import mamba_block, mamba_block_backward, mamba_params
-from tinyloc.reference.mdcsa import mdcsa, mdcsa_backward, mdcsa_params, out_conv_geometry, positional_encoding
+from tinyloc.layers import layers
+from tinyloc.reference.mamba import mamba_params
+from tinyloc.reference.mdcsa import mdcsa_params, out_conv_geometry, positional_encoding
 
 if TYPE_CHECKING:
     from tinyloc.kernels.op import Node
@@ -135,27 +134,28 @@ class Model:
                 ) -> tuple[np.ndarray, Any]:
         """(emissions (b, t, c), cache) of x (b, t, a); with `rng`, values are dropped as in training."""
         c, p = self.config, self.params
-        y, c_in = linear(x, p["encoder.weight"], p["encoder.bias"])
+        use = layers(np.result_type(x, p["encoder.weight"]))
+        y, c_in = use.linear(x, p["encoder.weight"], p["encoder.bias"])
         inner: list[Any] = []
         if c.family == "mamba":
             for i in range(c.blocks):
-                (y, _), cache = mamba_block(y, self.part(f"blocks.{i}."))
+                (y, _), cache = use.mamba_block(y, self.part(f"blocks.{i}."))
                 inner.append(cache)
         else:
-            y, cache = mdcsa(y, self.part("mdcsa."), c.kernels, rng, dropout)
+            y, cache = use.mdcsa(y, self.part("mdcsa."), c.kernels, rng, dropout)
             inner.append(cache)
         mask = None
         if rng is not None and dropout:
             mask = (rng.random(y.shape) >= dropout).astype(y.dtype) / y.dtype.type(1 - dropout)
             y = y * mask
-        y, c_out = linear(y, p["head.weight"], p.get("head.bias"))
-        return y, (c_in, inner, mask, c_out)
+        y, c_out = use.linear(y, p["head.weight"], p.get("head.bias"))
+        return y, (use, c_in, inner, mask, c_out)
 
     def backward(self, dy: np.ndarray, cache: Any) -> Params:
         """Gradients of the parameters by name (the CRF's come from its loss)."""
-        c_in, inner, mask, c_out = cache
+        use, c_in, inner, mask, c_out = cache
         g: Params = {}
-        dx, g["head.weight"], bias = linear_backward(dy, c_out)  # type: ignore[assignment]
+        dx, g["head.weight"], bias = use.linear_backward(dy, c_out)
         if bias is not None:
             g["head.bias"] = bias
         assert dx is not None
@@ -163,19 +163,21 @@ class Model:
             dx = dx * mask
         if self.config.family == "mamba":
             for i in range(self.config.blocks - 1, -1, -1):
-                dx, own = mamba_block_backward(dx, inner[i])
+                dx, own = use.mamba_block_backward(dx, inner[i])
                 g |= {f"blocks.{i}.{k}": v for k, v in own.items()}
         else:
-            dx, own = mdcsa_backward(dx, inner[0])
+            dx, own = use.mdcsa_backward(dx, inner[0])
             g |= {f"mdcsa.{k}": v for k, v in own.items()}
-        _, g["encoder.weight"], g["encoder.bias"] = linear_backward(dx, c_in)  # type: ignore[assignment]
+        _, g["encoder.weight"], g["encoder.bias"] = use.linear_backward(dx, c_in)
         return g
 
     def predict(self, x: np.ndarray, batch: int = 512) -> np.ndarray:
         """(b,) room at the last step of each window x (b, t, a): the end of the CRF's best path."""
         crf = self.part("crf.")
-        labels = [crf_viterbi(self.forward(x[i : i + batch])[0], crf["transitions"], crf["start"], crf["end"])[0][:, -1]
-                  for i in range(0, len(x), batch)]
+        labels = []
+        for i in range(0, len(x), batch):
+            emissions, (use, *_) = self.forward(x[i : i + batch])
+            labels.append(use.crf_viterbi(emissions, crf["transitions"], crf["start"], crf["end"])[0][:, -1])
         return np.concatenate(labels) if labels else np.zeros(0, np.int64)
 
     def graph(self, t: int) -> list[Node]:

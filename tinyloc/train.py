@@ -18,8 +18,8 @@ import numpy as np
 
 from tinyloc.data import Dataset, Samples, Scaler, Windows, accuracy, class_f1, every_row, macro_f1, windows
 from tinyloc.errors import ConfigError, DataError, ModelError
+from tinyloc.layers import layers
 from tinyloc.model import Config, Model, Params
-from tinyloc.reference.crf import crf_nll, crf_nll_backward
 
 FORMAT, VERSION = "tinyloc-checkpoint", 1
 
@@ -96,8 +96,9 @@ def loss_and_gradients(model: Model, x: np.ndarray, y: np.ndarray, rng: np.rando
                        dropout: float = 0.0) -> tuple[float, Params]:
     """CRF negative log-likelihood of the rooms y (b, t) a window, and its gradients by parameter."""
     emissions, cache = model.forward(x, rng, dropout)
-    loss, c = crf_nll(emissions, y, *(model.params[f"crf.{n}"] for n in ("transitions", "start", "end")))
-    de, dtransitions, dstart, dend = crf_nll_backward(1.0, c)
+    use = layers(emissions.dtype)
+    loss, c = use.crf_nll(emissions, y, *(model.params[f"crf.{n}"] for n in ("transitions", "start", "end")))
+    de, dtransitions, dstart, dend = use.crf_nll_backward(1.0, c)
     grads = model.backward(de, cache)
     grads |= {"crf.transitions": dtransitions, "crf.start": dstart, "crf.end": dend}
     return loss, grads
@@ -217,22 +218,18 @@ def train(model: Model, training: Windows, validation: Windows, recipe: Recipe |
 def _update(run: _Run, g: np.ndarray, recipe: Recipe, steps: int) -> None:
     """One step of AdamW and of the average."""
     norm = float(np.sqrt(np.dot(g, g)))
-    if recipe.clip and norm > recipe.clip:
-        g = g * np.float32(recipe.clip / norm)
+    gain = recipe.clip / norm if recipe.clip and norm > recipe.clip else 1.0
     run.step += 1
     warm = max(1.0, recipe.warmup * steps)
     lr = recipe.lr * (run.step / warm if run.step < warm else
                       0.5 * (1 + math.cos(math.pi * min(1.0, (run.step - warm) / max(1.0, steps - warm)))))
     b1, b2 = 0.9, 0.99
-    run.mean += np.float32(1 - b1) * (g - run.mean)
-    run.square += np.float32(1 - b2) * (g * g - run.square)
-    scale = np.float32(lr * math.sqrt(1 - b2**run.step) / (1 - b1**run.step))
-    w = run.weights.vector
-    w *= 1 - np.float32(lr * recipe.decay) * run.weights.decayed
-    w -= scale * run.mean / (np.sqrt(run.square) + np.float32(1e-8))
+    rate = lr * math.sqrt(1 - b2**run.step) / (1 - b1**run.step)
     # The average forgets its start quickly: its decay grows to the recipe's.
     keep = min(recipe.average, run.step / (run.step + 10)) if recipe.average else 0.0
-    run.averaged += np.float32(1 - keep) * (w - run.averaged)
+    w = run.weights
+    layers(g.dtype).adamw(w.vector, run.mean, run.square, run.averaged, g, w.decayed, gain, 1 - b1, 1 - b2, rate,
+                          lr * recipe.decay, 1 - keep)
 
 
 def _identity(model: Model, recipe: Recipe, training: Windows, validation: Windows) -> str:

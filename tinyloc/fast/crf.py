@@ -1,0 +1,149 @@
+"""The CRF of `reference.crf`: likelihood and its gradient by scaled messages (Rabiner, 1989), and Viterbi.
+
+The reference's messages are logarithms: c^2 exponentials a step.  These are probabilities, each step's scaled to a sum of
+1, in float64: one exponential a class.  Where scores differ by so much (about 700) that all of a step's vanish, the
+reference is asked.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tinyloc.fast.jit import kernel, plain
+from tinyloc.reference import crf as reference
+from tinyloc.reference.linear import Cache
+
+
+@kernel("f8(f4[:,:,::1], f8[:,::1], f8[::1], f8[::1], f4[:,:,::1], i8[:,::1], f4[:,::1], f4[::1], f4[::1])")
+def _nll(de, dtransitions, dstart, dend, emissions, tags, transitions, start, end):
+    """Sum over the batch of -log p; its gradients: sets de, adds to the others.  NaN when a step's messages vanish."""
+    batch, steps, c = emissions.shape
+    top, first, last = np.float64(transitions.max()), np.float64(start.max()), np.float64(end.max())
+    move, back = np.empty((c, c)), np.empty((c, c))
+    for i in range(c):
+        for j in range(c):
+            move[i, j] = math.exp(transitions[i, j] - top)
+            back[j, i] = move[i, j]
+    alpha, seen, total, beta, q = np.empty((steps, c)), np.empty((steps, c)), np.empty(steps), np.empty(c), np.empty(c)
+    loss = 0.0
+    for b in range(batch):
+        log_z, score = first + last + top * (steps - 1), np.float64(start[tags[b, 0]]) + end[tags[b, steps - 1]]
+        for t in range(steps):
+            highest = emissions[b, t, 0]
+            for j in range(1, c):
+                highest = max(highest, emissions[b, t, j])
+            for j in range(c):
+                seen[t, j] = math.exp(emissions[b, t, j] - highest)
+            for j in range(c):
+                alpha[t, j] = math.exp(start[j] - first) if t == 0 else 0.0
+            if t:
+                score += transitions[tags[b, t - 1], tags[b, t]]
+                for i in range(c):
+                    a = alpha[t - 1, i]
+                    for j in range(c):
+                        alpha[t, j] += a * move[i, j]
+            s = 0.0
+            for j in range(c):
+                alpha[t, j] *= seen[t, j]
+                s += alpha[t, j]
+            if not s > 1e-280:
+                return math.nan
+            for j in range(c):
+                alpha[t, j] /= s
+            total[t] = s
+            log_z += math.log(s) + highest
+            score += emissions[b, t, tags[b, t]]
+        z = 0.0
+        for j in range(c):
+            beta[j] = math.exp(end[j] - last)
+            z += alpha[steps - 1, j] * beta[j]
+        if not z > 1e-280:
+            return math.nan
+        log_z += math.log(z)
+        for j in range(c):
+            beta[j] /= z
+        loss += log_z - score
+        for t in range(steps - 1, -1, -1):
+            for j in range(c):
+                p = alpha[t, j] * beta[j] - (1.0 if j == tags[b, t] else 0.0)
+                de[b, t, j] = p
+                if t == steps - 1:
+                    dend[j] += p
+                if t == 0:
+                    dstart[j] += p
+            if t:
+                for j in range(c):
+                    q[j] = seen[t, j] * beta[j] / total[t]
+                    beta[j] = 0.0
+                for i in range(c):
+                    a = alpha[t - 1, i]
+                    for j in range(c):
+                        dtransitions[i, j] += a * move[i, j] * q[j]
+                for j in range(c):
+                    for i in range(c):
+                        beta[i] += back[j, i] * q[j]
+                dtransitions[tags[b, t - 1], tags[b, t]] -= 1.0
+    return loss
+
+
+def crf_nll(emissions: np.ndarray, tags: np.ndarray, transitions: np.ndarray, start: np.ndarray, end: np.ndarray
+            ) -> tuple[float, Cache]:
+    """As `reference.crf_nll`."""
+    emissions, transitions, start, end = (np.ascontiguousarray(a) for a in (emissions, transitions, start, end))
+    b, c = len(emissions), len(start)
+    de, dt, dstart, dend = np.empty_like(emissions), np.zeros((c, c)), np.zeros(c), np.zeros(c)
+    loss = _nll(de, dt, dstart, dend, emissions, np.ascontiguousarray(tags, np.int64), transitions, start, end)
+    if math.isnan(loss):
+        loss, cache = reference.crf_nll(emissions, tags, transitions, start, end)
+        return loss, reference.crf_nll_backward(1.0, cache)
+    return loss / b, tuple((g / b).astype(np.float32) for g in (de, dt, dstart, dend))
+
+
+def crf_nll_backward(dloss: float, cache: Cache) -> tuple[np.ndarray, ...]:
+    """(demissions, dtransitions, dstart, dend)."""
+    return tuple(g * np.float32(dloss) for g in cache)
+
+
+@plain("void(i8[:,::1], f4[::1], f4[:,:,::1], f4[:,::1], f4[::1], f4[::1])")
+def _viterbi(paths, best, emissions, transitions, start, end):
+    """The reference's sums in the reference's order: equal scores stay equal."""
+    batch, steps, c = emissions.shape
+    come = np.empty((steps, c), np.int64)
+    score, before = np.empty(c, np.float32), np.empty(c, np.float32)
+    for b in range(batch):
+        for j in range(c):
+            score[j] = start[j] + emissions[b, 0, j]
+        for t in range(1, steps):
+            for i in range(c):
+                before[i] = score[i]
+            for j in range(c):
+                score[j] = before[0] + transitions[0, j]
+                come[t, j] = 0
+            for i in range(1, c):
+                for j in range(c):
+                    v = before[i] + transitions[i, j]
+                    if v > score[j]:
+                        score[j] = v
+                        come[t, j] = i
+            for j in range(c):
+                score[j] += emissions[b, t, j]
+        at = 0
+        for j in range(c):
+            score[j] += end[j]
+            if score[j] > score[at]:
+                at = j
+        best[b] = score[at]
+        for t in range(steps - 1, -1, -1):
+            paths[b, t] = at
+            if t:
+                at = come[t, at]
+
+
+def crf_viterbi(emissions: np.ndarray, transitions: np.ndarray, start: np.ndarray, end: np.ndarray
+                ) -> tuple[np.ndarray, np.ndarray]:
+    """As `reference.crf_viterbi`, to the bit."""
+    paths, best = np.empty(emissions.shape[:2], np.int64), np.empty(len(emissions), np.float32)
+    _viterbi(paths, best, *(np.ascontiguousarray(a) for a in (emissions, transitions, start, end)))
+    return paths, best
