@@ -1,0 +1,249 @@
+"""Forward and backward pass, ours against PyTorch's fastest eager: `python benchmarks/training.py --help`.
+
+Both sides compute the same function of the same float32 inputs, and the gradients of all inputs and parameters, in one
+thread; before anything is timed, all outputs and gradients are compared, with float64 as the judge.  Rounds are
+interleaved, so that a machine that is busy meanwhile is so for all, and medians are printed.
+
+PyTorch's side is written as well as we know how without compilation (its eager mode): for Mamba the loop over time with all
+decays made beforehand or step by step, and the parallel scan over a tree (Blelloch, 1990) that mambapy-like libraries use;
+for the transformer scaled_dot_product_attention.  The fastest of a group is what ours is divided by.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from tinyloc import reference as ref
+from tinyloc.cli import table
+from tinyloc.layers import Layers
+
+Arrays = dict[str, np.ndarray]
+Step = Callable[[], Arrays]  # output "y" and gradients by name
+
+
+# ---- PyTorch: Mamba ----
+
+
+def loop(x: Any, dt: Any, a: Any, b: Any, c: Any) -> Any:
+    """One step after the other; decays and inputs of all steps made at once."""
+    decay = torch.exp(dt[..., None] * a)
+    u = (dt * x)[..., None] * b[:, :, None]
+    h, states = torch.zeros_like(decay[:, 0]), []
+    for d, v in zip(decay.unbind(1), u.unbind(1), strict=True):
+        h = d * h + v
+        states.append(h)
+    return (torch.stack(states, 1) @ c[..., None])[..., 0]
+
+
+def loop_time_first(x: Any, dt: Any, a: Any, b: Any, c: Any) -> Any:
+    """The same with time outermost, so that each step's arrays are whole."""
+    x, dt, b, c = (v.transpose(0, 1).contiguous() for v in (x, dt, b, c))
+    decay = torch.exp(dt[..., None] * a)
+    u = (dt * x)[..., None] * b[:, :, None]
+    h, states = torch.zeros_like(decay[0]), []
+    for d, v in zip(decay.unbind(0), u.unbind(0), strict=True):
+        h = torch.addcmul(v, d, h)
+        states.append(h)
+    return (torch.stack(states, 0) @ c[..., None])[..., 0].transpose(0, 1)
+
+
+def loop_lean(x: Any, dt: Any, a: Any, b: Any, c: Any) -> Any:
+    """One step after the other, which makes its own decays and output: less memory, more calls."""
+    h, y = torch.zeros(x.shape[0], *a.shape), []
+    u = dt * x
+    for t in range(x.shape[1]):
+        h = torch.addcmul(u[:, t, :, None] * b[:, t, None], torch.exp(dt[:, t, :, None] * a), h)
+        y.append((h @ c[:, t, :, None])[..., 0])
+    return torch.stack(y, 1)
+
+
+class _Tree(torch.autograd.Function):
+    """h[t] = d[t] h[t-1] + v[t] along dimension 2 by a tree of log2(T) levels, and the same backward in time."""
+
+    @staticmethod
+    def _scan(d: Any, v: Any) -> None:
+        """In place; T a power of two."""
+        steps, size = v.shape[2], 1
+        while size < steps:  # up
+            left, right = slice(size - 1, None, 2 * size), slice(2 * size - 1, None, 2 * size)
+            v[:, :, right].addcmul_(d[:, :, right], v[:, :, left])
+            d[:, :, right] *= d[:, :, left]
+            size *= 2
+        while size > 1:  # down
+            size //= 2
+            left, right = slice(2 * size - 1, -size, 2 * size), slice(3 * size - 1, None, 2 * size)
+            v[:, :, right].addcmul_(d[:, :, right], v[:, :, left])
+            d[:, :, right] *= d[:, :, left]
+
+    @staticmethod
+    def forward(ctx: Any, d: Any, v: Any) -> Any:
+        h = v.clone()
+        _Tree._scan(d.clone(), h)
+        ctx.save_for_backward(d, h)
+        return h
+
+    @staticmethod
+    def backward(ctx: Any, dh: Any) -> Any:
+        d, h = ctx.saved_tensors
+        later = torch.cat([d[:, :, 1:], torch.zeros_like(d[:, :, :1])], 2).flip(2)
+        g = dh.flip(2).contiguous()
+        _Tree._scan(later, g)
+        g = g.flip(2)
+        before = torch.cat([torch.zeros_like(h[:, :, :1]), h[:, :, :-1]], 2)
+        return g * before, g
+
+
+def tree(x: Any, dt: Any, a: Any, b: Any, c: Any) -> Any:
+    """The parallel scan."""
+    decay = torch.exp(dt[..., None] * a).transpose(1, 2).contiguous()
+    u = ((dt * x)[..., None] * b[:, :, None]).transpose(1, 2).contiguous()
+    return (_Tree.apply(decay, u).transpose(1, 2) @ c[..., None])[..., 0]
+
+
+def torch_mamba(scan: Callable[..., Any]) -> Callable[..., Any]:
+    def block(x: Any, p: dict[str, Any]) -> Any:
+        e, r = p["dt_proj.weight"].shape
+        n = p["a_log"].shape[1]
+        u, z = F.linear(F.rms_norm(x, x.shape[-1:], p["norm.weight"], 1e-5), p["in_proj.weight"]).chunk(2, -1)
+        k = p["conv.weight"].shape[1]
+        u = F.conv1d(u.transpose(1, 2), p["conv.weight"][:, None], p["conv.bias"], padding=k - 1, groups=e)
+        s = F.silu(u[..., : x.shape[1]].transpose(1, 2))
+        low, b, c = F.linear(s, p["x_proj.weight"]).split([r, n, n], -1)
+        dt = F.softplus(F.linear(low, p["dt_proj.weight"], p["dt_proj.bias"]))
+        y = scan(s, dt, -torch.exp(p["a_log"]), b, c) + p["d_skip"] * s
+        return x + F.linear(y * F.silu(z), p["out_proj.weight"])
+
+    return block
+
+
+# ---- PyTorch: transformer ----
+
+
+def torch_transformer(heads: int, activation: str) -> Callable[..., Any]:
+    def layer(x: Any, p: dict[str, Any]) -> Any:
+        b, t, d = x.shape
+        unit = F.layer_norm(x, (d,), p["norm1.weight"], p["norm1.bias"])
+        q, k, v = F.linear(unit, p["qkv.weight"], p["qkv.bias"]).view(b, t, 3, heads, d // heads).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, t, d)
+        x = x + F.linear(mixed, p["out.weight"], p["out.bias"])
+        unit = F.layer_norm(x, (d,), p["norm2.weight"], p["norm2.bias"])
+        wide = F.linear(unit, p["fc1.weight"], p["fc1.bias"])
+        wide = F.relu(wide) if activation == "relu" else F.gelu(wide, approximate="tanh")
+        return x + F.linear(wide, p["fc2.weight"], p["fc2.bias"])
+
+    return layer
+
+
+# ---- both sides ----
+
+
+def theirs(f: Callable[..., Any], x: np.ndarray, dy: np.ndarray, params: Arrays) -> Step:
+    tensors = {k: torch.tensor(v, requires_grad=True) for k, v in {"x": x, **params}.items()}
+    direction = torch.tensor(dy)
+
+    def step() -> Arrays:
+        for tensor in tensors.values():
+            tensor.grad = None
+        y = f(tensors["x"], {k: v for k, v in tensors.items() if k != "x"})
+        y.backward(direction)
+        return {"y": y.detach(), **{k: v.grad for k, v in tensors.items()}}
+
+    return step
+
+
+def ours(forward: Callable[..., Any], backward: Callable[..., Any], x: np.ndarray, dy: np.ndarray, params: Arrays) -> Step:
+    def step() -> Arrays:
+        y, cache = forward(x, params)
+        dx, g = backward(dy, cache)
+        return {"y": y, "x": dx, **g}
+
+    return step
+
+
+def check(name: str, steps: dict[str, Step], judge: Step) -> float:
+    """The greatest difference from the judge, relative to the greatest value of its array; too great a one is an error."""
+    right = judge()
+    worst = 0.0
+    for which, step in steps.items():
+        found = step()
+        for k, expected in right.items():
+            difference = float(np.abs(np.asarray(found[k], float) - expected).max() / np.abs(expected).max())
+            if not difference < 1e-4:
+                raise SystemExit(f"{name}: {which} differs from the reference in {k} by {difference:.1e} of its greatest value")
+            worst = max(worst, difference)
+    return worst
+
+
+def medians(steps: dict[str, Step], rounds: int) -> dict[str, float]:
+    """ms a step, interleaved."""
+    times: dict[str, list[float]] = {k: [] for k in steps}
+    for i in range(rounds + 2):
+        for name, step in steps.items():
+            start = time.perf_counter()
+            step()
+            if i >= 2:
+                times[name].append(1e3 * (time.perf_counter() - start))
+    return {k: statistics.median(v) for k, v in times.items()}
+
+
+def mamba_case(t: int, batch: int, d: int, n: int, tied: bool) -> tuple[dict[str, Step], Step]:
+    rng = np.random.default_rng(0)
+    params = ref.mamba_params(rng, d, n)
+    x, dy = rng.standard_normal((2, batch, t, d), np.float32)
+    fast, slow = Layers("fast"), Layers("reference")
+
+    def own(use: Layers) -> tuple[Callable[..., Any], Callable[..., Any]]:
+        def forward(x: np.ndarray, p: Arrays) -> Any:
+            (y, _), cache = use.mamba_block(x, p)
+            return y, cache
+
+        return forward, use.mamba_block_backward
+
+    steps = {"tinyloc": ours(*own(fast), x, dy, params), "NumPy reference": ours(*own(slow), x, dy, params),
+             "torch loop": theirs(torch_mamba(loop), x, dy, params), "torch loop, time first": theirs(torch_mamba(loop_time_first), x, dy, params),
+             "torch loop, lean": theirs(torch_mamba(loop_lean), x, dy, params),
+             "torch parallel scan": theirs(torch_mamba(tree), x, dy, params)}
+    wide = {k: v.astype(float) for k, v in params.items()}
+    return steps, ours(*own(slow), x.astype(float), dy.astype(float), wide)
+
+
+CASES: dict[str, tuple[float | None, Callable[..., Any], dict[str, Any]]] = {
+    f"Mamba d 32, state 16, T {t}": (4.0, mamba_case, {"t": t, "d": 32, "n": 16, "tied": False}) for t in (64, 128)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--only", default="", help="cases whose name has this in it")
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    rows, results = [["what", "implementation", "ms", "tinyloc is faster by", "target"]], []
+    for name, (target, make, options) in CASES.items():
+        if args.only not in name:
+            continue
+        steps, judge = make(batch=args.batch, **options)
+        worst = check(name, steps, judge)
+        ms = medians(steps, args.rounds)
+        fastest = min((v, k) for k, v in ms.items() if k.startswith("torch"))
+        for k, v in ms.items():
+            best = k == fastest[1]
+            rows.append([name if k == "tinyloc" else "", k, f"{v:.2f}", "" if k == "tinyloc" else f"{v / ms['tinyloc']:.2f}",
+                         f">= {target}: {'yes' if v / ms['tinyloc'] >= target else 'NO'}" if best and target else ""])
+        results.append({"what": name, "ms": ms, "fastest": fastest[1], "ratio": fastest[0] / ms["tinyloc"], "target": target,
+                        "difference": worst})
+    print(json.dumps(results, indent=1) if args.json else table(rows))
+
+
+if __name__ == "__main__":
+    main()
