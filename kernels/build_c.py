@@ -13,17 +13,23 @@ from pathlib import Path
 from cffi import FFI
 
 C = Path(__file__).resolve().parent / "c"
+HOST = C.parent / "host"  # the same ops for the host's vector instructions; firmware has none of it
 
 
 def sources() -> list[Path]:
-    """Every .c and .h file, sorted."""
+    """Every .c and .h file of the firmware's folder, sorted."""
     return sorted([*C.glob("*.c"), *C.glob("*.h")])
+
+
+def host_sources() -> list[Path]:
+    """Every .c and .h file that only the extension has, sorted."""
+    return sorted([*HOST.glob("*.c"), *HOST.glob("*.h")])
 
 
 def c_digest() -> str:
     """Digest of the C sources: the extension carries the one that it was built from."""
     h = hashlib.sha256()
-    for p in sources():
+    for p in [*sources(), *host_sources()]:
         data = p.read_bytes()
         h.update(f"{p.name}\0{len(data)}\0".encode() + data)
     return h.hexdigest()[:16]
@@ -42,13 +48,14 @@ extern const char tl_source_digest[];
 #define TL_ABI ...
 #define TL_IMAGE_VERSION ...
 #define TL_MAX_ARGS ...
+const tl_kernel *tl_host_kernels(int32_t level);
 void tl_run_windows(const tl_model *m, const uint8_t *x, uint32_t x_bytes, uint8_t *y, uint32_t y_bytes, uint32_t *crcs,
                     int32_t windows);
 int32_t tl_test_primitive(int32_t which, int32_t a, int32_t b, int32_t c);
 """
 EXTRA_SOURCE = """
 #include "fixed.h"
-#include "tinyloc.h"
+#include "host.h"
 #include <string.h>
 /* Each window from the initial state; signatures where crcs is not 0. */
 void tl_run_windows(const tl_model *m, const uint8_t *x, uint32_t x_bytes, uint8_t *y, uint32_t y_bytes, uint32_t *crcs,
@@ -92,12 +99,13 @@ def ffi() -> FFI:
     builder.cdef(cdef())
     # Debian's Python compiles extensions with -O2, which leaves these loops scalar: ask for -O3.
     flags = ["/O2"] if sys.platform == "win32" else ["-O3", "-std=c99", "-fwrapv"]
+    files = [p.relative_to(C.parent.parent).as_posix() for p in [*sources(), *host_sources()]]
     builder.set_source(
         "tinyloc.kernels._c",
         f'{EXTRA_SOURCE}const char tl_source_digest[] = "{c_digest()}";\n',
-        sources=[p.relative_to(C.parent.parent).as_posix() for p in sources() if p.suffix == ".c"],
-        include_dirs=["kernels/c"],
-        depends=[p.relative_to(C.parent.parent).as_posix() for p in sources()],
+        sources=[p for p in files if p.endswith(".c")],
+        include_dirs=["kernels/c", "kernels/host"],
+        depends=files,
         extra_compile_args=flags,
         py_limited_api=True,
     )

@@ -179,6 +179,29 @@ class Op:
 
         return call
 
+    @cache  # noqa: B019 (rows live as long as the table)
+    def on(self, level: str) -> Callable[..., None]:
+        """The C kernel that a model runs on the host at `level` (`tinyloc.kernels.simd`), with the arguments of `jit`."""
+        from tinyloc.kernels import simd
+        from tinyloc.kernels._c import ffi
+        from tinyloc.kernels.table import NUMBERS
+
+        step = simd.kernels(level)[NUMBERS[self.name]]
+        types = [f"{p.dtype}_t[]" if p.is_array else "" for p in self.params]
+        writable = [p.role in WRITTEN for p in self.params]
+
+        def call(*args: Any) -> None:
+            made, keep = ffi.new("tl_arg[]", len(types)), []
+            for slot, t, a, w in zip(made, types, args, writable, strict=True):
+                if t:
+                    keep.append(ffi.from_buffer(t, a, w))
+                    slot.p = keep[-1]
+                else:
+                    slot.i = a
+            step(made)
+
+        return call
+
     @cached_property
     def _dimensions(self) -> frozenset[str]:
         names = (n for p in self.params if p.is_array for n in ast.walk(_parsed(p.size)))

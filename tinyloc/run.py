@@ -101,6 +101,7 @@ class C:
     def __init__(self, program: Program) -> None:
         from tinyloc.emulator.plan import plan
         from tinyloc.image import to_image
+        from tinyloc.kernels import simd
         from tinyloc.kernels._c import ffi, lib
         from tinyloc.kernels.table import ABI
 
@@ -113,7 +114,8 @@ class C:
         self._ffi, self._lib, self._model = ffi, lib, ffi.new("tl_model *")
         self._keep = [ffi.from_buffer(self.image), ffi.from_buffer("uint8_t[]", self.arena, True)]
         image, arena = self._keep
-        error = lib.tl_open(self._model, image, len(self.image), arena, len(self.arena), lib.tl_all_kernels)
+        error = lib.tl_open(self._model, image, len(self.image), arena, len(self.arena),
+                            simd.kernels(simd.level()))
         if error:
             raise ModelError(f"the C runner refuses the image: {ffi.string(lib.tl_error_text(error)).decode()}")
 

@@ -1,0 +1,202 @@
+/* Selective scan, 16 states at a time: see ../c/scan.c for the arithmetic, which is the same.
+ *
+ * Sixteen states in one vector of 16-bit lanes are unpacked into two of 32 bits, `low` (0-3, 8-11) and `high` (4-7, 12-15),
+ * whose upper halves are zero: what VPMADDWD and VPMULHUW want, and the order in which VPACKSSDW puts them together again. */
+
+enum { SCAN_CHANNELS = 64, SCAN_STATES = 64 }; /* a block of channels, and the most states that there is room for */
+
+/* floor(a h / 2^16) of a 32-bit a and the 16-bit h in the lower half of each lane: the upper half of a times h, and the
+ * lower, unsigned; VPMULHUW takes a negative h for h + 2^16. */
+TL_INLINE v8 scaled(v8 a, v8 h)
+{
+    v8 upper = _mm256_madd_epi16(_mm256_srai_epi32(a, 16), h);
+    v8 excess = _mm256_and_si256(a, _mm256_srai_epi32(_mm256_slli_epi32(h, 16), 31));
+    return add(upper, sub(_mm256_mulhi_epu16(a, h), _mm256_and_si256(excess, all(0xffff))));
+}
+
+/* 2^(-u) in Q31 of u = s rate / 2^32, s < 2^28 and rate < 2^8: u 2^16 fits, and no carry comes from below it. */
+TL_INLINE v8 decay(v8 s, v8 rate)
+{
+    v8 half = all(0xffff);
+    v8 u = add(_mm256_madd_epi16(_mm256_srli_epi32(s, 16), rate), _mm256_mulhi_epu16(s, rate)); /* floor(u 2^16) */
+    v8 f = _mm256_mullo_epi16(s, rate), index = _mm256_and_si256(_mm256_srli_epi32(u, 9), all(127));
+    index = _mm256_permute4x64_epi64(index, 0xd8);
+    v8 a = _mm256_i32gather_epi64((const void *)tl_scan_lines, _mm256_castsi256_si128(index), 8);
+    v8 b = _mm256_i32gather_epi64((const void *)tl_scan_lines, _mm256_extracti128_si256(index, 1), 8);
+    v8 start = _mm256_castps_si256(_mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), 0x88));
+    v8 slope = _mm256_castps_si256(_mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), 0xdd));
+    slope = _mm256_and_si256(slope, half); /* of 16 bits and negative, where VPMULHUW takes it for slope + 2^16 */
+    v8 more = add(_mm256_madd_epi16(_mm256_and_si256(u, half), slope), sub(_mm256_mulhi_epu16(f, slope), f));
+    return _mm256_srlv_epi32(add(start, more), _mm256_srli_epi32(u, 16));
+}
+
+/* The state after a step: h in the lower halves, b the pairs (b 2^b_shift, 1), g the pairs (g, 2^14) */
+TL_INLINE v8 advance(v8 d, v8 h, v8 g, v8 b)
+{
+    return _mm256_srai_epi32(add(_mm256_madd_epi16(g, b), scaled(d, h)), 15);
+}
+
+/* What the two ops share; a_scale is 0 for powers, whose a has one rate a channel. */
+typedef struct {
+    int8_t *y;
+    const int8_t *x;
+    const uint16_t *dt;
+    const int8_t *b, *c;
+    const void *a;
+    const int16_t *a_scale, *d_skip;
+    const int8_t *h_exp;
+    int16_t *h;
+    int32_t t, e, n, x_zp, y_zp, a_shift, g_mult, g_shift, b_shift, d_shift, y_mult, y_shift;
+} scan_of;
+
+TL_INLINE int32_t power_decay(uint32_t u)
+{
+    const int32_t *line = tl_scan_lines[(u >> 21) & 127]; /* u 2^4 = f, u / 2^28 whole */
+    int64_t f = (int32_t)(u << 4);
+    return (int32_t)(line[0] + (int32_t)(f * line[1] >> 16)) >> (u >> 28);
+}
+
+/* n16: n, up to a multiple of 16; where it is known the loops over states are unrolled. */
+TL_INLINE void scan(const scan_of *s, int powers, int32_t n16)
+{
+    enum { CHANNELS = SCAN_CHANNELS };
+    int32_t e = s->e, n = s->n;
+    int16_t states[CHANNELS * SCAN_STATES] ALIGNED, c_row[SCAN_STATES] ALIGNED;
+    uint8_t rates[CHANNELS * SCAN_STATES] ALIGNED;
+    int32_t scale[SCAN_STATES] ALIGNED, g[CHANNELS] ALIGNED, sum[CHANNELS] ALIGNED;
+    v8 pair[2 * SCAN_STATES / 16], zero = _mm256_setzero_si256();
+    memset(scale, 0, sizeof scale);
+    memset(c_row, 0, sizeof c_row);
+    if (!powers)
+        for (int32_t k = 0; k < n; k++)
+            scale[k] = s->a_scale[k];
+    for (int32_t first = 0; first < e; first += CHANNELS) {
+        int32_t width = e - first < CHANNELS ? e - first : CHANNELS;
+        const int8_t *b = s->b, *c = s->c;
+        if (n < n16) {
+            memset(states, 0, sizeof states);
+            memset(rates, 0, sizeof rates);
+        }
+        for (int32_t j = 0; j < width; j++) {
+            memcpy(states + j * n16, s->h + (first + j) * n, 2 * (size_t)n);
+            if (!powers)
+                memcpy(rates + j * n16, (const uint8_t *)s->a + (first + j) * n, (size_t)n);
+        }
+        for (int32_t i = 0; i < s->t; i++, b += n, c += n) {
+            const int8_t *x = s->x + i * e + first;
+            const uint16_t *dt = s->dt + i * e + first;
+            for (int32_t k = 0; k < n16; k += 16) {
+                int32_t left = n - k;
+                v8 v = _mm256_cvtepi8_epi16(left >= 16 ? load16(b + k) : load_some(b + k, left));
+                v = _mm256_sll_epi16(v, _mm_cvtsi32_si128(s->b_shift));
+                pair[k / 8] = _mm256_unpacklo_epi16(v, _mm256_set1_epi16(1));
+                pair[k / 8 + 1] = _mm256_unpackhi_epi16(v, _mm256_set1_epi16(1));
+                _mm256_store_si256((v8 *)(c_row + k), _mm256_cvtepi8_epi16(left >= 16 ? load16(c + k) : load_some(c + k, left)));
+            }
+            /* g, and the part of the output that skips the state, of eight channels at a time */
+            for (int32_t j = 0; j < width; j += 8) {
+                int32_t left = width - j;
+                int whole = left >= 8;
+                v8 delta = _mm256_cvtepu16_epi32(whole ? load16(dt + j) : load_some(dt + j, 2 * left));
+                v8 v = sub(_mm256_cvtepi8_epi32(whole ? load8(x + j) : load_some(x + j, left)), all(s->x_zp));
+                const int8_t *p = s->h_exp + first + j;
+                const int16_t *skip = s->d_skip + first + j;
+                v8 exponent = _mm256_cvtepi8_epi32(whole ? load8(p) : load_some(p, left));
+                v8 by = _mm256_cvtepi16_epi32(whole ? load16(skip) : load_some(skip, 2 * left));
+                rescale8 r = rescale_of(all(s->g_mult), sub(all(s->g_shift), exponent));
+                v8 drive = mbqm(_mm256_mullo_epi32(delta, v), &r);
+                drive = _mm256_min_epi32(_mm256_max_epi32(drive, all(-32768)), all(32767));
+                drive = _mm256_or_si256(_mm256_and_si256(drive, all(0xffff)), all(16384 << 16));
+                _mm256_store_si256((v8 *)(g + j), drive);
+                v = _mm256_sll_epi32(_mm256_mullo_epi32(by, v), _mm_cvtsi32_si128(s->d_shift));
+                _mm256_store_si256((v8 *)(sum + j), v);
+            }
+            for (int32_t j = 0; j < width; j += 8) {
+                v8 acc[8];
+                for (int32_t q = 0; q < 8; q++) {
+                    int32_t at = j + q;
+                    acc[q] = zero;
+                    if (at >= width)
+                        continue;
+                    v8 drive = all(g[at]), delta = all(dt[at]);
+                    int16_t *state = states + at * n16;
+                    int32_t d_k[SCAN_STATES] ALIGNED;
+                    if (powers) {
+                        uint32_t u = ((uint32_t)dt[at] * ((const uint16_t *)s->a)[first + at]) >> s->a_shift;
+                        uint64_t d = (uint32_t)power_decay(u), by = 2 * d;
+                        for (int32_t k = 0; k < n16; k++) {
+                            d_k[k] = (int32_t)d;
+                            d = d * by >> 32;
+                        }
+                    }
+                    for (int32_t k = 0; k < n16; k += 16) {
+                        v8 h = _mm256_load_si256((v8 *)(state + k)), low, high;
+                        if (powers) {
+                            const __m128i *p = (const __m128i *)(d_k + k);
+                            low = _mm256_inserti128_si256(_mm256_castsi128_si256(p[0]), p[2], 1);
+                            high = _mm256_inserti128_si256(_mm256_castsi128_si256(p[1]), p[3], 1);
+                        } else {
+                            const __m128i *p = (const __m128i *)(scale + k);
+                            v8 a16 = _mm256_cvtepu8_epi16(_mm_load_si128((const __m128i *)(rates + at * n16 + k)));
+                            low = _mm256_inserti128_si256(_mm256_castsi128_si256(p[0]), p[2], 1);
+                            high = _mm256_inserti128_si256(_mm256_castsi128_si256(p[1]), p[3], 1);
+                            low = _mm256_srli_epi32(_mm256_mullo_epi32(delta, low), 3);
+                            high = _mm256_srli_epi32(_mm256_mullo_epi32(delta, high), 3);
+                            low = decay(low, _mm256_unpacklo_epi16(a16, zero));
+                            high = decay(high, _mm256_unpackhi_epi16(a16, zero));
+                        }
+                        low = advance(low, _mm256_unpacklo_epi16(h, zero), drive, pair[k / 8]);
+                        high = advance(high, _mm256_unpackhi_epi16(h, zero), drive, pair[k / 8 + 1]);
+                        h = _mm256_packs_epi32(low, high);
+                        _mm256_store_si256((v8 *)(state + k), h);
+                        acc[q] = MADD(acc[q], h, _mm256_load_si256((const v8 *)(c_row + k)));
+                    }
+                }
+                for (int32_t q = 0; q < 8; q += 2)
+                    acc[q / 2] = _mm256_hadd_epi32(acc[q], acc[q + 1]);
+                v8 first4 = _mm256_hadd_epi32(acc[0], acc[1]), last4 = _mm256_hadd_epi32(acc[2], acc[3]);
+                v8 total = add(_mm256_permute2x128_si256(first4, last4, 0x20), _mm256_permute2x128_si256(first4, last4, 0x31));
+                int32_t left = width - j;
+                const int8_t *p = s->h_exp + first + j;
+                v8 exponent = _mm256_cvtepi8_epi32(left >= 8 ? load8(p) : load_some(p, left));
+                rescale8 r = rescale_of(all(s->y_mult), add(all(s->y_shift), exponent));
+                total = add(mbqm(add(total, _mm256_load_si256((v8 *)(sum + j))), &r), all(s->y_zp));
+                __m128i made = narrow8_one(total);
+                int8_t *y = s->y + i * e + first + j;
+                if (left >= 8)
+                    _mm_storel_epi64((__m128i *)y, made);
+                else
+                    store_some(y, made, left);
+            }
+        }
+        for (int32_t j = 0; j < width; j++)
+            memcpy(s->h + (first + j) * n, states + j * n16, 2 * (size_t)n);
+    }
+}
+
+/* In the order of both specs: a_scale (of scan_s8 only) shifts what follows. */
+static void scan_s8(const tl_arg *a)
+{
+    scan_of s = {a[0].p, a[1].c, a[2].c, a[3].c, a[4].c, a[5].c, a[6].c, a[7].c, a[8].c, a[9].p, a[11].i, a[12].i, a[13].i,
+                 a[14].i, a[15].i, 0, a[16].i, a[17].i, a[18].i, a[19].i, a[20].i, a[21].i};
+    if (s.n > SCAN_STATES)
+        tl_step_scan_s8(a);
+    else if (s.n == 16)
+        scan(&s, 0, 16);
+    else
+        scan(&s, 0, (s.n + 15) & ~15);
+}
+#define TL_FAST_scan_s8 ~, scan_s8
+
+static void scan_powers_s8(const tl_arg *a)
+{
+    scan_of s = {a[0].p, a[1].c, a[2].c, a[3].c, a[4].c, a[5].c, 0, a[6].c, a[7].c, a[8].p, a[10].i, a[11].i, a[12].i,
+                 a[13].i, a[14].i, a[15].i, a[16].i, a[17].i, a[18].i, a[19].i, a[20].i, a[21].i};
+    if (s.n > SCAN_STATES)
+        tl_step_scan_powers_s8(a);
+    else if (s.n == 16)
+        scan(&s, 1, 16);
+    else
+        scan(&s, 1, (s.n + 15) & ~15);
+}
+#define TL_FAST_scan_powers_s8 ~, scan_powers_s8
