@@ -14,20 +14,24 @@ TL_INLINE v8 scaled(v8 a, v8 h)
     return add(upper, sub(_mm256_mulhi_epu16(a, h), _mm256_and_si256(excess, all(0xffff))));
 }
 
-/* 2^(-u) in Q31 of u = s rate / 2^32, s < 2^28 and rate < 2^8: u 2^16 fits, and no carry comes from below it. */
-TL_INLINE v8 decay(v8 s, v8 rate)
+/* The line at a fraction of 32 bits, given as its halves: 2^(-fraction / 2^32) in Q31 */
+TL_INLINE v8 line_at(v8 upper, v8 lower)
 {
-    v8 half = all(0xffff);
-    v8 u = add(_mm256_madd_epi16(_mm256_srli_epi32(s, 16), rate), _mm256_mulhi_epu16(s, rate)); /* floor(u 2^16) */
-    v8 f = _mm256_mullo_epi16(s, rate), index = _mm256_and_si256(_mm256_srli_epi32(u, 9), all(127));
-    index = _mm256_permute4x64_epi64(index, 0xd8);
+    v8 index = _mm256_permute4x64_epi64(_mm256_srli_epi32(upper, 9), 0xd8);
     v8 a = _mm256_i32gather_epi64((const void *)tl_scan_lines, _mm256_castsi256_si128(index), 8);
     v8 b = _mm256_i32gather_epi64((const void *)tl_scan_lines, _mm256_extracti128_si256(index, 1), 8);
     v8 start = _mm256_castps_si256(_mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), 0x88));
     v8 slope = _mm256_castps_si256(_mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), 0xdd));
-    slope = _mm256_and_si256(slope, half); /* of 16 bits and negative, where VPMULHUW takes it for slope + 2^16 */
-    v8 more = add(_mm256_madd_epi16(_mm256_and_si256(u, half), slope), sub(_mm256_mulhi_epu16(f, slope), f));
-    return _mm256_srlv_epi32(add(start, more), _mm256_srli_epi32(u, 16));
+    slope = _mm256_and_si256(slope, all(0xffff)); /* negative, where VPMULHUW takes it for slope + 2^16 */
+    return add(start, add(_mm256_madd_epi16(upper, slope), sub(_mm256_mulhi_epu16(lower, slope), lower)));
+}
+
+/* 2^(-u) in Q31 of u = s rate / 2^32, s < 2^28 and rate < 2^8: u 2^16 fits, and no carry comes from below it. */
+TL_INLINE v8 decay(v8 s, v8 rate)
+{
+    v8 u = add(_mm256_madd_epi16(_mm256_srli_epi32(s, 16), rate), _mm256_mulhi_epu16(s, rate)); /* floor(u 2^16) */
+    v8 d = line_at(_mm256_and_si256(u, all(0xffff)), _mm256_mullo_epi16(s, rate));
+    return _mm256_srlv_epi32(d, _mm256_srli_epi32(u, 16));
 }
 
 /* The state after a step: h in the lower halves, b the pairs (b 2^b_shift, 1), g the pairs (g, 2^14) */
@@ -36,7 +40,7 @@ TL_INLINE v8 advance(v8 d, v8 h, v8 g, v8 b)
     return _mm256_srai_epi32(add(_mm256_madd_epi16(g, b), scaled(d, h)), 15);
 }
 
-/* What the two ops share; a_scale is 0 for powers, whose a has one rate a channel. */
+/* What the two ops share; of powers a has one rate a channel, and a_scale is 0. */
 typedef struct {
     int8_t *y;
     const int8_t *x;
@@ -49,15 +53,16 @@ typedef struct {
     int32_t t, e, n, x_zp, y_zp, a_shift, g_mult, g_shift, b_shift, d_shift, y_mult, y_shift;
 } scan_of;
 
-TL_INLINE int32_t power_decay(uint32_t u)
+/* The pairs (g, 2^14) of eight channels */
+TL_INLINE v8 drive_of(v8 delta, v8 v, const rescale8 *r)
 {
-    const int32_t *line = tl_scan_lines[(u >> 21) & 127]; /* u 2^4 = f, u / 2^28 whole */
-    int64_t f = (int32_t)(u << 4);
-    return (int32_t)(line[0] + (int32_t)(f * line[1] >> 16)) >> (u >> 28);
+    v8 g = mbqm(_mm256_mullo_epi32(delta, v), r);
+    g = _mm256_min_epi32(_mm256_max_epi32(g, all(-32768)), all(32767));
+    return _mm256_or_si256(_mm256_and_si256(g, all(0xffff)), all(16384 << 16));
 }
 
 /* n16: n, up to a multiple of 16; where it is known the loops over states are unrolled. */
-TL_INLINE void scan(const scan_of *s, int powers, int32_t n16)
+TL_INLINE void scan(const scan_of *s, int32_t n16)
 {
     enum { CHANNELS = SCAN_CHANNELS };
     int32_t e = s->e, n = s->n;
@@ -67,9 +72,8 @@ TL_INLINE void scan(const scan_of *s, int powers, int32_t n16)
     v8 pair[2 * SCAN_STATES / 16], zero = _mm256_setzero_si256();
     memset(scale, 0, sizeof scale);
     memset(c_row, 0, sizeof c_row);
-    if (!powers)
-        for (int32_t k = 0; k < n; k++)
-            scale[k] = s->a_scale[k];
+    for (int32_t k = 0; k < n; k++)
+        scale[k] = s->a_scale[k];
     for (int32_t first = 0; first < e; first += CHANNELS) {
         int32_t width = e - first < CHANNELS ? e - first : CHANNELS;
         const int8_t *b = s->b, *c = s->c;
@@ -79,8 +83,7 @@ TL_INLINE void scan(const scan_of *s, int powers, int32_t n16)
         }
         for (int32_t j = 0; j < width; j++) {
             memcpy(states + j * n16, s->h + (first + j) * n, 2 * (size_t)n);
-            if (!powers)
-                memcpy(rates + j * n16, (const uint8_t *)s->a + (first + j) * n, (size_t)n);
+            memcpy(rates + j * n16, (const uint8_t *)s->a + (first + j) * n, (size_t)n);
         }
         for (int32_t i = 0; i < s->t; i++, b += n, c += n) {
             const int8_t *x = s->x + i * e + first;
@@ -104,9 +107,7 @@ TL_INLINE void scan(const scan_of *s, int powers, int32_t n16)
                 v8 exponent = _mm256_cvtepi8_epi32(whole ? load8(p) : load_some(p, left));
                 v8 by = _mm256_cvtepi16_epi32(whole ? load16(skip) : load_some(skip, 2 * left));
                 rescale8 r = rescale_of(all(s->g_mult), sub(all(s->g_shift), exponent));
-                v8 drive = mbqm(_mm256_mullo_epi32(delta, v), &r);
-                drive = _mm256_min_epi32(_mm256_max_epi32(drive, all(-32768)), all(32767));
-                drive = _mm256_or_si256(_mm256_and_si256(drive, all(0xffff)), all(16384 << 16));
+                v8 drive = drive_of(delta, v, &r);
                 _mm256_store_si256((v8 *)(g + j), drive);
                 v = _mm256_sll_epi32(_mm256_mullo_epi32(by, v), _mm_cvtsi32_si128(s->d_shift));
                 _mm256_store_si256((v8 *)(sum + j), v);
@@ -120,31 +121,16 @@ TL_INLINE void scan(const scan_of *s, int powers, int32_t n16)
                         continue;
                     v8 drive = all(g[at]), delta = all(dt[at]);
                     int16_t *state = states + at * n16;
-                    int32_t d_k[SCAN_STATES] ALIGNED;
-                    if (powers) {
-                        uint32_t u = ((uint32_t)dt[at] * ((const uint16_t *)s->a)[first + at]) >> s->a_shift;
-                        uint64_t d = (uint32_t)power_decay(u), by = 2 * d;
-                        for (int32_t k = 0; k < n16; k++) {
-                            d_k[k] = (int32_t)d;
-                            d = d * by >> 32;
-                        }
-                    }
                     for (int32_t k = 0; k < n16; k += 16) {
-                        v8 h = _mm256_load_si256((v8 *)(state + k)), low, high;
-                        if (powers) {
-                            const __m128i *p = (const __m128i *)(d_k + k);
-                            low = _mm256_inserti128_si256(_mm256_castsi128_si256(p[0]), p[2], 1);
-                            high = _mm256_inserti128_si256(_mm256_castsi128_si256(p[1]), p[3], 1);
-                        } else {
-                            const __m128i *p = (const __m128i *)(scale + k);
-                            v8 a16 = _mm256_cvtepu8_epi16(_mm_load_si128((const __m128i *)(rates + at * n16 + k)));
-                            low = _mm256_inserti128_si256(_mm256_castsi128_si256(p[0]), p[2], 1);
-                            high = _mm256_inserti128_si256(_mm256_castsi128_si256(p[1]), p[3], 1);
-                            low = _mm256_srli_epi32(_mm256_mullo_epi32(delta, low), 3);
-                            high = _mm256_srli_epi32(_mm256_mullo_epi32(delta, high), 3);
-                            low = decay(low, _mm256_unpacklo_epi16(a16, zero));
-                            high = decay(high, _mm256_unpackhi_epi16(a16, zero));
-                        }
+                        v8 h = _mm256_load_si256((v8 *)(state + k));
+                        const __m128i *p = (const __m128i *)(scale + k);
+                        v8 rate = _mm256_cvtepu8_epi16(_mm_load_si128((const __m128i *)(rates + at * n16 + k)));
+                        v8 low = _mm256_inserti128_si256(_mm256_castsi128_si256(p[0]), p[2], 1);
+                        v8 high = _mm256_inserti128_si256(_mm256_castsi128_si256(p[1]), p[3], 1);
+                        low = _mm256_srli_epi32(_mm256_mullo_epi32(delta, low), 3);
+                        high = _mm256_srli_epi32(_mm256_mullo_epi32(delta, high), 3);
+                        low = decay(low, _mm256_unpacklo_epi16(rate, zero));
+                        high = decay(high, _mm256_unpackhi_epi16(rate, zero));
                         low = advance(low, _mm256_unpacklo_epi16(h, zero), drive, pair[k / 8]);
                         high = advance(high, _mm256_unpackhi_epi16(h, zero), drive, pair[k / 8 + 1]);
                         h = _mm256_packs_epi32(low, high);
@@ -174,6 +160,75 @@ TL_INLINE void scan(const scan_of *s, int powers, int32_t n16)
     }
 }
 
+/* Eight channels at a time, through all steps, where the decays are powers, each from the one before: h[k] holds state k of
+ * the eight, in the lower halves of its lanes. */
+static void scan_of_powers(const scan_of *s)
+{
+    int32_t e = s->e, n = s->n, pair[SCAN_STATES] ALIGNED, weight[SCAN_STATES] ALIGNED;
+    v8 h[SCAN_STATES], half = all(0xffff);
+    for (int32_t first = 0, left; first < e; first += 8) {
+        const int8_t *b = s->b, *c = s->c;
+        int16_t *states[8];
+        left = e - first;
+        for (int32_t q = 0; q < 8; q++) /* those beyond the last repeat it */
+            states[q] = s->h + (int64_t)(q < left ? first + q : e - 1) * n;
+        for (int32_t k = 0; k < n; k++) {
+            uint16_t each[8];
+            for (int32_t q = 0; q < 8; q++)
+                each[q] = (uint16_t)states[q][k];
+            h[k] = _mm256_cvtepu16_epi32(load16(each));
+        }
+        int whole = left >= 8;
+        const uint16_t *rates = (const uint16_t *)s->a + first;
+        const int16_t *skip = s->d_skip + first;
+        v8 exponent = _mm256_cvtepi8_epi32(whole ? load8(s->h_exp + first) : load_some(s->h_exp + first, left));
+        v8 rate = _mm256_cvtepu16_epi32(whole ? load16(rates) : load_some(rates, 2 * left));
+        v8 by = _mm256_cvtepi16_epi32(whole ? load16(skip) : load_some(skip, 2 * left));
+        rescale8 in = rescale_of(all(s->g_mult), sub(all(s->g_shift), exponent));
+        rescale8 out = rescale_of(all(s->y_mult), add(all(s->y_shift), exponent));
+        for (int32_t i = 0; i < s->t; i++, b += n, c += n) {
+            const int8_t *x = s->x + i * e + first;
+            const uint16_t *dt = s->dt + i * e + first;
+            v8 delta = _mm256_cvtepu16_epi32(whole ? load16(dt) : load_some(dt, 2 * left));
+            v8 v = sub(_mm256_cvtepi8_epi32(whole ? load8(x) : load_some(x, left)), all(s->x_zp));
+            v8 g = drive_of(delta, v, &in);
+            v8 acc = _mm256_sll_epi32(_mm256_mullo_epi32(by, v), _mm_cvtsi32_si128(s->d_shift));
+            v8 u = _mm256_srl_epi32(_mm256_mullo_epi32(delta, rate), _mm_cvtsi32_si128(s->a_shift));
+            v8 d = line_at(_mm256_and_si256(_mm256_srli_epi32(u, 12), half), _mm256_and_si256(_mm256_slli_epi32(u, 4), half));
+            d = _mm256_srlv_epi32(d, _mm256_srli_epi32(u, 28));
+            v8 twice = _mm256_slli_epi32(d, 1), odd_twice = _mm256_srli_epi64(twice, 32);
+            for (int32_t k = 0; k < n; k += 8) {
+                int32_t some = n - k;
+                v8 b8 = _mm256_cvtepi8_epi32(some >= 8 ? load8(b + k) : load_some(b + k, some));
+                v8 c8 = _mm256_cvtepi8_epi32(some >= 8 ? load8(c + k) : load_some(c + k, some));
+                b8 = _mm256_and_si256(_mm256_sll_epi32(b8, _mm_cvtsi32_si128(s->b_shift)), half);
+                _mm256_store_si256((v8 *)(pair + k), _mm256_or_si256(b8, all(1 << 16)));
+                _mm256_store_si256((v8 *)(weight + k), _mm256_and_si256(c8, half));
+            }
+            for (int32_t k = 0; k < n; k++) {
+                v8 next = advance(d, h[k], g, all(pair[k]));
+                next = _mm256_and_si256(_mm256_min_epi32(_mm256_max_epi32(next, all(-32768)), all(32767)), half);
+                h[k] = next;
+                acc = MADD(acc, next, all(weight[k]));
+                v8 odd = _mm256_mul_epu32(_mm256_srli_epi64(d, 32), odd_twice);
+                d = _mm256_blend_epi32(_mm256_srli_epi64(_mm256_mul_epu32(d, twice), 32), odd, 0xaa);
+            }
+            __m128i made = narrow8_one(add(mbqm(acc, &out), all(s->y_zp)));
+            int8_t *y = s->y + i * e + first;
+            if (whole)
+                _mm_storel_epi64((__m128i *)y, made);
+            else
+                store_some(y, made, left);
+        }
+        for (int32_t k = 0; k < n; k++) {
+            int32_t each[8] ALIGNED;
+            store(each, h[k]);
+            for (int32_t q = 0; q < (whole ? 8 : left); q++)
+                states[q][k] = (int16_t)each[q];
+        }
+    }
+}
+
 /* In the order of both specs: a_scale (of scan_s8 only) shifts what follows. */
 static void scan_s8(const tl_arg *a)
 {
@@ -182,9 +237,9 @@ static void scan_s8(const tl_arg *a)
     if (s.n > SCAN_STATES)
         tl_step_scan_s8(a);
     else if (s.n == 16)
-        scan(&s, 0, 16);
+        scan(&s, 16);
     else
-        scan(&s, 0, (s.n + 15) & ~15);
+        scan(&s, (s.n + 15) & ~15);
 }
 #define TL_FAST_scan_s8 ~, scan_s8
 
@@ -194,9 +249,7 @@ static void scan_powers_s8(const tl_arg *a)
                  a[13].i, a[14].i, a[15].i, a[16].i, a[17].i, a[18].i, a[19].i, a[20].i, a[21].i};
     if (s.n > SCAN_STATES)
         tl_step_scan_powers_s8(a);
-    else if (s.n == 16)
-        scan(&s, 1, 16);
     else
-        scan(&s, 1, (s.n + 15) & ~15);
+        scan_of_powers(&s);
 }
 #define TL_FAST_scan_powers_s8 ~, scan_powers_s8
