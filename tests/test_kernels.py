@@ -21,13 +21,21 @@ import exact
 import numpy as np
 import pytest
 
-from tinyloc.kernels import build_c
+from tinyloc.kernels import build_c, simd
 from tinyloc.kernels._c import ffi, lib
 from tinyloc.kernels.op import Args, Op
 from tinyloc.kernels.table import OPS
 
 LEVEL_2_ELEMENTS = 50_000_000  # compared between Numba and C, over all ops
-BACKENDS = ("jit", "c")
+HOST = tuple(simd.levels()[1:])  # the vector kernels that this processor has; `c` is the portable C
+BACKENDS = ("jit", "c", *HOST)
+
+
+
+def runner(op: Op, backend: str) -> Callable[..., None]:
+    """The kernel of a row: by Numba, by portable C, or by C at a level of the host."""
+    return op.on(backend) if backend in simd.LEVELS else getattr(op, backend)
+
 
 each_op = pytest.mark.parametrize("op", OPS.values(), ids=list(OPS))
 each_streaming_op = pytest.mark.parametrize("op", [op for op in OPS.values() if op.streams], ids=lambda op: op.name)
@@ -115,10 +123,13 @@ def test_numba_equals_c(op: Op, level: int) -> None:
     done = 0
     for seed in range(seeds):
         for number, args in enumerate(cases(op, level, seed)):
-            a, b = op.prepare(args), op.prepare(args)
+            a = op.prepare(args)
             op.jit(*a)
-            op.c(*b)
-            done += compare(op, "C against Numba", (level, seed, number), op.written(b), op.written(a))
+            for backend in BACKENDS[1:]:
+                b = op.prepare(args)
+                runner(op, backend)(*b)
+                compared = compare(op, f"{backend} against Numba", (level, seed, number), op.written(b), op.written(a))
+            done += compared
         if done >= target:
             break
     print(f"{op.name}: {done:,} elements, {seed + 1} seeds")
@@ -135,7 +146,7 @@ def test_in_place(op: Op) -> None:
                 run = op.prepare(args)
                 if run[0].nbytes == run[op.index(name)].nbytes:
                     run[0] = run[op.index(name)]
-                    getattr(op, backend)(*run)
+                    runner(op, backend)(*run)
                     compare(op, f"{backend} in place of {name}", (1, 0, number), run[:1], want[:1])
 
 
@@ -149,7 +160,7 @@ def test_equal_to_exact(op: Op, level: int) -> None:
             want = exact.OPS[op.name](*args)
             for backend in BACKENDS:
                 run = op.prepare(args)
-                getattr(op, backend)(*run)
+                runner(op, backend)(*run)
                 done += compare(op, f"{backend} against exact", (1, seed, number), op.written(run), want)
         if level == 1 or done >= budget:
             break
@@ -200,7 +211,7 @@ def chunked(op: Op, run: Callable[..., None], args: Args, lengths: list[int]) ->
 @each_streaming_op
 @each_backend
 def test_window_chunks_and_single_steps_give_the_same_bits(op: Op, backend: str, level: int) -> None:
-    run, rng = getattr(op, backend), np.random.default_rng(3)
+    run, rng = runner(op, backend), np.random.default_rng(3)
     longest = 0
     for number, args in enumerate(cases(op, level)):
         steps = args[op.index("t")]
@@ -225,7 +236,7 @@ MARGIN = 64
 def test_keeps_to_its_arrays(op: Op, backend: str, level: int) -> None:
     """Reads and writes nothing beside its arrays (what is there does not matter and stays), leaves its inputs as they
     are, and does not care what scratch held."""
-    run = getattr(op, backend)
+    run = runner(op, backend)
     for number, args in enumerate(cases(op, level)):
         results = []
         for fill in (0x55, 0xAA):

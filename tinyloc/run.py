@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import numpy as np
 
 from tinyloc.emulator.toolchain import EMULATED
-from tinyloc.errors import ModelError, unknown
+from tinyloc.errors import ConfigError, ModelError, unknown
 from tinyloc.program import Program, complete
 
 
@@ -118,20 +119,23 @@ class C:
                             simd.kernels(simd.level()))
         if error:
             raise ModelError(f"the C runner refuses the image: {ffi.string(lib.tl_error_text(error)).decode()}")
+        self._input, self._output = self._view(self.program.input), self._view(self.program.output)
+
+    def _view(self, name: str) -> np.ndarray:
+        """A buffer where it lies in the arena."""
+        b, at = self.program.buffers[name], self.plan.offsets[name]
+        return self.arena[at : at + b.nbytes].view(b.dtype).reshape(b.shape)
 
     def reset(self) -> None:
         self._lib.tl_reset(self._model)
 
-    def _place(self, x: np.ndarray) -> None:
-        self._ffi.memmove(self._lib.tl_input(self._model), self._ffi.from_buffer(x), self.x.nbytes)
-
     def run(self, x: np.ndarray) -> np.ndarray:
-        self._place(x)
+        self._input[:] = x
         self._lib.tl_run(self._model)
-        return self.value(self.program.output)
+        return self._output.copy()
 
     def sign(self, x: np.ndarray) -> np.ndarray:
-        self._place(x)
+        self._input[:] = x
         crcs = np.empty(len(self.program.steps) + 1, np.uint32)
         self._lib.tl_sign(self._model, self._ffi.from_buffer("uint32_t[]", crcs, True))
         return crcs
@@ -156,8 +160,7 @@ class C:
         b = self.program.buffers[name]
         if b.kind not in ("output", "state"):
             raise ModelError(f"buffer {name!r}: only output and state outlast a run in the arena; ask backend numba")
-        at = self.plan.offsets[name]
-        return self.arena[at : at + b.nbytes].copy().view(b.dtype).reshape(b.shape)
+        return self._view(name).copy()
 
 
 def _arena(program: Program) -> Backend:
@@ -193,14 +196,17 @@ class Session:
             raise unknown("backend", backend, BACKENDS)
         self.program, self.name = program, backend
         self.backend = BACKENDS[backend](program)
+        self._backends = [self.backend]  # one a thread
+        b = program.buffers[program.input]
+        self._dtype, self._shape = np.dtype(b.dtype), b.shape
 
     def _checked(self, x: np.ndarray, windows: bool = False) -> np.ndarray:
-        b = self.program.buffers[self.program.input]
         x = np.asarray(x)
-        if x.dtype != b.dtype or x.shape[int(windows) :] != b.shape or x.ndim != len(b.shape) + windows:
+        if x.dtype != self._dtype or (x.shape[1:] if windows else x.shape) != self._shape:
+            b = self.program.buffers[self.program.input]
             expected = f"({'windows, ' if windows else ''}{', '.join(map(str, b.shape))})"
             raise ModelError(f"input {self.program.input!r}: expected {b.dtype} {expected}, got {x.dtype} {x.shape}")
-        return np.ascontiguousarray(x)
+        return x if x.flags.c_contiguous else np.ascontiguousarray(x)
 
     def reset(self) -> None:
         """The state becomes the initial one; a new Session has it already."""
@@ -210,9 +216,23 @@ class Session:
         """Output codes of one run on input codes x, both in the Program's shapes; the state goes on."""
         return self.backend.run(self._checked(x))
 
-    def run_windows(self, x: np.ndarray) -> np.ndarray:
-        """Output codes (w, ...) of windows x (w, ...), each from the initial state."""
-        return self.backend.run_windows(self._checked(x, True))
+    def run_windows(self, x: np.ndarray, threads: int = 1) -> np.ndarray:
+        """Output codes (w, ...) of windows x (w, ...), each from the initial state.
+
+        threads: shares of the windows run side by side, each on a backend of its own.  Only "c" runs outside Python's lock,
+        so only there it saves time.  Raises ConfigError for less than 1.
+        """
+        if threads < 1:
+            raise ConfigError(f"threads: expected at least 1, got {threads}")
+        x = self._checked(x, True)
+        shares = min(threads, len(x))
+        if shares < 2:
+            return self.backend.run_windows(x)
+        while len(self._backends) < shares:
+            self._backends.append(BACKENDS[self.name](self.program))
+        with ThreadPoolExecutor(shares) as pool:
+            return np.concatenate(list(pool.map(lambda b, part: b.run_windows(np.ascontiguousarray(part)), self._backends,
+                                                np.array_split(x, shares))))
 
     def run_stream(self, x: np.ndarray) -> np.ndarray:
         """Output codes of a sequence x (rows, ...) of any length that is a multiple of the run's; the state goes on."""
