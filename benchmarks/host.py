@@ -1,0 +1,178 @@
+"""Int8 inference on the host, ours and others' side by side in one run: python benchmarks/host.py
+
+One window of a transformer (T = 32, d = 32, one layer) from Python, one thread; then whole test sets.  Every round runs each
+contestant once, so that all see the same machine; the figures are medians.  Peers that are not installed are left out and
+named: LiteRT and TensorFlow Lite Micro are the extra `tflm`, ONNX Runtime is `pip install onnxruntime onnx`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import numpy as np
+import peers
+import shapes
+
+from tinyloc.cli import table
+from tinyloc.kernels import simd
+from tinyloc.program import Program
+from tinyloc.run import Session
+
+Call = Callable[[], Any]
+
+
+def session(program: Program, level: str) -> Session:
+    """A Session of the C backend at a level."""
+    os.environ[simd.VARIABLE] = level
+    try:
+        return Session(program, "c")
+    finally:
+        del os.environ[simd.VARIABLE]
+
+
+def ours(program: Program, x: np.ndarray) -> dict[str, Call]:
+    made = {}
+    for level in simd.levels():
+        made[f"tinyloc, {level}"] = lambda s=session(program, level): s.run(x)
+    return made
+
+
+def litert(model: bytes, x: np.ndarray, resolver: str) -> Call:
+    """Input in, run, output out, as a program would; one thread."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    it = Interpreter(model_content=model, num_threads=1, experimental_op_resolver_type=getattr(OpResolverType, resolver))
+    it.allocate_tensors()
+    i, o = it.get_input_details()[0]["index"], it.get_output_details()[0]["index"]
+
+    def run() -> np.ndarray:
+        it.set_tensor(i, x)
+        it.invoke()
+        return np.asarray(it.get_tensor(o))
+
+    return run
+
+
+def tflm(model: bytes, x: np.ndarray) -> Call:
+    from tflite_micro import runtime
+
+    it = runtime.Interpreter.from_bytes(model, arena_size=1 << 20)
+
+    def run() -> np.ndarray:
+        it.set_input(x, 0)
+        it.invoke()
+        return np.asarray(it.get_output(0))
+
+    return run
+
+
+def onnx(model: bytes, x: np.ndarray) -> Call:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    it = onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
+    return lambda: it.run(None, {"input": x})[0]
+
+
+def others(program: Program, x: np.ndarray) -> tuple[dict[str, Call], list[str]]:
+    """Their calls, and what is not there."""
+    made: dict[str, Call] = {}
+    absent = []
+    try:
+        from ai_edge_litert import schema_py_generated as schema
+
+        for text, norms in (("", True), (", no norms", False)):
+            model = peers.tflite(program, schema, norms)
+            made[f"LiteRT XNNPACK{text}"] = litert(model, x, "BUILTIN")
+            made[f"LiteRT without delegate{text}"] = litert(model, x, "BUILTIN_WITHOUT_DEFAULT_DELEGATES")
+            made[f"LiteRT reference{text}"] = litert(model, x, "BUILTIN_REF")
+    except ImportError as e:
+        absent.append(f"LiteRT ({e.name})")
+    try:
+        from ai_edge_litert import schema_py_generated as schema
+
+        for text, norms in (("", True), (", no norms", False)):
+            made[f"TFLM{text}"] = tflm(peers.tflite(program, schema, norms), x)
+    except ImportError as e:
+        absent.append(f"TFLM ({e.name})")
+    try:
+        made["ONNX Runtime"] = onnx(peers.onnx_model(program), x)
+    except ImportError as e:
+        absent.append(f"ONNX Runtime ({e.name})")
+    return made, absent
+
+
+def medians(calls: dict[str, Call], rounds: int) -> dict[str, float]:
+    """Microseconds a call, each name once a round."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for name, call in calls.items():
+        for _ in range(3):
+            call()
+    for _ in range(rounds):
+        for name, call in calls.items():
+            call()  # its code and data back into the caches after the others
+            start = time.perf_counter_ns()
+            call()
+            times[name].append((time.perf_counter_ns() - start) / 1e3)
+    return {name: median(t) for name, t in times.items()}
+
+
+def codes(program: Program, count: int) -> np.ndarray:
+    b = program.buffers[program.input]
+    return np.random.default_rng(0).integers(-128, 128, (count, *b.shape)).astype(np.int8)
+
+
+def batches(windows: int, rounds: int, threads: int) -> dict[str, dict[str, float]]:
+    """Microseconds a window of a whole set in one call, by model and level."""
+    result = {}
+    for name, program in (("transformer", shapes.transformer()), ("mamba-h16l1", shapes.program("mamba-h16l1")),
+                          ("mamba-h16l1-lean", shapes.program("mamba-h16l1-lean"))):
+        x, calls = codes(program, windows), {}
+        for level in simd.levels():
+            for count in sorted({1, threads}):
+                s = session(program, level)
+                calls[f"{level}, {count} thread{'s' * (count > 1)}"] = lambda s=s, c=count: s.run_windows(x, c)
+        result[name] = {n: v / windows for n, v in medians(calls, rounds).items()}
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=300)
+    parser.add_argument("--windows", type=int, default=500, help="of a batch")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args()
+    program = shapes.transformer()
+    x = codes(program, 1)[0]
+    theirs, absent = others(program, x)
+    calls = {**ours(program, x), **theirs}
+    want = next(iter(calls.values()))().astype(int)
+    times = medians(calls, args.rounds)
+    best = min(t for n, t in times.items() if n.startswith("tinyloc"))
+    rows = [["transformer, T = 32, d = 32", "us", "ours is faster by", "mean distance in places"]]
+    for name, us in times.items():
+        off = f"{np.abs(calls[name]().astype(int) - want).mean():.2f}" if "norms" not in name else ""
+        rows.append([name, f"{us:.1f}", f"{us / best:.2f}", off])
+    batched = batches(args.windows, max(args.rounds // 30, 3), args.threads)
+    if args.json:
+        print(json.dumps({"us": times, "batch_us": batched, "absent": absent}))
+        return
+    print(table(rows))
+    print(table([["a whole set in one call", "level", "us a window", "windows a second"],
+                 *([model, level, f"{us:.2f}", f"{1e6 / us:,.0f}"] for model, r in batched.items()
+                   for level, us in r.items())]))
+    if absent:
+        print("left out, as not installed:", "; ".join(absent))
+
+
+if __name__ == "__main__":
+    main()
