@@ -110,7 +110,7 @@ def tflite(program: Program, schema: Any, norms: bool = True) -> bytes:
                                      f.tensor(bias.shape, scale * b[a["x"]].scale, 0, bias)], [find(a["y"])],
                  "FullyConnectedOptions")
         elif op == "attention_s8":
-            q, k, v = (b[a[n]] for n in "qkv")
+            q, k = b[a["q"]], b[a["k"]]
             t = (q.shape[0], k.shape[0])
             s_scale = q.scale * k.scale / float(_real(a["s_mult"], a["s_shift"]))
             scores = f.tensor(t, s_scale, a["s_zp"])

@@ -24,16 +24,18 @@ static void add_s8(const tl_arg *a)
     int32_t count = a[3].i * a[4].i, a_mult = a[8].i, a_shift = a[9].i, b_mult = a[10].i, b_shift = a[11].i;
     rescale8 ra = rescale_by(a_mult, a_shift), rb = rescale_by(b_mult, b_shift), r = rescale_by(a[12].i, a[13].i);
     v8 a_zp = all(a[5].i), b_zp = all(a[6].i), zp = all(a[7].i);
-    /* The greater scale's multiplier is 1/2, and then its part is 2^19 times the element exactly. */
+    /* The greater scale's multiplier is 1/2, and then its part is 2^19 times the element exactly; sums stay below 2^30. */
 #define HALVED(x, z) _mm256_slli_epi32(sub(x, z), 19)
 #define SCALED(x, z, by) mbqm(_mm256_slli_epi32(sub(x, z), 20), &by)
 #define ADD(x, v) add(mbqm(add(SCALED(x, a_zp, ra), SCALED(v, b_zp, rb)), &r), zp)
-#define ADD_A_HALVED(x, v) add(mbqm(add(HALVED(x, a_zp), SCALED(v, b_zp, rb)), &r), zp)
-#define ADD_B_HALVED(x, v) add(mbqm(add(SCALED(x, a_zp, ra), HALVED(v, b_zp)), &r), zp)
-    if (a_mult == 1 << 30 && a_shift == 0) {
-        EACH(count, one, two, y, ADD_A_HALVED)
-    } else if (b_mult == 1 << 30 && b_shift == 0) {
-        EACH(count, one, two, y, ADD_B_HALVED)
+    right8 right = right_of(&r, a[7].i), b_right = right_of(&rb, 0), a_right = right_of(&ra, 0);
+#define SCALED_RIGHT(x, z, by) rescale_right(_mm256_slli_epi32(sub(x, z), 20), &by)
+#define ADD_A_RIGHT(x, v) rescale_right(add(HALVED(x, a_zp), SCALED_RIGHT(v, b_zp, b_right)), &right)
+#define ADD_B_RIGHT(x, v) rescale_right(add(SCALED_RIGHT(x, a_zp, a_right), HALVED(v, b_zp)), &right)
+    if (a_mult == 1 << 30 && a_shift == 0 && b_shift < 0 && a[13].i < 0) {
+        EACH(count, one, two, y, ADD_A_RIGHT)
+    } else if (b_mult == 1 << 30 && b_shift == 0 && a_shift < 0 && a[13].i < 0) {
+        EACH(count, one, two, y, ADD_B_RIGHT)
     } else {
         EACH(count, one, two, y, ADD)
     }

@@ -32,11 +32,24 @@ TL_INLINE uint32_t moments(const int8_t *x, int32_t n, int32_t zp, int32_t *sum)
     return (uint32_t)(s2 + total_of(squares));
 }
 
-TL_INLINE void norm_row(int8_t *y, const int8_t *x, const int16_t *w, const int32_t *b, int32_t n, int32_t d, int32_t sum,
-                        uint64_t q, const rescale8 *r, int32_t y_zp, int biased)
+/* Rows whose moments, then roots, then outputs are taken together: a root alone waits for one product after the other. */
+enum { NORM_ROWS = 32 };
+typedef struct {
+    uint64_t q;
+    int32_t sum, h, twice;
+} norm_of;
+
+TL_INLINE void norm_roots(norm_of *row, int32_t rows)
 {
-    int32_t h, twice_r = rsqrt(q, &h);
-    v8 twice = all(twice_r), gain = all(tl_shl(d, h - 1)), start = all(tl_shl(-sum, h - 1)), zp = all(y_zp);
+    for (; rows > 0; rows--, row++)
+        row->twice = rsqrt(row->q, &row->h);
+}
+
+TL_INLINE void norm_row(int8_t *y, const int8_t *x, const int16_t *w, const int32_t *b, int32_t n, int32_t d,
+                        const norm_of *row, const rescale8 *r, int32_t y_zp, int biased)
+{
+    v8 twice = all(row->twice), gain = all(tl_shl(d, row->h - 1)), start = all(tl_shl(-row->sum, row->h - 1));
+    v8 zp = all(y_zp);
     for (int32_t i = 0; i < n; i += 8) {
         int32_t left = n - i;
         __m128i codes, weights;
@@ -71,11 +84,17 @@ static void layer_norm_s8(const tl_arg *a)
     const int8_t *x = a[1].c;
     int32_t t = a[4].i, d = a[5].i;
     rescale8 r = rescale_by(a[8].i, a[9].i);
-    for (; t > 0; t--, x += d, y += d) {
-        int32_t sum;
-        uint64_t squares = moments(x, d, 0, &sum);
-        uint64_t spread = (uint64_t)d * squares - (uint64_t)((int64_t)sum * sum);
-        norm_row(y, x, a[2].c, a[3].c, d, d, sum, (uint64_t)d * spread + (uint32_t)a[6].i, &r, a[7].i, 1);
+    norm_of of[NORM_ROWS];
+    for (int32_t rows; t > 0; t -= rows) {
+        rows = t < NORM_ROWS ? t : NORM_ROWS;
+        for (int32_t i = 0; i < rows; i++) {
+            uint64_t squares = moments(x + i * d, d, 0, &of[i].sum);
+            uint64_t spread = (uint64_t)d * squares - (uint64_t)((int64_t)of[i].sum * of[i].sum);
+            of[i].q = (uint64_t)d * spread + (uint32_t)a[6].i;
+        }
+        norm_roots(of, rows);
+        for (int32_t i = 0; i < rows; i++, x += d, y += d)
+            norm_row(y, x, a[2].c, a[3].c, d, d, of + i, &r, a[7].i, 1);
     }
 }
 #define TL_FAST_layer_norm_s8 ~, layer_norm_s8
@@ -86,9 +105,16 @@ static void rms_norm_s8(const tl_arg *a)
     const int8_t *x = a[1].c;
     int32_t t = a[3].i, d = a[4].i, x_zp = a[5].i, unused;
     rescale8 r = rescale_by(a[7].i, a[8].i);
-    for (; t > 0; t--, x += d, y += d) {
-        uint64_t q = (uint64_t)moments(x, d, x_zp, &unused) + (uint32_t)a[6].i;
-        norm_row(y, x, a[2].c, 0, d, 1, x_zp, q, &r, 0, 0);
+    norm_of of[NORM_ROWS];
+    for (int32_t rows; t > 0; t -= rows) {
+        rows = t < NORM_ROWS ? t : NORM_ROWS;
+        for (int32_t i = 0; i < rows; i++) {
+            of[i].q = (uint64_t)moments(x + i * d, d, x_zp, &unused) + (uint32_t)a[6].i;
+            of[i].sum = x_zp;
+        }
+        norm_roots(of, rows);
+        for (int32_t i = 0; i < rows; i++, x += d, y += d)
+            norm_row(y, x, a[2].c, 0, d, 1, of + i, &r, 0, 0);
     }
 }
 #define TL_FAST_rms_norm_s8 ~, rms_norm_s8

@@ -114,23 +114,26 @@ TL_INLINE v8 byte_constants(const int8_t *p, int32_t step, int32_t first, int32_
 
 /* `rows` rows by `panels` panels, both known where this is inlined */
 TL_INLINE void tile(uint8_t *y, const uint8_t *end, int64_t y_row, const int16_t *a, int32_t a_row, const v8 *b,
-                    int32_t pairs, const v8 *bias, const rescale8 *r, v8 zp, int rows, int panels, int wide)
+                    int32_t pairs, const v8 *bias, const rescale8 *r, const right8 *right, v8 zp, int rows, int panels,
+                    int wide)
 {
     v8 acc[4][2];
     for (int i = 0; i < rows; i++)
         for (int p = 0; p < panels; p++)
             acc[i][p] = bias[p];
-    for (int32_t j = 0; j < pairs; j++)
+    const v8 *second = b + pairs, *last = b + pairs;
+    for (intptr_t row = a_row; b != last; a += 2, b++, second++)
         for (int i = 0; i < rows; i++) {
             int32_t pair;
-            memcpy(&pair, a + i * a_row + 2 * j, 4);
+            memcpy(&pair, a + i * row, 4);
             v8 x = all(pair);
-            for (int p = 0; p < panels; p++)
-                acc[i][p] = MADD(acc[i][p], x, b[p * pairs + j]);
+            acc[i][0] = MADD(acc[i][0], x, *b);
+            if (panels > 1)
+                acc[i][1] = MADD(acc[i][1], x, *second);
         }
     for (int i = 0; i < rows; i++, y += y_row) {
         for (int p = 0; p < panels; p++)
-            acc[i][p] = add(mbqm(acc[i][p], r + p), zp);
+            acc[i][p] = r ? add(mbqm(acc[i][p], r + p), zp) : rescale_right(acc[i][p], right + p);
         int32_t size = 8 * panels * (1 + wide);
         int64_t room = end - y < y_row ? end - y : y_row; /* where columns are few, the next row writes over the rest */
         if (wide) {
@@ -174,14 +177,23 @@ TL_INLINE void columns(void *out, const int16_t *a, const v8 *b, int32_t m, int3
         bias[p] = f->bias ? constants(f->bias, f->bias_step, at, n) : _mm256_setzero_si256();
         r[p] = rescale_of(constants(f->mult, f->mult_step, at, n), byte_constants(f->shift, f->mult_step, at, n));
     }
-    for (; m >= 4; m -= 4, a += 8 * pairs, y += 4 * y_row)
-        tile(y, end, y_row, a, 2 * pairs, b, pairs, bias, r, zp, 4, panels, wide);
-    if (m == 3)
-        tile(y, end, y_row, a, 2 * pairs, b, pairs, bias, r, zp, 3, panels, wide);
-    else if (m == 2)
-        tile(y, end, y_row, a, 2 * pairs, b, pairs, bias, r, zp, 2, panels, wide);
-    else if (m == 1)
-        tile(y, end, y_row, a, 2 * pairs, b, pairs, bias, r, zp, 1, panels, wide);
+#define TILES(r)                                                                                            \
+    for (; m >= 4; m -= 4, a += 8 * pairs, y += 4 * y_row)                                                  \
+        tile(y, end, y_row, a, 2 * pairs, b, pairs, bias, r, right, zp, 4, panels, wide);                   \
+    if (m == 3)                                                                                             \
+        tile(y, end, y_row, a, 2 * pairs, b, pairs, bias, r, right, zp, 3, panels, wide);                   \
+    else if (m == 2)                                                                                        \
+        tile(y, end, y_row, a, 2 * pairs, b, pairs, bias, r, right, zp, 2, panels, wide);                   \
+    else if (m == 1)                                                                                        \
+        tile(y, end, y_row, a, 2 * pairs, b, pairs, bias, r, right, zp, 1, panels, wide)
+    if (goes_right(r) && goes_right(r + panels - 1)) {
+        right8 right[2] = {right_of(r, f->zp), right_of(r + panels - 1, f->zp)};
+        TILES(((const rescale8 *)0));
+    } else {
+        const right8 *right = 0;
+        TILES(r);
+    }
+#undef TILES
 }
 
 static void columns_s8(void *y, const int16_t *a, const v8 *b, int32_t m, int32_t n, int32_t pairs, int32_t first,

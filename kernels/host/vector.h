@@ -61,6 +61,32 @@ TL_INLINE v8 mbqm(v8 x, const rescale8 *r)
     return sub(_mm256_srav_epi32(x, r->right), _mm256_cmpgt_epi32(rest, half));
 }
 
+/* The same, plus zp, for right shifts of 1 and more: less is 1 less than they are, offset 2 zp + 1.  RDBPOT(p, e) =
+ * floor((floor((p - [p < 0]) / 2^(e-1)) + 1) / 2), and SRDHM by a multiplier below 2^31 never is -2^31.  Nothing overflows
+ * for any x where the shift is at least 2, or |x| < 2^30. */
+typedef struct {
+    v8 mult, odd, less, offset;
+} right8;
+
+TL_INLINE right8 right_of(const rescale8 *r, int32_t zp)
+{
+    right8 s = {r->mult, r->odd, sub(r->right, all(1)), all(2 * zp + 1)};
+    return s;
+}
+
+TL_INLINE v8 rescale_right(v8 x, const right8 *r)
+{
+    v8 round = _mm256_set1_epi64x(1 << 30);
+    v8 even = _mm256_add_epi64(_mm256_mul_epi32(x, r->mult), round);
+    v8 odd = _mm256_add_epi64(_mm256_mul_epi32(_mm256_srli_epi64(x, 32), r->odd), round);
+    x = _mm256_blend_epi32(_mm256_srli_epi64(even, 31), _mm256_slli_epi64(odd, 1), 0xaa);
+    x = _mm256_srav_epi32(add(x, _mm256_srai_epi32(x, 31)), r->less);
+    return _mm256_srai_epi32(add(x, r->offset), 1);
+}
+
+/* Whether that serves any x */
+TL_INLINE int goes_right(const rescale8 *r) { return !_mm256_movemask_epi8(_mm256_cmpgt_epi32(all(2), r->right)); }
+
 /* floor(a b / 2^32) and floor(a b / 2^16) modulo 2^32 of signed lanes */
 TL_INLINE v8 mul_high(v8 a, v8 b)
 {
