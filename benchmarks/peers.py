@@ -149,6 +149,90 @@ def _layer_norm(f: Flatbuffer, program: Program, a: dict[str, Any], find: Any) -
     assert y.shape == (t, d)
 
 
+def mamba_tflite(program: Program, schema: Any) -> bytes:
+    """A Mamba's Program in TensorFlow Lite's ops, for its time alone: shapes are the Program's, and what TensorFlow Lite lacks
+    is something as cheap.  All that a scan can do for all steps at once is one op each, so that a step of time costs a
+    product and a sum; the softplus is a logistic function, the decoder the index of the greatest logit."""
+    f, b, index = Flatbuffer(schema), program.buffers, {}
+
+    def find(name: str) -> int:
+        if name not in index:
+            index[name] = new(b[name].shape)
+        return index[name]
+
+    def new(shape: tuple[int, ...], scale: float = 0.05, zero: int = 0) -> int:
+        return f.tensor(shape, scale, zero)
+
+    def constant(*shape: int) -> int:
+        return f.tensor(shape, 0.01, 0, np.full(shape, 50, np.int8))
+
+    def numbers(*values: int) -> int:
+        return f.tensor((len(values),), None, 0, np.array(values, np.int32))
+
+    def reshape(x: int, *shape: int, to: int | None = None) -> int:
+        y = new(shape) if to is None else to
+        return f.op("RESHAPE", [x, numbers(*shape)], [y], "ReshapeOptions", newShape=list(shape))
+
+    def pointwise(code: str, x: int, y: int, shape: tuple[int, ...], to: int | None = None) -> int:
+        return f.op(code, [x, y], [new(shape) if to is None else to], code.title() + "Options")
+
+    for op, a in named(program):
+        if op in ("linear_s8", "linear_s8_s16"):
+            n, k = a["n"], a["k"]
+            f.op("FULLY_CONNECTED", [find(a["x"]), constant(n, k), f.tensor((n,), 0.0005, 0, np.zeros(n, np.int32))],
+                 [find(a["y"])], "FullyConnectedOptions")
+        elif op == "rms_norm_s8":
+            shape = b[a["x"]].shape
+            square = pointwise("MUL", find(a["x"]), find(a["x"]), shape)
+            mean = f.op("MEAN", [square, numbers(1)], [new((shape[0], 1), 0.05, -128)], "ReducerOptions", keepDims=True)
+            root = f.op("RSQRT", [mean], [new((shape[0], 1), 0.05, -128)])
+            unit = pointwise("MUL", find(a["x"]), root, shape)
+            pointwise("MUL", unit, constant(1, shape[1]), shape, find(a["y"]))
+        elif op == "depthwise_conv_s8":
+            t, d, k = a["t"], a["d"], a["k"]
+            pads = f.tensor((4, 2), None, 0, np.array([[0, 0], [k - 1, 0], [0, 0], [0, 0]], np.int32))
+            wide = f.op("PAD", [reshape(find(a["x"]), 1, t, 1, d), pads], [new((1, t + k - 1, 1, d))], "PadOptions")
+            bias = f.tensor((d,), 0.0005, 0, np.zeros(d, np.int32))
+            y = f.op("DEPTHWISE_CONV_2D", [wide, constant(1, k, 1, d), bias], [new((1, t, 1, d))],
+                     "DepthwiseConv2DOptions", strideW=1, strideH=1, depthMultiplier=1, padding=1, dilationWFactor=1,
+                     dilationHFactor=1)
+            reshape(y, t, d, to=find(a["y"]))
+        elif op in ("table_s8", "table_s8_u16"):
+            shape = b[a["x"]].shape
+            gate = f.op("LOGISTIC", [find(a["x"])], [f.tensor(shape, 1 / 256, -128)])
+            if op == "table_s8":  # SiLU
+                pointwise("MUL", find(a["x"]), gate, shape, find(a["y"]))
+            else:
+                index[a["y"]] = gate
+        elif op == "scan_s8":
+            t, e, n = a["t"], a["e"], a["n"]
+            x, dt = find(a["x"]), find(a["dt"])
+            rate = pointwise("MUL", reshape(dt, t, e, 1), constant(1, e, n), (t, e, n))
+            decay = f.op("EXP", [rate], [new((t, e, n), 1 / 256, -128)], "ExpOptions")
+            scaled = reshape(pointwise("MUL", dt, x, (t, e)), t, e, 1)
+            drive = pointwise("MUL", scaled, reshape(find(a["b"]), t, 1, n), (t, e, n))
+            decays, drives = ([f.tensor((e, n), *q) for _ in range(t)] for q in ((1 / 256, -128), (0.05, 0)))
+            f.op("UNPACK", [decay], decays, "UnpackOptions", num=t, axis=0)
+            f.op("UNPACK", [drive], drives, "UnpackOptions", num=t, axis=0)
+            states = [drives[0]]
+            for i in range(1, t):
+                states.append(pointwise("ADD", pointwise("MUL", decays[i], states[-1], (e, n)), drives[i], (e, n)))
+            every = f.op("PACK", states, [new((t, e, n))], "PackOptions", valuesCount=t, axis=0)
+            y = f.op("BATCH_MATMUL", [every, reshape(find(a["c"]), t, n, 1)], [new((t, e, 1))], "BatchMatMulOptions")
+            skipped = pointwise("MUL", x, constant(1, e), (t, e))
+            pointwise("ADD", reshape(y, t, e), skipped, (t, e), find(a["y"]))
+        elif op in ("add_s8", "mul_s8"):
+            pointwise(op[:3].upper(), find(a["a"]), find(a["b"]), b[a["y"]].shape, find(a["y"]))
+        elif op == "viterbi_s16":
+            best = f.tensor((a["t"],), None, 0, None)
+            f.graph.tensors[best].type = schema.TensorType.INT32
+            f.op("ARG_MAX", [find(a["x"]), numbers(1)], [best], "ArgMaxOptions", outputType=schema.TensorType.INT32)
+            return f.finish([index[program.input]], [best])
+        else:
+            raise ValueError(f"no counterpart of {op}")
+    return f.finish([index[program.input]], [find(program.output)])
+
+
 def onnx_model(program: Program) -> bytes:
     """The same graph in ONNX, every tensor quantized and dequantized, layer norms as the one op that ONNX has."""
     import onnx
