@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tinyloc.emulator.cortexm import Machine, Profile, kernel_folder
+from tinyloc.emulator.cortexm import Profile, kernel_folder
 from tinyloc.emulator.plan import Plan, plan
+from tinyloc.emulator.qemu import machine, placed
 from tinyloc.emulator.toolchain import FIRMWARE, Build, Memory, core, link
 from tinyloc.errors import ModelError
 from tinyloc.image import Image, sources, to_image
@@ -27,12 +28,14 @@ class Board:
     """The firmware of `program` on the core `which`, in flash and RAM of `memory`.
 
     sign: keep room in RAM for signatures, 4 bytes a step (a product has none; without it, `sign` raises ModelError).
+    emulator: see `emulator.qemu.machine`.
     Raises ConfigError for a missing toolchain, BudgetError when it does not fit, Fault for what a board would not
     survive, ModelError when the runner refuses the image.
     """
 
     def __init__(self, program: Program, which: str = "m4", memory: Memory | None = None, compiler: str = "clang",
-                 optimize: str = "-O3", layout: Plan | None = None, sign: bool = True, fast: bool = True) -> None:
+                 optimize: str = "-O3", layout: Plan | None = None, sign: bool = True, fast: bool = True,
+                 emulator: str = "") -> None:
         self.program, self.layout = program, layout or plan(program)
         self.x, self.y = (program.buffers[n] for n in (program.input, program.output))
         self.image = Image.parse(to_image(program, self.layout))
@@ -45,10 +48,10 @@ class Board:
             objects = [*kernels.compile([p for p in sorted(folder.glob("*.c")) if p.name != "ops.c"]),
                        *own.compile([Path(tmp) / "tl_image.c", FIRMWARE / "model.c"]),
                        *kernels.compile([FIRMWARE / "startup.c", FIRMWARE / "aeabi.c"])]
-            memory = memory or Memory(stack=8)
+            memory = placed(memory or Memory(stack=8), chosen, emulator)
             self.elf = link(own, objects, memory, entry="fw_reset")
         self.signs = sign
-        self.machine = Machine(chosen, self.elf, memory, fast)
+        self.machine = machine(chosen, self.elf, memory, fast, emulator)
         self.machine.start()
         if self.machine.status is not None:
             raise ModelError(f"the firmware refuses its image: {self.machine.console.decode(errors='replace')}")

@@ -137,19 +137,10 @@ class Machine:
     fast: count with the compiled hook where there is one.
     """
 
+    heap, fence = 0x3000_0000, PAGE  # where `map` may lay arrays, and the unit of their sizes there
+
     def __init__(self, which: Core, elf: Elf, memory: Memory, fast: bool = True) -> None:
-        try:
-            import unicorn as uc
-            from unicorn import arm_const as arm
-        except ImportError:
-            raise ConfigError(f"no emulator for Cortex-M: the package unicorn is missing; {EXTRA}") from None
-        if which.unicorn is None:
-            raise ConfigError(f"the emulator has no {which.cpu}; it runs {', '.join(EMULATED)}")
         self.core, self.elf, self.memory = which, elf, memory
-        self._uc, self._arm = uc, arm
-        self.engine = uc.Uc(uc.UC_ARCH_ARM, uc.UC_MODE_THUMB)
-        self.engine.ctl_set_cpu_model(getattr(arm, f"UC_CPU_ARM_{which.unicorn}"))
-        self.engine.ctl_set_page_size(PAGE)
         self.console = bytearray()
         self.status: int | None = None
         self._waits_at: int | None = None
@@ -157,13 +148,29 @@ class Machine:
         self.marks: list[tuple[int, Profile]] = []
         self._finding: Finding | None = None
         self._names: list[tuple[int, int, str]] = []
-        self._map(memory.flash_origin, memory.flash, uc.UC_PROT_READ | uc.UC_PROT_EXEC)
-        self._map(memory.ram_origin, memory.ram, uc.UC_PROT_READ | uc.UC_PROT_WRITE)
+        self._open(fast)
         for address, data in elf.segments:
-            self.engine.mem_write(address, data)
-        self._add_hooks(fast)
+            self.write(address, data)
         self._stack_end, self._stack_top = (elf.symbol(f"fw_stack_{x}") for x in ("end", "top"))
         self.paint_stack()
+
+    def _open(self, fast: bool) -> None:
+        """The emulator, with flash and RAM and whatever watches them and counts."""
+        try:
+            import unicorn as uc
+            from unicorn import arm_const as arm
+        except ImportError:
+            raise ConfigError(f"no emulator for Cortex-M: the package unicorn is missing; {EXTRA}") from None
+        if self.core.unicorn is None:
+            raise ConfigError(f"the emulator has no {self.core.cpu}; it runs {', '.join(EMULATED)}")
+        self._uc, self._arm = uc, arm
+        self.engine = uc.Uc(uc.UC_ARCH_ARM, uc.UC_MODE_THUMB)
+        self.engine.ctl_set_cpu_model(getattr(arm, f"UC_CPU_ARM_{self.core.unicorn}"))
+        self.engine.ctl_set_page_size(PAGE)
+        m = self.memory
+        self._map(m.flash_origin, m.flash, uc.UC_PROT_READ | uc.UC_PROT_EXEC)
+        self._map(m.ram_origin, m.ram, uc.UC_PROT_READ | uc.UC_PROT_WRITE)
+        self._add_hooks(fast)
 
     # ---- memory ----
 
@@ -176,6 +183,15 @@ class Machine:
             if begin < end:
                 self.engine.hook_add(uc.UC_HOOK_MEM_READ | uc.UC_HOOK_MEM_WRITE, self._on_fence, begin=begin,
                                      end=end - 1)
+
+    def map(self, address: int, size: int, writable: bool) -> None:
+        """Memory for an array; both numbers are multiples of `fence`."""
+        uc = self._uc
+        self.engine.mem_map(address, size, uc.UC_PROT_READ | (uc.UC_PROT_WRITE if writable else 0))
+
+    def unmap(self, address: int, size: int) -> None:
+        """Undoes `map`."""
+        self.engine.mem_unmap(address, size)
 
     def read(self, address: int, size: int) -> bytes:
         """`size` bytes from `address`."""
@@ -356,6 +372,7 @@ class Machine:
         self.write(s["fw_bss_start"], bytes(s["fw_bss_end"] - s["fw_bss_start"]))
 
     def _go(self, start: int, until: int) -> None:
+        """Runs from `start` to the host's stop, or to the address `until`.  Raises Fault."""
         self._finding, self._c.last, self._c.left = None, 0, BLOCKS
         error: Exception | None = None
         try:
@@ -393,6 +410,10 @@ class Machine:
     def _stop_with(self, finding: Finding) -> None:
         if self._finding is None:
             self._finding = finding
+        self._stop()
+
+    def _stop(self) -> None:
+        """Back to the host, behind the instruction that runs."""
         self.engine.emu_stop()
 
     def _on_invalid(self, _: Any, access: int, address: int, size: int, value: int, __: Any) -> bool:
@@ -436,10 +457,10 @@ class Machine:
         elif operation in (0x18, 0x20):
             extended = operation == 0x20  # its argument points to the reason and the status
             self.status = struct.unpack("<2I", self.read(argument, 8))[1] if extended else int(argument != 0x20026)
-            self.engine.emu_stop()
+            self._stop()
         elif operation == 0x101:
             self._waits_at = self._get("pc") + 2
-            self.engine.emu_stop()
+            self._stop()
         elif operation == 0x100:
             self.marks.append((argument, self.profile()))
         else:
@@ -447,8 +468,6 @@ class Machine:
 
 
 # ---- one kernel at a time ----
-
-HEAP = 0x3000_0000  # where the arrays of a single kernel's call lie, each between pages that fault
 
 
 @dataclass(frozen=True)
@@ -469,7 +488,8 @@ class Kernels:
 
     Every array ends where a page ends and the next page faults, what the kernel may not write is read-only, and so a
     kernel that leaves its arguments is found at the first byte (in front of an array: within its page).
-    sources: the C files, by default all of kernels/c; include: folders of headers beside kernels/c.
+    sources: the C files, by default all of kernels/c; include: folders of headers beside kernels/c; emulator: see
+    `emulator.qemu.machine`.
     """
 
     core: str
@@ -479,6 +499,7 @@ class Kernels:
     include: Sequence[Path] = ()
     align: int = 4  # what the memory plan promises of every buffer
     fast: bool = True
+    emulator: str = ""
     elf: Elf = field(init=False)
     machine: Machine = field(init=False)
 
@@ -490,31 +511,32 @@ class Kernels:
         build = Build(which, self.compiler, self.optimize, include=(folder, *self.include))
         objects = build.compile([*sources, FIRMWARE / "startup.c", FIRMWARE / "aeabi.c", FIRMWARE / "no_main.c"])
         exported = sorted({name for o in objects[: len(sources)] for name in Elf(o.read_bytes()).exported})
-        memory = Memory(flash=512 << 10, ram=8 << 10)
+        from tinyloc.emulator.qemu import machine, placed
+
+        memory = placed(Memory(flash=512 << 10, ram=8 << 10), which, self.emulator)
         self.elf = link(build, objects, memory, exported)
-        self.machine = Machine(which, self.elf, memory, self.fast)
+        self.machine = machine(which, self.elf, memory, self.fast, self.emulator)
         self.machine.initialize()
 
     def call(self, op: Op, args: Args) -> Call:
         """Runs `tl_<op>`; what it writes arrives in the arrays of `args`, as with `op.c`.  Raises Fault."""
-        m, uc = self.machine, self.machine._uc
+        m = self.machine
         words, mapped = [], []
-        at = HEAP
+        at = m.heap
         try:
             for p, a in zip(op.params, args, strict=True):
                 if not p.is_array:
                     words.append(int(a))
                     continue
                 data = np.ascontiguousarray(a, DTYPES[p.dtype]).tobytes()
-                size = max(-(-(len(data) + 1) // PAGE) * PAGE, PAGE)
-                writable = p.role in ("out", "state", "scratch")
-                m.engine.mem_map(at, size, uc.UC_PROT_READ | (uc.UC_PROT_WRITE if writable else 0))
+                size = max(-(-(len(data) + 1) // m.fence) * m.fence, m.fence)
+                m.map(at, size, p.role in ("out", "state", "scratch"))
                 mapped.append((at, size))
                 start = at + (size - len(data)) // self.align * self.align
                 m.write(at, bytes([PAINT]) * (start - at) + data + bytes([PAINT]) * (at + size - start - len(data)))
                 m.name(start, len(data), p.name)
                 words.append(start)
-                at += size + PAGE
+                at = -(-(at + size) // PAGE) * PAGE + PAGE
             m.region = op.name
             m.paint_stack()
             before = m.profile()
@@ -536,7 +558,7 @@ class Kernels:
             m._names.clear()
             m.region = ""
             for low, size in mapped:
-                m.engine.mem_unmap(low, size)
+                m.unmap(low, size)
 
     def stack_bound(self, op: Op) -> int:
         """The static bound of `Call.stack`: arguments on the stack and the call graph below."""

@@ -46,14 +46,15 @@ class BudgetError(TinylocError):
 
 @dataclass(frozen=True)
 class Core:
-    """A Cortex-M core: its names for clang, gcc and Unicorn (None: compiled for, not emulated); dsp: it has the DSP
-    extension."""
+    """A Cortex-M core: its names for clang, gcc and Unicorn (None: QEMU alone runs it, see `emulator.qemu`); dsp: it has
+    the DSP extension; mve: the M-profile vector extension (Helium)."""
 
     name: str
     triple: str
     unicorn: str | None
     flags: tuple[str, ...] = ()
     dsp: bool = False
+    mve: bool = False
 
     @property
     def cpu(self) -> str:
@@ -66,7 +67,7 @@ CORES = {c.name: c for c in (
     Core("m4", "thumbv7em-none-eabi", "CORTEX_M4", dsp=True),
     Core("m7", "thumbv7em-none-eabi", "CORTEX_M7", dsp=True),
     Core("m33", "thumbv8m.main-none-eabi", "CORTEX_M33", dsp=True),
-    Core("m55", "thumbv8.1m.main-none-eabihf", None, ("-mfloat-abi=hard",), dsp=True),  # MVE's registers are the FPU's
+    Core("m55", "thumbv8.1m.main-none-eabihf", None, ("-mfloat-abi=hard",), dsp=True, mve=True),  # MVE's registers: the FPU's
 )}
 EMULATED = tuple(name for name, c in CORES.items() if c.unicorn)
 
@@ -150,14 +151,15 @@ def _digest(parts: Iterable[bytes | str]) -> str:
     return h.hexdigest()[:24]
 
 
-def host_library(source: Path) -> Path:
+def host_library(source: Path, *included: Path) -> Path:
     """Compiles one freestanding C file for this machine into a cached shared library; raises ConfigError.
 
-    Linux and other ELF hosts: the clang of ziglang; elsewhere, or without it: `cc`.
+    Linux and other ELF hosts: the clang of ziglang; elsewhere, or without it: `cc`.  included: the files it includes.
     """
     elf = sys.platform.startswith("linux")
     name = "".join(c for c in sys.platform if c.isalnum())
-    out = cache_dir() / f"{source.stem}-{name}-{_digest([source.read_bytes(), platform.machine()])}.so"
+    texts = [f.read_bytes() for f in (source, *included)]
+    out = cache_dir() / f"{source.stem}-{name}-{_digest([*texts, platform.machine()])}.so"
     if out.is_file():
         return out
     with tempfile.TemporaryDirectory() as tmp:
@@ -234,13 +236,17 @@ def _zig_paths(compiler: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Memory:
-    """Flash and RAM of a microcontroller or budget, in bytes; `stack` is the least stack that must be left."""
+    """Flash and RAM of a microcontroller or budget, in bytes; `stack` is the least stack that must be left.
+
+    ram_end: the address behind RAM, None: such that its last byte is the last of a 1 KiB page, where an overrun faults.
+    """
 
     flash: int = 1 << 20
     ram: int = 256 << 10
     stack: int = 512
     flash_origin: int = FLASH
     names: tuple[str, str] = field(default=("flash", "RAM"))
+    ram_end: int | None = None
 
     def __post_init__(self) -> None:
         for what, n in (("flash", self.flash), ("RAM", self.ram), ("stack", self.stack)):
@@ -249,8 +255,8 @@ class Memory:
 
     @property
     def ram_origin(self) -> int:
-        """RAM's first address: such that its last byte is the last of a 1 KiB page, where an overrun faults."""
-        return RAM + -self.ram % 1024
+        """RAM's first address."""
+        return self.ram_end - self.ram if self.ram_end else RAM + -self.ram % 1024
 
 
 def script(flash_origin: int, flash: int, ram_origin: int, ram: int, stack: int) -> str:

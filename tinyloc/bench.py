@@ -76,13 +76,13 @@ def _sum(op: str, costs: list[Cost]) -> Cost:
 
 def core_of(mcu: Mcu) -> str:
     """The emulated core of a microcontroller.  Raises ConfigError when it has none."""
-    from tinyloc.emulator.toolchain import CORES, EMULATED
+    from tinyloc.emulator.toolchain import CORES
 
     name = mcu.core.removeprefix("cortex-")
-    name = {"m0": "m0plus", "m4f": "m4", "m33f": "m33"}.get(name, name)
-    if name not in CORES or name not in EMULATED:
+    name = {"m0": "m0plus", "m4f": "m4", "m33f": "m33", "m55f": "m55"}.get(name, name)
+    if name not in CORES:
         raise ConfigError(f"{mcu.name} has the core {mcu.core}; expected one that is emulated: cortex-"
-                          + ", cortex-".join(EMULATED))
+                          + ", cortex-".join(CORES))
     return name
 
 

@@ -39,7 +39,7 @@ class _Packer:
 
 
 def pack(program: Program) -> Program:
-    """The Program for cores with the DSP extension (Cortex-M4, M7, M33 and above), equal in every bit of every step.
+    """The Program for cores with the DSP extension (Cortex-M4, M7, M33), equal in every bit of every step.
 
     A step stays as it is where a faster one would not be exact or would save nothing.
     """
@@ -59,7 +59,11 @@ def pack(program: Program) -> Program:
 
 
 def pack_for(program: Program, core: str) -> Program:
-    """`pack` where the core has the DSP extension, else the Program itself.  Raises ConfigError for an unknown core."""
+    """`pack` where the core has the DSP extension and no MVE, whose kernels take weights as they are; else the Program itself.
+
+    Raises ConfigError for an unknown core.
+    """
     from tinyloc.emulator.toolchain import core as find
 
-    return pack(program) if find(core).dsp else program
+    which = find(core)
+    return pack(program) if which.dsp and not which.mve else program

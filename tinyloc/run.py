@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tinyloc.emulator.toolchain import EMULATED
+from tinyloc.emulator.toolchain import CORES
 from tinyloc.errors import ConfigError, ModelError, unknown
 from tinyloc.program import Program, complete
 
@@ -182,7 +182,7 @@ def _board(which: str) -> Callable[[Program], Backend]:
 # "arena" (tinyloc.emulator.arena) proves the memory plan as it runs, and is slow.  "cortex-m4" and the like
 # (tinyloc.emulator.board) are the firmware on an emulated core, packed for it: step for step the same outputs.
 BACKENDS: dict[str, Callable[[Program], Backend]] = {
-    "numba": Numba, "c": C, "arena": _arena, **{f"cortex-{which}": _board(which) for which in EMULATED}}
+    "numba": Numba, "c": C, "arena": _arena, **{f"cortex-{which}": _board(which) for which in CORES}}
 
 
 class Session:

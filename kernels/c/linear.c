@@ -1,4 +1,5 @@
 #include "fixed.h"
+#include "mve.h"
 #include "step.h"
 
 static inline int32_t dot(const int8_t *x, const int8_t *w, int32_t k)
@@ -9,10 +10,42 @@ static inline int32_t dot(const int8_t *x, const int8_t *w, int32_t k)
     return acc;
 }
 
+#ifdef TL_MVE
+
+/* Four outputs at a time, the last four overlapping those before; of each four all rows, as their constants stay */
+TL_INLINE void linear(void *y, const int8_t *x, const int8_t *w, const int32_t *bias, const int32_t *mult,
+                      const int8_t *shift, int32_t t, int32_t n, int32_t k, int32_t y_zp, int32_t bias_step,
+                      int32_t mult_step, int wide)
+{
+    for (int32_t o = 0; o < n; o += 4) {
+        int32_t at = tl_min(o, n - 4);
+        const int8_t *rows = w + at * k, *in = x;
+        int8_t *y8 = (int8_t *)y + at;
+        int16_t *y16 = (int16_t *)y + at;
+        int32x4_t start = tl_words4(bias, bias_step, at);
+        tl_rescale4 r = tl_rescale4_of(tl_words4(mult, mult_step, at), tl_bytes4(shift, mult_step, at));
+        for (int32_t i = 0; i < t; i++, in += k, y8 += n, y16 += n) {
+            int32x4_t sums = tl_mbqm4(vaddq_s32(tl_dots(in, rows, k, k), start), &r);
+            if (wide)
+                vstrhq_s32(y16, tl_clamp4(sums, -32768, 32767));
+            else
+                vstrbq_s32(y8, tl_clamp4(vaddq_n_s32(sums, y_zp), -128, 127));
+        }
+    }
+}
+
+#endif
+
 void tl_linear_s8(int8_t *y, const int8_t *x, const int8_t *w, const int32_t *bias, const int32_t *mult,
                   const int8_t *shift, int32_t t, int32_t n, int32_t k, int32_t y_zp, int32_t bias_step,
                   int32_t mult_step)
 {
+#ifdef TL_MVE
+    if (n >= 4) {
+        linear(y, x, w, bias, mult, shift, t, n, k, y_zp, bias_step, mult_step, 0);
+        return;
+    }
+#endif
     for (int32_t i = 0; i < t; i++)
         for (int32_t o = 0; o < n; o++) {
             int32_t acc = tl_add(bias[o * bias_step], dot(x + i * k, w + o * k, k));
@@ -23,6 +56,12 @@ void tl_linear_s8(int8_t *y, const int8_t *x, const int8_t *w, const int32_t *bi
 void tl_linear_s8_s16(int16_t *y, const int8_t *x, const int8_t *w, const int32_t *bias, const int32_t *mult,
                       const int8_t *shift, int32_t t, int32_t n, int32_t k, int32_t bias_step, int32_t mult_step)
 {
+#ifdef TL_MVE
+    if (n >= 4) {
+        linear(y, x, w, bias, mult, shift, t, n, k, 0, bias_step, mult_step, 1);
+        return;
+    }
+#endif
     for (int32_t i = 0; i < t; i++)
         for (int32_t o = 0; o < n; o++) {
             int32_t acc = tl_add(bias[o * bias_step], dot(x + i * k, w + o * k, k));
