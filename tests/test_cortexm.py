@@ -483,6 +483,16 @@ def check(k: Kernels, op: Op, level: int, elements: int) -> int:
     return seen
 
 
+@pytest.mark.parametrize("which", CORES)
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_the_compiler_has_nothing_to_say(which: str, compiler: str) -> None:
+    """Nor has it for the kernels of any core, whose paths differ."""
+    warnings = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-pedantic", "-fsyntax-only"]
+    files = sorted(map(str, cortexm.kernel_folder().glob("*.c")))
+    done = subprocess.run([*Build(core(which), compiler, "-O3").command(), *warnings, *files], capture_output=True, text=True)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+
+
 @pytest.mark.parametrize("op", OPS.values(), ids=OPS)
 @pytest.mark.parametrize("which", EMULATED)
 def test_every_core_has_numbas_bits(which: str, op: Op, kernels: Callable[..., Kernels]) -> None:
