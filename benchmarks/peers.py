@@ -150,8 +150,8 @@ def _layer_norm(f: Flatbuffer, program: Program, a: dict[str, Any], find: Any) -
 
 
 def mamba_tflite(program: Program, schema: Any) -> bytes:
-    """A Mamba's Program in TensorFlow Lite's ops, for its time alone: shapes are the Program's, and what TensorFlow Lite lacks
-    is something as cheap.  All that a scan can do for all steps at once is one op each, so that a step of time costs a
+    """A Mamba's Program in TensorFlow Lite's ops, for its time alone: shapes are the Program's, and what TensorFlow Lite
+    lacks is something as cheap.  All that a scan can do for all steps at once is one op each, so that a step of time costs a
     product and a sum; the softplus is a logistic function, the decoder the index of the greatest logit."""
     f, b, index = Flatbuffer(schema), program.buffers, {}
 

@@ -19,7 +19,7 @@ import vectors
 
 import tinyloc
 from tinyloc.errors import unknown
-from tinyloc.kernels import build_c
+from tinyloc.kernels import build_c, simd
 from tinyloc.kernels.jit import digest
 from tinyloc.kernels.table import OPS
 
@@ -176,6 +176,22 @@ def test_sanitized_c_equals_numba(sanitized: Path, cases: Path) -> None:
     assert done.returncode == 0 and "0 differ" in done.stdout, done.stdout + done.stderr
     for name in OPS:
         assert name in done.stdout
+
+
+@pytest.mark.parametrize("host", simd.levels()[1:])
+def test_sanitized_vector_kernels_equal_numba(sanitized: Path, cases: Path, host: str) -> None:
+    """A level of the host's kernels, each array in a block of its own."""
+    done = vectors.run(vectors.build(sanitized.with_name(f"vectors.{host}"), COMPILERS[0], level=host), cases)
+    assert done.returncode == 0 and "0 differ" in done.stdout, done.stdout + done.stderr
+
+
+@compilers
+@pytest.mark.parametrize("source", sorted(p.name for p in build_c.HOST.glob("*.c")))
+def test_strict_host_c(cc: str, source: str) -> None:
+    """Without a warning, and every level compiles, whether this processor has it or not."""
+    command = [cc, *vectors.WARNINGS, "-O2", "-I", str(C), "-c", str(build_c.HOST / source), "-o", os.devnull]
+    done = subprocess.run(command, text=True, capture_output=True)
+    assert done.returncode == 0 and not done.stderr, done.stderr
 
 
 def largest_case(data: bytes) -> tuple[bytes, list[tuple[int, int, bytes, bytes]]]:

@@ -6,6 +6,10 @@
 
 #include "step.h"
 
+#ifdef TL_HOST_TABLE /* of a level of the host's kernels, instead of the portable ones */
+extern const tl_kernel TL_HOST_TABLE[];
+#endif
+
 #define X(op) void tl_step_##op(const tl_arg *a);
 TL_OPS(X)
 #undef X
@@ -101,7 +105,11 @@ int main(int argc, char **argv)
                 get(want[i], size[i], f);
             }
         }
+#ifdef TL_HOST_TABLE
+        TL_HOST_TABLE[op](args);
+#else
         ops[op].step(args);
+#endif
         for (i = 0; i < n; i++) {
             if (kind[i] == NUMBER) {
                 continue;

@@ -27,6 +27,7 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 C = HERE.parent / "kernels" / "c"
+HOST = C.parent / "host"
 SEED = 20250414
 WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-pedantic", "-Werror")
 SANITIZERS = ("-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
@@ -60,9 +61,13 @@ def write(path: Path, level: int = 1) -> int:
     return count
 
 
-def build(out: Path, cc: str, flags: Sequence[str] = (*WARNINGS, *SANITIZERS)) -> Path:
-    """Compiles tests/vectors.c with all C kernels; raises CalledProcessError when the compiler complains."""
+def build(out: Path, cc: str, flags: Sequence[str] = (*WARNINGS, *SANITIZERS), level: str = "") -> Path:
+    """Compiles tests/vectors.c with all C kernels, and has it run those of a level of the host; raises CalledProcessError
+    when the compiler complains."""
     sources = [str(HERE / "vectors.c"), *(str(p) for p in sorted(C.glob("*.c")))]
+    if level:
+        flags = (*flags, f"-DTL_HOST_TABLE=tl_{level}_kernels", "-I", str(HOST))
+        sources += [str(p) for p in sorted(HOST.glob("*.c"))]
     subprocess.run([*shlex.split(cc), *flags, "-I", str(C), *sources, "-o", str(out)], check=True)
     return out
 
