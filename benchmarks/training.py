@@ -178,7 +178,7 @@ def check(name: str, steps: dict[str, Step], judge: Step) -> float:
         for k, expected in right.items():
             difference = float(np.abs(np.asarray(found[k], float) - expected).max() / np.abs(expected).max())
             if not difference < 1e-4:
-                raise SystemExit(f"{name}: {which} differs from the reference in {k} by {difference:.1e} of its greatest value")
+                raise SystemExit(f"{name}: {which} differs from the reference in {k} by {difference:.1e} of its greatest")
             worst = max(worst, difference)
     return worst
 
@@ -209,8 +209,8 @@ def mamba_case(t: int, batch: int, d: int, n: int, tied: bool) -> tuple[dict[str
         return forward, use.mamba_block_backward
 
     steps = {"tinyloc": ours(*own(fast), x, dy, params), "NumPy reference": ours(*own(slow), x, dy, params),
-             "torch loop": theirs(torch_mamba(loop), x, dy, params), "torch loop, time first": theirs(torch_mamba(loop_time_first), x, dy, params),
-             "torch loop, lean": theirs(torch_mamba(loop_lean), x, dy, params),
+             "torch loop": theirs(torch_mamba(loop), x, dy, params),
+             "torch loop, time first": theirs(torch_mamba(loop_time_first), x, dy, params), "torch loop, lean": theirs(torch_mamba(loop_lean), x, dy, params),
              "torch parallel scan": theirs(torch_mamba(tree), x, dy, params)}
     wide = {k: v.astype(float) for k, v in params.items()}
     return steps, ours(*own(slow), x.astype(float), dy.astype(float), wide)

@@ -67,7 +67,7 @@ CORES = {c.name: c for c in (
     Core("m4", "thumbv7em-none-eabi", "CORTEX_M4", dsp=True),
     Core("m7", "thumbv7em-none-eabi", "CORTEX_M7", dsp=True),
     Core("m33", "thumbv8m.main-none-eabi", "CORTEX_M33", dsp=True),
-    Core("m55", "thumbv8.1m.main-none-eabihf", None, ("-mfloat-abi=hard",), dsp=True, mve=True),  # MVE's registers: the FPU's
+    Core("m55", "thumbv8.1m.main-none-eabihf", None, ("-mfloat-abi=hard",), dsp=True, mve=True),  # MVE's registers: FPU's
 )}
 EMULATED = tuple(name for name, c in CORES.items() if c.unicorn)
 

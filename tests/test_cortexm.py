@@ -489,7 +489,8 @@ def test_the_compiler_has_nothing_to_say(which: str, compiler: str) -> None:
     """Nor has it for the kernels of any core, whose paths differ."""
     warnings = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-pedantic", "-fsyntax-only"]
     files = sorted(map(str, cortexm.kernel_folder().glob("*.c")))
-    done = subprocess.run([*Build(core(which), compiler, "-O3").command(), *warnings, *files], capture_output=True, text=True)
+    command = [*Build(core(which), compiler, "-O3").command(), *warnings, *files]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0 and not done.stderr, done.stderr
 
 

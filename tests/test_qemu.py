@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from programs import random_program, streaming_program, windows
 
-for package in ("unicorn", "ziglang", "elftools", "capstone"):
-    pytest.importorskip(package, reason="the extra mcu is not installed: pip install 'tinyloc[mcu]'")
+pytest.importorskip("unicorn", reason="the extra mcu is not installed: pip install 'tinyloc[mcu]'")
+pytest.importorskip("ziglang", reason="the extra mcu is not installed: pip install 'tinyloc[mcu]'")
+pytest.importorskip("elftools", reason="the extra mcu is not installed: pip install 'tinyloc[mcu]'")
+pytest.importorskip("capstone", reason="the extra mcu is not installed: pip install 'tinyloc[mcu]'")
 
-from test_cortexm import TOUCH, build, cases, check, spoil
+from test_cortexm import TOUCH, cases, check, spoil
 
 from tinyloc.emulator import qemu, toolchain
 from tinyloc.emulator.board import Board

@@ -59,7 +59,7 @@ def pack(program: Program) -> Program:
 
 
 def pack_for(program: Program, core: str) -> Program:
-    """`pack` where the core has the DSP extension and no MVE, whose kernels take weights as they are; else the Program itself.
+    """`pack` where the core has the DSP extension and no MVE, whose kernels take weights as they are; else the Program.
 
     Raises ConfigError for an unknown core.
     """
