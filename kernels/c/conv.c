@@ -1,6 +1,14 @@
-#include "fixed.h"
+#include "dots.h"
 #include "mve.h"
 #include "step.h"
+
+static inline int32_t total(const int8_t *w, const int8_t *end)
+{
+    int32_t sum = 0;
+    while (w != end)
+        sum += *w++;
+    return sum;
+}
 
 void tl_conv1d_s8(int8_t *y, const int8_t *x, const int8_t *w, const int32_t *bias, const int32_t *mult,
                   const int8_t *shift, int32_t t, int32_t n, int32_t d, int32_t k, int32_t t_in, int32_t stride,
@@ -25,22 +33,26 @@ void tl_conv1d_s8(int8_t *y, const int8_t *x, const int8_t *w, const int32_t *bi
         return;
     }
 #endif
-    for (int32_t i = 0; i < t; i++)
-        for (int32_t o = 0; o < n; o++) {
-            int32_t acc = 0; /* |acc| <= k * d * 2^14 < 2^31, as the quantizer proves */
-            for (int32_t j = 0; j < k; j++) {
-                const int8_t *taps = w + (o * k + j) * d;
-                int32_t row = i * stride + j - pad_left;
-                if (row >= 0 && row < t_in)
-                    for (int32_t c = 0; c < d; c++)
-                        acc += x[row * d + c] * taps[c];
-                else
-                    for (int32_t c = 0; c < d; c++)
-                        acc += x_zp * taps[c];
-            }
-            acc = tl_add(bias[o * bias_step], acc);
-            *y++ = tl_sat8(tl_add(y_zp, tl_mbqm(acc, mult[o * mult_step], shift[o * mult_step])));
+    int32_t row = k * d;
+    for (int32_t i = 0; i < t; i++, y += n) {
+        /* The taps from begin to end meet rows of x, which lie one behind the other; the rest meets padding. */
+        int32_t from = i * stride - pad_left, begin = d * tl_clamp(-from, 0, k), end = d * tl_clamp(t_in - from, 0, k);
+        for (int32_t o = 0, group; o < n; o += group) {
+            int32_t sums[4]; /* |sum| <= k * d * 2^14 < 2^31, as the quantizer proves */
+            const int8_t *taps;
+            const int32_t *sum;
+            group = tl_group(&o, n);
+            taps = w + o * row;
+            for (int32_t r = 0; r < group; r++, taps += row)
+                sums[r] = x_zp * (total(taps, taps + begin) + total(taps + end, taps + row));
+            if (begin < end)
+                tl_group_dots(sums, x + from * d + begin, w + o * row + begin, end - begin, row, group);
+            sum = tl_unsized(sums);
+            for (int32_t at = o; at < o + group; at++)
+                y[at] = tl_sat8(tl_add(y_zp, tl_mbqm(tl_add(bias[at * bias_step], *sum++), mult[at * mult_step],
+                                                     shift[at * mult_step])));
         }
+    }
 }
 
 /* One channel of one time step, whose past moves on by one */

@@ -8,6 +8,9 @@
 #if defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && !defined(TL_PORTABLE)
 #define TL_DSP /* the instructions of Armv7E-M and of Armv8-M's DSP extension */
 #endif
+#if defined(__thumb2__) && defined(__ARM_FEATURE_SAT) && defined(__GNUC__) && !defined(TL_PORTABLE)
+#define TL_SSAT /* those that saturate, which Cortex-M3 has too */
+#endif
 
 #ifdef __GNUC__
 #define TL_INLINE static inline __attribute__((always_inline)) /* where constant arguments choose the code */
@@ -33,6 +36,7 @@ static inline int32_t tl_shl(int32_t x, int32_t n) { return (int32_t)((uint32_t)
  * plain arithmetic for it; tl_opaque hides a value from the compiler, which would see through the form.  On the other
  * cores clang and gcc keep the short forms free of branches, as the tests measure. */
 #if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB == 1 && defined(__GNUC__)
+#define TL_ARMV6M
 static inline int32_t tl_opaque(int32_t x)
 {
     __asm__("" : "+r"(x));
@@ -71,6 +75,23 @@ static inline int32_t tl_near_min(int32_t a, int32_t b)
     return b + (d & tl_opaque(d >> 31));
 }
 
+/* x if it is what its lower `bits` bits say, else the end of their range on x's side */
+static inline int32_t tl_sat(int32_t x, int32_t bits)
+{
+    int32_t sign = x >> 31, beyond = (x >> (bits - 1)) ^ sign; /* beyond >= 0 */
+    return x ^ ((x ^ sign ^ ((1 << (bits - 1)) - 1)) & tl_opaque(-beyond >> 31));
+}
+
+/* a b / 2^16 + round, rounded down, is 2^16 (upper halves' product) + middle, and middle may need a 33rd bit: half of it,
+ * rounded down.  0 <= round <= 2^15, and then no sum leaves its 32 bits. */
+static inline int32_t tl_half_middle(int32_t a, int32_t b, int32_t round)
+{
+    uint32_t low = (uint32_t)tl_opaque((int32_t)((uint32_t)(a & 0xffff) * (uint32_t)(b & 0xffff)));
+    int32_t u = (a >> 16) * (b & 0xffff) + (int32_t)(low >> 16) + round, v = (a & 0xffff) * (b >> 16);
+    return (u & v) + ((u ^ v) >> 1);
+}
+static inline int32_t tl_upper(int32_t a, int32_t b) { return (a >> 16) * (b >> 16); }
+
 /* a * b, unsigned and signed, from products of halves; no sum leaves its 32 bits */
 static inline uint64_t tl_umul64(uint32_t a, uint32_t b)
 {
@@ -104,22 +125,61 @@ static inline int64_t tl_mul64(int32_t a, int32_t b) { return (int64_t)a * b; }
 /* min(max(x, lo), hi), lo <= hi */
 static inline int32_t tl_clamp(int32_t x, int32_t lo, int32_t hi) { return tl_min(tl_max(x, lo), hi); }
 
-static inline int8_t tl_sat8(int32_t x) { return (int8_t)tl_clamp(x, -128, 127); }
+#if defined(TL_SSAT) && !defined(__clang__) /* clang finds it, and the shift before it, by itself */
+static inline int32_t tl_sat(int32_t x, int32_t bits)
+{
+    if (bits == 8)
+        __asm__("ssat %0, #8, %0" : "+r"(x));
+    else
+        __asm__("ssat %0, #16, %0" : "+r"(x));
+    return x;
+}
+#elif !defined(TL_ARMV6M)
+static inline int32_t tl_sat(int32_t x, int32_t bits) { return tl_clamp(x, -(1 << (bits - 1)), (1 << (bits - 1)) - 1); }
+#endif
 
-static inline int16_t tl_sat16(int32_t x) { return (int16_t)tl_clamp(x, -32768, 32767); }
+static inline int8_t tl_sat8(int32_t x) { return (int8_t)tl_sat(x, 8); }
 
-/* SRDHM: a * b / 2^31 to the nearest, ties up; a = b = -2^31 saturates to 2^31 - 1. */
+static inline int16_t tl_sat16(int32_t x) { return (int16_t)tl_sat(x, 16); }
+
+/* floor(a * b / 2^32) */
+static inline int32_t tl_mul_high(int32_t a, int32_t b)
+{
+#ifdef TL_ARMV6M
+    return tl_upper(a, b) + (tl_half_middle(a, b, 0) >> 15);
+#else
+    return (int32_t)(tl_mul64(a, b) >> 32);
+#endif
+}
+
+/* floor(a * w / 2^16) for a 16-bit w: below 2^31 */
+static inline int32_t tl_mul_16(int32_t a, int32_t w)
+{
+#ifdef TL_ARMV6M
+    return tl_add((a >> 16) * w, ((a & 0xffff) * w) >> 16);
+#else
+    return (int32_t)(tl_mul64(a, w) >> 16);
+#endif
+}
+
+/* SRDHM, a * b / 2^31 to the nearest, ties up, modulo 2^32: it is 2^31 for a = b = -2^31. */
+static inline int32_t tl_srdhm_wrap(int32_t a, int32_t b)
+{
+#if defined(TL_ARMV6M)
+    return tl_add(tl_shl(tl_upper(a, b), 1), tl_half_middle(a, b, 1 << 14) >> 14);
+#elif UINTPTR_MAX > 0xffffffffu
+    return (int32_t)((tl_mul64(a, b) + (1 << 30)) >> 31);
+#else /* without a carry of 64 bits */
+    int64_t p = tl_mul64(a, b);
+    return (int32_t)((uint32_t)(p >> 32) * 2 + (((uint32_t)p >> 30) + 1) / 2);
+#endif
+}
+
+/* SRDHM; 2^31 saturates to 2^31 - 1. */
 static inline int32_t tl_srdhm(int32_t a, int32_t b)
 {
-    int64_t p = tl_mul64(a, b);
-#if UINTPTR_MAX > 0xffffffffu
-    p = (p + (1 << 30)) >> 31;
-    return p > INT32_MAX ? INT32_MAX : (int32_t)p;
-#else /* without a carry or a comparison of 64 bits */
-    int32_t high = (int32_t)(p >> 32);
-    int32_t r = (int32_t)((uint32_t)high * 2 + (((uint32_t)p >> 30) + 1) / 2);
-    return tl_sub(r, (int32_t)((uint32_t)(r & ~high) >> 31)); /* high >= 0 > r only where the result is 2^31 */
-#endif
+    int32_t r = tl_srdhm_wrap(a, b);
+    return tl_add(r, (int32_t)((uint32_t)(a & b & r) >> 31)); /* negative factors with a negative product: 2^31 */
 }
 
 /* RDBPOT: x / 2^e to the nearest, ties away from zero; 0 <= e <= 31. */
@@ -138,11 +198,15 @@ static inline int32_t tl_rshift_round(int32_t x, int32_t e)
 }
 
 /* MBQM: x * mult * 2^(shift - 31) with TFLM's double rounding; mult in [2^30, 2^31) or 0, shift in [-31, 30].
- * x * 2^max(shift, 0) must fit (it wraps otherwise). */
+ * x * 2^max(shift, 0) must fit (it wraps otherwise).  RDBPOT(p, e) = ((p - [p < 0]) / 2^(e-1) + 1) / 2 for e > 0, both
+ * rounded down.  The shift decides which way is gone: a constant of the model. */
 static inline int32_t tl_mbqm(int32_t x, int32_t mult, int32_t shift)
 {
-    int32_t left = shift > 0 ? shift : 0;
-    return tl_rdbpot(tl_srdhm(tl_shl(x, left), mult), left - shift);
+    int32_t p;
+    if (shift >= 0)
+        return tl_srdhm_wrap(tl_shl(x, shift), mult); /* mult >= 0: nothing to saturate, and no p of -2^31 below */
+    p = tl_srdhm_wrap(x, mult);
+    return (((p + (p >> 31)) >> (-1 - shift)) + 1) >> 1;
 }
 
 /* SRDHM of the half of an even x, |x| < 2^31, and m > 0: the product's upper word, rounded. */
@@ -152,6 +216,8 @@ static inline int32_t tl_half_srdhm(int32_t x, int32_t m)
     int32_t r;
     __asm__("smmulr %0, %1, %2" : "=r"(r) : "r"(x), "r"(m));
     return r;
+#elif defined(TL_ARMV6M)
+    return tl_upper(x, m) + (tl_half_middle(x, m, 1 << 15) >> 15);
 #else
     int64_t p = tl_mul64(x, m);
     return (int32_t)(p >> 32) + (int32_t)((uint32_t)p >> 31);
@@ -164,7 +230,7 @@ static inline int32_t tl_rescale8(int32_t x, int32_t m, int32_t less, int32_t of
 {
     int32_t p = tl_half_srdhm(x, m);
     p = ((p + (p >> 31)) >> less) + offset;
-#ifdef TL_DSP
+#ifdef TL_SSAT
     int32_t r;
     __asm__("ssat %0, #8, %1, asr #1" : "=r"(r) : "r"(p));
     return r;

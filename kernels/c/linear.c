@@ -1,14 +1,6 @@
-#include "fixed.h"
+#include "dots.h"
 #include "mve.h"
 #include "step.h"
-
-static inline int32_t dot(const int8_t *x, const int8_t *w, int32_t k)
-{
-    int32_t acc = 0;
-    for (int32_t j = 0; j < k; j++)
-        acc += x[j] * w[j]; /* |acc| <= k * 2^14 < 2^31 as k < 2^17 */
-    return acc;
-}
 
 #ifdef TL_MVE
 
@@ -36,6 +28,7 @@ TL_INLINE void linear(void *y, const int8_t *x, const int8_t *w, const int32_t *
 
 #endif
 
+/* |sum| <= k * 2^14 < 2^31 as k < 2^17 */
 void tl_linear_s8(int8_t *y, const int8_t *x, const int8_t *w, const int32_t *bias, const int32_t *mult,
                   const int8_t *shift, int32_t t, int32_t n, int32_t k, int32_t y_zp, int32_t bias_step,
                   int32_t mult_step)
@@ -46,10 +39,16 @@ void tl_linear_s8(int8_t *y, const int8_t *x, const int8_t *w, const int32_t *bi
         return;
     }
 #endif
-    for (int32_t i = 0; i < t; i++)
-        for (int32_t o = 0; o < n; o++) {
-            int32_t acc = tl_add(bias[o * bias_step], dot(x + i * k, w + o * k, k));
-            *y++ = tl_sat8(tl_add(y_zp, tl_mbqm(acc, mult[o * mult_step], shift[o * mult_step])));
+    for (; t > 0; t--, x += k, y += n)
+        for (int32_t o = 0, group; o < n; o += group) {
+            int32_t sums[4] = {0, 0, 0, 0};
+            const int32_t *sum;
+            group = tl_group(&o, n);
+            tl_group_dots(sums, x, w + o * k, k, k, group);
+            sum = tl_unsized(sums);
+            for (int32_t at = o; at < o + group; at++)
+                y[at] = tl_sat8(tl_add(y_zp, tl_mbqm(tl_add(bias[at * bias_step], *sum++), mult[at * mult_step],
+                                                     shift[at * mult_step])));
         }
 }
 
@@ -62,10 +61,16 @@ void tl_linear_s8_s16(int16_t *y, const int8_t *x, const int8_t *w, const int32_
         return;
     }
 #endif
-    for (int32_t i = 0; i < t; i++)
-        for (int32_t o = 0; o < n; o++) {
-            int32_t acc = tl_add(bias[o * bias_step], dot(x + i * k, w + o * k, k));
-            *y++ = tl_sat16(tl_mbqm(acc, mult[o * mult_step], shift[o * mult_step]));
+    for (; t > 0; t--, x += k, y += n)
+        for (int32_t o = 0, group; o < n; o += group) {
+            int32_t sums[4] = {0, 0, 0, 0};
+            const int32_t *sum;
+            group = tl_group(&o, n);
+            tl_group_dots(sums, x, w + o * k, k, k, group);
+            sum = tl_unsized(sums);
+            for (int32_t at = o; at < o + group; at++)
+                y[at] = tl_sat16(tl_mbqm(tl_add(bias[at * bias_step], *sum++), mult[at * mult_step],
+                                         shift[at * mult_step]));
         }
 }
 

@@ -1,4 +1,4 @@
-#include "fixed.h"
+#include "dots.h"
 #include "matmul.h"
 #include "step.h"
 
@@ -347,6 +347,37 @@ void tl_product_open(tl_product *v, const int8_t *b, uint32_t *pairs, int32_t n,
     open_pairs(v);
 }
 
+#ifdef TL_DOTS
+
+/* pairs hold a row of a - a_zp, whose sum the zero point of b is multiplied with. */
+static void plain(const tl_product *v, int8_t *y, const int8_t *a, int32_t m)
+{
+    int32_t *wide = (int32_t *)v->pairs, n = v->n, k = v->k, b_k = v->b_k;
+    for (; m > 0; m--, a += k, y += n) {
+        int32_t start = 0;
+        for (int32_t j = 0; j < k; j++)
+            start += wide[j] = a[j] - v->a_zp; /* |start| <= 255 k < 2^24 */
+        start *= -v->b_zp;
+        for (int32_t o = 0, group; o < n; o += group) {
+            int32_t sums[4] = {start, start, start, start};
+            const int8_t *b;
+            const int32_t *sum;
+            group = tl_group(&o, n);
+            b = v->b + o * v->b_n;
+            if (group > 1)
+                tl_dots_wide(sums, wide, b, k, v->b_n, b_k);
+            else
+                for (int32_t j = 0; j < k; j++, b += b_k)
+                    sums[0] = tl_add(sums[0], wide[j] * *b);
+            sum = tl_unsized(sums);
+            for (int32_t at = o; at < o + group; at++)
+                y[at] = tl_sat8(tl_add(v->y_zp, tl_mbqm(*sum++, v->mult, v->shift)));
+        }
+    }
+}
+
+#else
+
 /* The formula as it stands: all that other cores have, what is left over on those with pairs. */
 static RARE void plain(const tl_product *v, int8_t *y, const int8_t *a, int32_t m)
 {
@@ -361,6 +392,8 @@ static RARE void plain(const tl_product *v, int8_t *y, const int8_t *a, int32_t 
             *y++ = tl_sat8(tl_add(y_zp, tl_mbqm(acc, mult, shift)));
         }
 }
+
+#endif
 
 void tl_product_rows(tl_product *v, int8_t *y, const int8_t *a, int32_t m)
 {

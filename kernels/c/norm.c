@@ -47,8 +47,8 @@ static inline int32_t weighted(int32_t v, int32_t twice, int32_t w, int32_t b)
     __asm__("smlawb %0, %1, %2, %0" : "+r"(b) : "r"(v), "r"(w));
     return b;
 #else
-    v = tl_add(v, (int32_t)(tl_mul64(v, twice) >> 32));
-    return tl_add(b, (int32_t)(tl_mul64(v, w) >> 16));
+    v = tl_add(v, tl_mul_high(v, twice));
+    return tl_add(b, tl_mul_16(v, w));
 #endif
 }
 
