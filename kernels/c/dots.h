@@ -37,7 +37,7 @@ static inline const int32_t *tl_unsized(const int32_t *p)
     return p;
 }
 
-/* tl_dots for a group of rows */
+/* tl_dots for a group of rows; one row alone needs no sharing, and an index that counts up to 0 no comparison. */
 static inline void tl_group_dots(int32_t *sums, const int8_t *x, const int8_t *w, int32_t k, int32_t row, int32_t group)
 {
     int32_t sum = sums[0];
@@ -46,10 +46,22 @@ static inline void tl_group_dots(int32_t *sums, const int8_t *x, const int8_t *w
         tl_dots(sums, x, w, k, row);
         return;
     }
-#endif
+    int32_t j = -k, a, b;
+    __asm__ volatile(".syntax unified\n"
+                     "1: ldrsb %[a], [%[x], %[j]]\n"
+                     "ldrsb %[b], [%[w], %[j]]\n"
+                     "muls %[b], %[a], %[b]\n"
+                     "adds %[sum], %[sum], %[b]\n"
+                     "adds %[j], %[j], #1\n"
+                     "bne 1b\n"
+                     : [sum] "+l"(sum), [j] "+l"(j), [a] "=&l"(a), [b] "=&l"(b)
+                     : [x] "l"(x + k), [w] "l"(w + k)
+                     : "cc", "memory");
+#else
     (void)row, (void)group;
     for (int32_t j = 0; j < k; j++)
-        sum = tl_add(sum, x[j] * w[j]);
+        sum += x[j] * w[j];
+#endif
     sums[0] = sum;
 }
 

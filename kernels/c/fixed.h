@@ -79,7 +79,7 @@ static inline int32_t tl_near_min(int32_t a, int32_t b)
 static inline int32_t tl_sat(int32_t x, int32_t bits)
 {
     int32_t sign = x >> 31, beyond = (x >> (bits - 1)) ^ sign; /* beyond >= 0 */
-    return x ^ ((x ^ sign ^ ((1 << (bits - 1)) - 1)) & tl_opaque(-beyond >> 31));
+    return x ^ ((x ^ sign ^ ((1 << (bits - 1)) - 1)) & (tl_opaque(-beyond) >> 31));
 }
 
 /* a b / 2^16 + round, rounded down, is 2^16 (upper halves' product) + middle, and middle may need a 33rd bit: half of it,
@@ -137,6 +137,19 @@ static inline int32_t tl_sat(int32_t x, int32_t bits)
 #elif !defined(TL_ARMV6M)
 static inline int32_t tl_sat(int32_t x, int32_t bits) { return tl_clamp(x, -(1 << (bits - 1)), (1 << (bits - 1)) - 1); }
 #endif
+
+/* tl_sat8 of |x| < 2^31 - 128 */
+static inline int32_t tl_sat_near8(int32_t x)
+{
+#ifdef TL_ARMV6M
+    x += 128;
+    x &= ~tl_opaque(x >> 31);
+    x -= 255;
+    return (x & tl_opaque(x >> 31)) + 127;
+#else
+    return tl_sat(x, 8);
+#endif
+}
 
 static inline int8_t tl_sat8(int32_t x) { return (int8_t)tl_sat(x, 8); }
 
@@ -235,7 +248,7 @@ static inline int32_t tl_rescale8(int32_t x, int32_t m, int32_t less, int32_t of
     __asm__("ssat %0, #8, %1, asr #1" : "=r"(r) : "r"(p));
     return r;
 #else
-    return tl_sat8(p >> 1);
+    return tl_sat_near8(p >> 1);
 #endif
 }
 
