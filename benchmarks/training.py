@@ -210,7 +210,8 @@ def mamba_case(t: int, batch: int, d: int, n: int, tied: bool) -> tuple[dict[str
 
     steps = {"tinyloc": ours(*own(fast), x, dy, params), "NumPy reference": ours(*own(slow), x, dy, params),
              "torch loop": theirs(torch_mamba(loop), x, dy, params),
-             "torch loop, time first": theirs(torch_mamba(loop_time_first), x, dy, params), "torch loop, lean": theirs(torch_mamba(loop_lean), x, dy, params),
+             "torch loop, time first": theirs(torch_mamba(loop_time_first), x, dy, params),
+             "torch loop, lean": theirs(torch_mamba(loop_lean), x, dy, params),
              "torch parallel scan": theirs(torch_mamba(tree), x, dy, params)}
     wide = {k: v.astype(float) for k, v in params.items()}
     return steps, ours(*own(slow), x.astype(float), dy.astype(float), wide)

@@ -1,8 +1,9 @@
 """The CRF of `reference.crf`: likelihood and its gradient by scaled messages (Rabiner, 1989), and Viterbi.
 
 The reference's messages are logarithms: c^2 exponentials a step.  These are probabilities, each step's scaled to a sum of
-1, in float64: one exponential a class.  Where scores differ by so much (about 700) that all of a step's vanish, the
-reference is asked.
+1, in float64: one exponential a class.  A message is at least e^-r, r the range of a step's scores (emissions, transitions
+and either end together); where r is so great that one would vanish, which may yet be on the best path, the reference is
+asked, in float64.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from tinyloc.fast.jit import kernel, plain
 from tinyloc.reference import crf as reference
 from tinyloc.reference.linear import Cache
 
+REACH = 300.0  # products of two messages and a transition stay above e^-700, the least of float64
+
 
 @kernel("f8(f4[:,:,::1], f8[:,::1], f8[::1], f8[::1], f4[:,:,::1], i8[:,::1], f4[:,::1], f4[::1], f4[::1])")
 def _nll(de, dtransitions, dstart, dend, emissions, tags, transitions, start, end):
-    """Sum over the batch of -log p; its gradients: sets de, adds to the others.  NaN when a step's messages vanish."""
+    """Sum over the batch of -log p; its gradients: sets de, adds to the others."""
     batch, steps, c = emissions.shape
     top, first, last = np.float64(transitions.max()), np.float64(start.max()), np.float64(end.max())
     move, back = np.empty((c, c)), np.empty((c, c))
@@ -48,8 +51,6 @@ def _nll(de, dtransitions, dstart, dend, emissions, tags, transitions, start, en
             for j in range(c):
                 alpha[t, j] *= seen[t, j]
                 s += alpha[t, j]
-            if not s > 1e-280:
-                return math.nan
             for j in range(c):
                 alpha[t, j] /= s
             total[t] = s
@@ -59,8 +60,6 @@ def _nll(de, dtransitions, dstart, dend, emissions, tags, transitions, start, en
         for j in range(c):
             beta[j] = math.exp(end[j] - last)
             z += alpha[steps - 1, j] * beta[j]
-        if not z > 1e-280:
-            return math.nan
         log_z += math.log(z)
         for j in range(c):
             beta[j] /= z
@@ -93,11 +92,13 @@ def crf_nll(emissions: np.ndarray, tags: np.ndarray, transitions: np.ndarray, st
     """As `reference.crf_nll`."""
     emissions, transitions, start, end = (np.ascontiguousarray(a) for a in (emissions, transitions, start, end))
     b, c = len(emissions), len(start)
+    # NaN is out of reach too: it is the reference's to carry on.
+    if not float(np.ptp(emissions, 2).max()) + sum(float(np.ptp(a)) for a in (transitions, start, end)) <= REACH:
+        loss, cache = reference.crf_nll(emissions.astype(float), tags,
+                                        *(a.astype(float) for a in (transitions, start, end)))
+        return loss, tuple(g.astype(np.float32) for g in reference.crf_nll_backward(1.0, cache))
     de, dt, dstart, dend = np.empty_like(emissions), np.zeros((c, c)), np.zeros(c), np.zeros(c)
     loss = _nll(de, dt, dstart, dend, emissions, np.ascontiguousarray(tags, np.int64), transitions, start, end)
-    if math.isnan(loss):
-        loss, cache = reference.crf_nll(emissions, tags, transitions, start, end)
-        return loss, reference.crf_nll_backward(1.0, cache)
     return loss / b, tuple((g / b).astype(np.float32) for g in (de, dt, dstart, dend))
 
 
