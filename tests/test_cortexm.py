@@ -384,6 +384,12 @@ def test_counts_equal_qemus(which: str, tmp_path: Path) -> None:
 
 # ---- the primitives ----
 
+def mbqm(x: int, mult: int, right: int) -> int:
+    """TensorFlow Lite Micro's two roundings: ties up, and then away from zero."""
+    p = x * mult + 2**30 >> 31
+    return (1 if p > 0 else -1) * (2 * abs(p) + 2**right >> right + 1)
+
+
 PRIMITIVES: dict[str, tuple[str, Callable[[int, int, int], int]]] = {  # by Python's integers; operands a, b, c
     "less": ("tl_less(a, b)", lambda a, b, c: -(a < b)),
     "is_zero": ("tl_is_zero(a)", lambda a, b, c: -(a == 0)),
@@ -397,6 +403,11 @@ PRIMITIVES: dict[str, tuple[str, Callable[[int, int, int], int]]] = {  # by Pyth
     "umul64 high": ("(int32_t)(tl_umul64((uint32_t)a, (uint32_t)b) >> 32)",
                     lambda a, b, c: a % 2**32 * (b % 2**32) >> 32),
     "umul64 low": ("(int32_t)tl_umul64((uint32_t)a, (uint32_t)b)", lambda a, b, c: a * b),
+    "mul high": ("tl_mul_high(a, b)", lambda a, b, c: a * b >> 32),
+    "mul by 16 bits": ("tl_mul_16(a, b >> 16)", lambda a, b, c: a * (b >> 16) >> 16),
+    "half srdhm": ("tl_half_srdhm(a & ~1, b & INT32_MAX)", lambda a, b, c: (a & ~1) * (b & 2**31 - 1) + 2**31 >> 32),
+    "sat8 of near": ("tl_sat_near8(a >> 1)", lambda a, b, c: max(-128, min(a >> 1, 127))),
+    "mbqm": ("tl_mbqm(a, b & INT32_MAX, -c)", lambda a, b, c: mbqm(a, b & 2**31 - 1, c)),
     "srdhm": ("tl_srdhm(a, b)", lambda a, b, c: min(a * b + 2**30 >> 31, 2**31 - 1)),
     "rdbpot": ("tl_rdbpot(a, c)", lambda a, b, c: (1 if a > 0 else -1) * (2 * abs(a) + 2**c >> c + 1)),
 }
@@ -498,6 +509,32 @@ def test_the_compiler_has_nothing_to_say(which: str, compiler: str) -> None:
 @pytest.mark.parametrize("which", EMULATED)
 def test_every_core_has_numbas_bits(which: str, op: Op, kernels: Callable[..., Kernels]) -> None:
     assert check(kernels(which, "clang", "-O3"), op, 1, 20000) > 0
+
+
+@pytest.mark.parametrize("which", ["m0plus", "m3", "m4"])
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_rows_by_fours_and_what_is_left_of_them(which: str, compiler: str, kernels: Callable[..., Kernels]) -> None:
+    """Products of one row with 1 to 7 others, of odd and even length; convolutions that begin and end in padding."""
+    k, rng = kernels(which, compiler, "-O3"), np.random.default_rng(7)
+
+    def bytes_of(size: int) -> np.ndarray:
+        return rng.integers(-128, 128, size).astype(np.int8)
+
+    rescale = [np.array([2**30 + 12345], np.int32), np.array([-6], np.int8)]
+    for n, width in itertools.product(range(1, 8), (1, 5, 8)):
+        bias, scratch = np.arange(n, dtype=np.int32), np.zeros(width + 3, np.uint32)
+        for name, args in (
+                ("linear_s8", [np.zeros(2 * n, np.int8), bytes_of(2 * width), bytes_of(n * width), bias, *rescale, 2, n, width,
+                               3, 1, 0]),
+                ("conv1d_s8", [np.zeros(12 * n, np.int8), bytes_of(2 * width), bytes_of(3 * n * width), bias, *rescale, 12, n,
+                               width, 3, 2, 1, 5, -7, 3, 1, 0]),
+                ("matmul_s8", [np.zeros(3 * n, np.int8), bytes_of(3 * width), bytes_of(n * width), scratch, 3, n, width, -128,
+                               5, 3, 1, n, 2**30 + 12345, -6])):
+            op = OPS[name]
+            want, got = op.prepare(args), op.prepare(args)
+            op.jit(*want)
+            k.call(op, got)
+            np.testing.assert_array_equal(got[0], want[0], f"{name} of {n} rows of {width} on {which}, {compiler}")
 
 
 @pytest.mark.level2

@@ -184,6 +184,22 @@ def test_near_its_mathematics(op: Op, level: int) -> None:
     print(f"{op.name}: at most {worst} places off, stated {op.tolerance}")
 
 
+@pytest.mark.parametrize("before", [0, 3, 7])
+def test_a_convolution_wholly_in_padding(before: int) -> None:
+    """Windows that meet no row of the input, in front of it and behind it: zero points only."""
+    op, rng = OPS["conv1d_s8"], np.random.default_rng(5)
+    t_in, n, d, k = 2, 6, 3, 3
+    t = before + t_in + 4
+    args = [np.zeros(t * n, np.int8), rng.integers(-128, 128, t_in * d).astype(np.int8),
+            rng.integers(-127, 128, n * k * d).astype(np.int8), np.zeros(1, np.int32), np.array([2**30], np.int32),
+            np.array([-5], np.int8), t, n, d, k, t_in, 1, before, 5, 1, 0, 0]
+    want = exact.OPS[op.name](*args)
+    for backend in BACKENDS:
+        run = op.prepare(args)
+        runner(op, backend)(*run)
+        compare(op, f"{backend} against exact, {before} rows of padding", (1, 0, 0), op.written(run), want)
+
+
 # ---- time ----
 
 

@@ -1,4 +1,4 @@
-#include "dots.h"
+#include "dot4.h"
 #include "mve.h"
 #include "step.h"
 
@@ -46,7 +46,7 @@ void tl_conv1d_s8(int8_t *y, const int8_t *x, const int8_t *w, const int32_t *bi
             for (int32_t r = 0; r < group; r++, taps += row)
                 sums[r] = x_zp * (total(taps, taps + begin) + total(taps + end, taps + row));
             if (begin < end)
-                tl_group_dots(sums, x + from * d + begin, w + o * row + begin, end - begin, row, group);
+                tl_group_dot(sums, x + from * d + begin, w + o * row + begin, end - begin, row, group);
             sum = tl_unsized(sums);
             for (int32_t at = o; at < o + group; at++)
                 y[at] = tl_sat8(tl_add(y_zp, tl_mbqm(tl_add(bias[at * bias_step], *sum++), mult[at * mult_step],

@@ -192,7 +192,7 @@ static inline int32_t tl_srdhm_wrap(int32_t a, int32_t b)
 static inline int32_t tl_srdhm(int32_t a, int32_t b)
 {
     int32_t r = tl_srdhm_wrap(a, b);
-    return tl_add(r, (int32_t)((uint32_t)(a & b & r) >> 31)); /* negative factors with a negative product: 2^31 */
+    return tl_sub(r, (int32_t)((uint32_t)(a & b & r) >> 31)); /* negative factors with a negative product: 2^31 */
 }
 
 /* RDBPOT: x / 2^e to the nearest, ties away from zero; 0 <= e <= 31. */

@@ -1,4 +1,4 @@
-#include "dots.h"
+#include "dot4.h"
 #include "mve.h"
 #include "step.h"
 
@@ -44,7 +44,7 @@ void tl_linear_s8(int8_t *y, const int8_t *x, const int8_t *w, const int32_t *bi
             int32_t sums[4] = {0, 0, 0, 0};
             const int32_t *sum;
             group = tl_group(&o, n);
-            tl_group_dots(sums, x, w + o * k, k, k, group);
+            tl_group_dot(sums, x, w + o * k, k, k, group);
             sum = tl_unsized(sums);
             for (int32_t at = o; at < o + group; at++)
                 y[at] = tl_sat8(tl_add(y_zp, tl_mbqm(tl_add(bias[at * bias_step], *sum++), mult[at * mult_step],
@@ -66,7 +66,7 @@ void tl_linear_s8_s16(int16_t *y, const int8_t *x, const int8_t *w, const int32_
             int32_t sums[4] = {0, 0, 0, 0};
             const int32_t *sum;
             group = tl_group(&o, n);
-            tl_group_dots(sums, x, w + o * k, k, k, group);
+            tl_group_dot(sums, x, w + o * k, k, k, group);
             sum = tl_unsized(sums);
             for (int32_t at = o; at < o + group; at++)
                 y[at] = tl_sat16(tl_mbqm(tl_add(bias[at * bias_step], *sum++), mult[at * mult_step],

@@ -1,4 +1,4 @@
-#include "dots.h"
+#include "dot4.h"
 #include "matmul.h"
 #include "step.h"
 
@@ -347,7 +347,7 @@ void tl_product_open(tl_product *v, const int8_t *b, uint32_t *pairs, int32_t n,
     open_pairs(v);
 }
 
-#ifdef TL_DOTS
+#ifdef TL_DOT4
 
 /* pairs hold a row of a - a_zp, whose sum the zero point of b is multiplied with. */
 static void plain(const tl_product *v, int8_t *y, const int8_t *a, int32_t m)
@@ -365,7 +365,7 @@ static void plain(const tl_product *v, int8_t *y, const int8_t *a, int32_t m)
             group = tl_group(&o, n);
             b = v->b + o * v->b_n;
             if (group > 1)
-                tl_dots_wide(sums, wide, b, k, v->b_n, b_k);
+                tl_dot4_wide(sums, wide, b, k, v->b_n, b_k);
             else
                 for (int32_t j = 0; j < k; j++, b += b_k)
                     sums[0] = tl_add(sums[0], wide[j] * *b);

@@ -19,7 +19,7 @@ typedef struct {
     int32_t mult, offset, shift, per_row; /* 28, 32, 36, 40: offset = 2^(shift-1) + zero point 2^shift */
 } vector;
 
-#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && !defined(TL_PORTABLE)
+#ifdef TL_DSP
 
 /* pairs[2q], pairs[2q+1] = b of elements 1 and 3, a of elements 0 and 2 of x[4q .. 4q+3]; beyond k, as if x were 0. */
 static inline __attribute__((always_inline)) void prepare(uint32_t *pairs, const int8_t *x, int32_t k)
@@ -220,29 +220,24 @@ static int32_t four(vector *v, int32_t *result)
     return count;
 }
 
-static void outputs_s8(vector *v)
+/* All outputs of one vector, of 8 bits or 16 */
+TL_INLINE void outputs(vector *v, int wide)
 {
-    int32_t result[4], count;
-    int8_t *y = v->y;
+    int8_t *y8 = v->y;
+    int16_t *y16 = v->y;
     while (v->n > 0) {
-        count = four(v, result);
+        int32_t result[4], count = four(v, result);
         for (int32_t r = 0; r < count; r++)
-            *y++ = tl_sat8(result[r]);
+            if (wide)
+                *y16++ = tl_sat16(result[r]);
+            else
+                *y8++ = tl_sat8(result[r]);
     }
-    v->y = y;
+    v->y = wide ? (void *)y16 : (void *)y8;
 }
 
-static void outputs_s16(vector *v)
-{
-    int32_t result[4], count;
-    int16_t *y = v->y;
-    while (v->n > 0) {
-        count = four(v, result);
-        for (int32_t r = 0; r < count; r++)
-            *y++ = tl_sat16(result[r]);
-    }
-    v->y = y;
-}
+static void outputs_s8(vector *v) { outputs(v, 0); }
+static void outputs_s16(vector *v) { outputs(v, 1); }
 
 #endif
 

@@ -5,7 +5,7 @@
  * and one product.  With e in Q0 and scale the reciprocal of their sum, TFLM's two roundings are one floor:
  * RDBPOT(SRDHM(scale, e), s) = floor((scale e + 2^30 + 2^(30+s)) / 2^(31+s)), as nothing is negative. */
 
-#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && !defined(TL_PORTABLE)
+#ifdef TL_DSP
 
 /* a b / 2^32 to the nearest, ties up: SRDHM(a, b / 2) */
 static inline int32_t smmulr(int32_t a, int32_t b)

@@ -1,6 +1,6 @@
-#include "dots.h"
+#include "dot4.h"
 
-#ifdef TL_DOTS
+#ifdef TL_DOT4
 
 #define UNUSED __attribute__((unused))
 
@@ -36,7 +36,7 @@
     "mla r8, r0, r12, r8\n"              \
     "mla r9, r0, r10, r9\n"
 
-__attribute__((naked)) void tl_dots(int32_t *sums UNUSED, const int8_t *x UNUSED, const int8_t *w UNUSED, int32_t k UNUSED,
+__attribute__((naked)) void tl_dot4(int32_t *sums UNUSED, const int8_t *x UNUSED, const int8_t *w UNUSED, int32_t k UNUSED,
                                     int32_t row UNUSED)
 {
     __asm__ volatile(OPEN("r3") "bmi 2f\n"
@@ -56,7 +56,7 @@ __attribute__((naked)) void tl_dots(int32_t *sums UNUSED, const int8_t *x UNUSED
     "mla r9, r0, r10, r9\n"              \
     "add r11, r11, r12\n"
 
-__attribute__((naked)) void tl_dots_wide(int32_t *sums UNUSED, const int32_t *x UNUSED, const int8_t *w UNUSED,
+__attribute__((naked)) void tl_dot4_wide(int32_t *sums UNUSED, const int32_t *x UNUSED, const int8_t *w UNUSED,
                                          int32_t k UNUSED, int32_t row UNUSED, int32_t step UNUSED)
 {
     __asm__ volatile(OPEN("r3, lsl #2")
@@ -107,7 +107,7 @@ __attribute__((naked)) void tl_dots_wide(int32_t *sums UNUSED, const int32_t *x 
     "add " sum ", r7\n"
 #define FOUR PRODUCT("r2", "r8") PRODUCT("r3", "r9") PRODUCT("r4", "r10") PRODUCT("r5", "r11")
 
-__attribute__((naked)) void tl_dots(int32_t *sums UNUSED, const int8_t *x UNUSED, const int8_t *w UNUSED, int32_t k UNUSED,
+__attribute__((naked)) void tl_dot4(int32_t *sums UNUSED, const int8_t *x UNUSED, const int8_t *w UNUSED, int32_t k UNUSED,
                                     int32_t row UNUSED)
 {
     __asm__ volatile(OPEN
@@ -119,7 +119,7 @@ __attribute__((naked)) void tl_dots(int32_t *sums UNUSED, const int8_t *x UNUSED
                      "bne 1b\n" CLOSE);
 }
 
-__attribute__((naked)) void tl_dots_wide(int32_t *sums UNUSED, const int32_t *x UNUSED, const int8_t *w UNUSED,
+__attribute__((naked)) void tl_dot4_wide(int32_t *sums UNUSED, const int32_t *x UNUSED, const int8_t *w UNUSED,
                                          int32_t k UNUSED, int32_t row UNUSED, int32_t step UNUSED)
 {
     __asm__ volatile(OPEN

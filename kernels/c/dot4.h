@@ -1,24 +1,24 @@
 /* Products of one row with four others: what linear layers, convolutions and products of activations share on cores that
  * multiply one pair at a time (Armv6-M, Armv7-M).  Four rows share what it takes to load from the one and to count. */
-#ifndef TL_DOTS_H
-#define TL_DOTS_H
+#ifndef TL_DOT4_H
+#define TL_DOT4_H
 
 #include "fixed.h"
 
 #if defined(__thumb__) && defined(__GNUC__) && !defined(TL_DSP) && !defined(TL_PORTABLE)
-#define TL_DOTS
+#define TL_DOT4
 
 /* sums[r] += x[0] w[r row] + ... + x[k-1] w[r row + k-1] modulo 2^32, for r = 0 to 3; k > 0 */
-void tl_dots(int32_t *sums, const int8_t *x, const int8_t *w, int32_t k, int32_t row);
+void tl_dot4(int32_t *sums, const int8_t *x, const int8_t *w, int32_t k, int32_t row);
 
 /* The same for words x and elements of w that lie `step` bytes apart. */
-void tl_dots_wide(int32_t *sums, const int32_t *x, const int8_t *w, int32_t k, int32_t row, int32_t step);
+void tl_dot4_wide(int32_t *sums, const int32_t *x, const int8_t *w, int32_t k, int32_t row, int32_t step);
 #endif
 
 /* How many of n rows to take next from row *o on: four or one.  Two or three that are left are taken with those before. */
 static inline int32_t tl_group(int32_t *o, int32_t n)
 {
-#ifdef TL_DOTS
+#ifdef TL_DOT4
     int32_t four = n > 3 && n - *o > 1, group = four ? 4 : 1;
     *o = four && n - *o < 4 ? n - 4 : *o;
     return group;
@@ -31,19 +31,19 @@ static inline int32_t tl_group(int32_t *o, int32_t n)
 /* p, of which the compiler knows no size: gcc would write out the loop over a group. */
 static inline const int32_t *tl_unsized(const int32_t *p)
 {
-#ifdef TL_DOTS
+#ifdef TL_DOT4
     __asm__("" : "+r"(p));
 #endif
     return p;
 }
 
-/* tl_dots for a group of rows; one row alone needs no sharing, and an index that counts up to 0 no comparison. */
-static inline void tl_group_dots(int32_t *sums, const int8_t *x, const int8_t *w, int32_t k, int32_t row, int32_t group)
+/* tl_dot4 for a group of rows; one row alone needs no sharing, and an index that counts up to 0 no comparison. */
+static inline void tl_group_dot(int32_t *sums, const int8_t *x, const int8_t *w, int32_t k, int32_t row, int32_t group)
 {
     int32_t sum = sums[0];
-#ifdef TL_DOTS
+#ifdef TL_DOT4
     if (group > 1) {
-        tl_dots(sums, x, w, k, row);
+        tl_dot4(sums, x, w, k, row);
         return;
     }
     int32_t j = -k, a, b;
