@@ -46,7 +46,7 @@ static inline int32_t drive(int32_t delta, int32_t v, int32_t mult, int32_t shif
     return tl_sat16(tl_mbqm(delta * v, mult, shift));
 }
 
-#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && !defined(TL_PORTABLE)
+#ifdef TL_DSP
 
 /* One time step of all channels, for n a multiple of 4; the assembler below knows the order.  Pointers are to the ends of
  * arrays, which j counts up to.  A rescaling's right shift s >= 1 is one by s - 1 first, and a saturating one by 1 last:
@@ -279,7 +279,7 @@ void tl_scan_s8(int8_t *y, const int8_t *x, const uint16_t *dt, const int8_t *b,
                 int32_t e, int32_t n, int32_t x_zp, int32_t y_zp, int32_t g_mult, int32_t g_shift, int32_t b_shift,
                 int32_t d_shift, int32_t y_mult, int32_t y_shift)
 {
-#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && !defined(TL_PORTABLE)
+#ifdef TL_DSP
     if (n % 4 == 0) {
         frame f = {0, 0, 0, x, dt, d_skip + e, -2 * x_zp, g_mult, -1 - g_shift, d_shift, h_exp + e, 0, y, y_mult,
                    -1 - y_shift, 2 * y_zp + 1, bc, (n / 4 - 1) << 16, a_scale};
@@ -318,7 +318,7 @@ void tl_scan_powers_s8(int8_t *y, const int8_t *x, const uint16_t *dt, const int
                        int32_t e, int32_t n, int32_t x_zp, int32_t y_zp, int32_t a_shift, int32_t g_mult, int32_t g_shift,
                        int32_t b_shift, int32_t d_shift, int32_t y_mult, int32_t y_shift)
 {
-#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && !defined(TL_PORTABLE)
+#ifdef TL_DSP
     if (n % 4 == 0) {
         frame f = {a_shift, lines, a + e, x, dt, d_skip + e, -2 * x_zp, g_mult, -1 - g_shift, d_shift, h_exp + e, 0, y,
                    y_mult, -1 - y_shift, 2 * y_zp + 1, bc, (((n + 4) / 8 - 1) << 16) + n / 4 % 2, 0};
