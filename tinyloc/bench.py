@@ -132,8 +132,8 @@ class Measured:
     """What the linked image really takes, in bytes.
 
     sections: .text, .rodata, .data, .bss, .noinit (the arena).  stack: the most that was touched; stack_bound: the
-    static bound from the call graph, without interrupts.  ram: .data + .bss + .noinit and the stack's bound, each to a
-    multiple of 8, as the procedure call standard wants of the stack's top; flash: .text + .rodata + .data.
+    static bound from the call graph, without interrupts.  ram: .data + .bss + .noinit, to a multiple of 8
+    as the procedure call standard wants of the stack's top, and the stack's bound; flash: .text + .rodata + .data.
     """
 
     core: str
@@ -144,7 +144,7 @@ class Measured:
     @property
     def ram(self) -> int:
         static = sum(self.sections.get(s, 0) for s in (".data", ".bss", ".noinit"))
-        return -(-static // 8) * 8 + -(-self.stack_bound // 8) * 8
+        return -(-static // 8) * 8 + self.stack_bound
 
     @property
     def flash(self) -> int:
