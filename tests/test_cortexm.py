@@ -521,20 +521,20 @@ def test_rows_by_fours_and_what_is_left_of_them(which: str, compiler: str, kerne
         return rng.integers(-128, 128, size).astype(np.int8)
 
     rescale = [np.array([2**30 + 12345], np.int32), np.array([-6], np.int8)]
-    for n, width in itertools.product(range(1, 8), (1, 5, 8)):
-        bias, scratch = np.arange(n, dtype=np.int32), np.zeros(width + 3, np.uint32)
+    mult, shift = [a[0].item() for a in rescale]
+    for n, d in itertools.product(range(1, 8), (1, 5, 8)):
+        bias, w, pairs = np.arange(n, dtype=np.int32), bytes_of(3 * n * d), np.zeros(d + 3, np.uint32)
         for name, args in (
-                ("linear_s8", [np.zeros(2 * n, np.int8), bytes_of(2 * width), bytes_of(n * width), bias, *rescale, 2, n, width,
-                               3, 1, 0]),
-                ("conv1d_s8", [np.zeros(12 * n, np.int8), bytes_of(2 * width), bytes_of(3 * n * width), bias, *rescale, 12, n,
-                               width, 3, 2, 1, 5, -7, 3, 1, 0]),
-                ("matmul_s8", [np.zeros(3 * n, np.int8), bytes_of(3 * width), bytes_of(n * width), scratch, 3, n, width, -128,
-                               5, 3, 1, n, 2**30 + 12345, -6])):
+                ("linear_s8", [np.zeros(2 * n, np.int8), bytes_of(2 * d), w[: n * d], bias, *rescale, 2, n, d, 3, 1, 0]),
+                ("conv1d_s8", [np.zeros(12 * n, np.int8), bytes_of(2 * d), w, bias, *rescale, 12, n, d, 3, 2, 1, 5, -7, 3, 1,
+                               0]),
+                ("matmul_s8", [np.zeros(3 * n, np.int8), bytes_of(3 * d), w[: n * d], pairs, 3, n, d, -128, 5, 3, 1, n, mult,
+                               shift])):
             op = OPS[name]
             want, got = op.prepare(args), op.prepare(args)
             op.jit(*want)
             k.call(op, got)
-            np.testing.assert_array_equal(got[0], want[0], f"{name} of {n} rows of {width} on {which}, {compiler}")
+            np.testing.assert_array_equal(got[0], want[0], f"{name} of {n} rows of {d} on {which}, {compiler}")
 
 
 @pytest.mark.level2

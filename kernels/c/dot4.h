@@ -5,7 +5,10 @@
 
 #include "fixed.h"
 
-#if defined(__thumb__) && defined(__GNUC__) && !defined(TL_DSP) && !defined(TL_PORTABLE)
+#if defined(__thumb__) && defined(__GNUC__) && !defined(TL_PORTABLE)
+#define TL_DOT1 /* one row at a time has its assembler too */
+#endif
+#if defined(TL_DOT1) && !defined(TL_DSP)
 #define TL_DOT4
 
 /* sums[r] += x[0] w[r row] + ... + x[k-1] w[r row + k-1] modulo 2^32, for r = 0 to 3; k > 0 */
@@ -37,7 +40,7 @@ static inline const int32_t *tl_unsized(const int32_t *p)
     return p;
 }
 
-/* tl_dot4 for a group of rows; one row alone needs no sharing, and an index that counts up to 0 no comparison. */
+/* tl_dot4 for a group of rows */
 static inline void tl_group_dot(int32_t *sums, const int8_t *x, const int8_t *w, int32_t k, int32_t row, int32_t group)
 {
     int32_t sum = sums[0];
@@ -46,6 +49,20 @@ static inline void tl_group_dot(int32_t *sums, const int8_t *x, const int8_t *w,
         tl_dot4(sums, x, w, k, row);
         return;
     }
+#endif
+    (void)row, (void)group;
+#if defined(TL_DOT1) && defined(__thumb2__)
+    int32_t a, b;
+    const int8_t *end = x + k;
+    __asm__ volatile("1: ldrsb %[a], [%[x]], #1\n"
+                     "ldrsb %[b], [%[w]], #1\n"
+                     "cmp %[x], %[end]\n"
+                     "mla %[sum], %[a], %[b], %[sum]\n"
+                     "bne 1b\n"
+                     : [sum] "+r"(sum), [x] "+r"(x), [w] "+r"(w), [a] "=&r"(a), [b] "=&r"(b)
+                     : [end] "r"(end)
+                     : "cc", "memory");
+#elif defined(TL_DOT1) /* an index that counts up to 0 needs no comparison */
     int32_t j = -k, a, b;
     __asm__ volatile(".syntax unified\n"
                      "1: ldrsb %[a], [%[x], %[j]]\n"
@@ -58,7 +75,6 @@ static inline void tl_group_dot(int32_t *sums, const int8_t *x, const int8_t *w,
                      : [x] "l"(x + k), [w] "l"(w + k)
                      : "cc", "memory");
 #else
-    (void)row, (void)group;
     for (int32_t j = 0; j < k; j++)
         sum += x[j] * w[j];
 #endif
