@@ -191,20 +191,33 @@ def data(name: str | None, seed: int, as_json: bool, **given: Any) -> None:
 @click.option("--batch", type=int, help="Windows a step. [64]")
 @click.option("--lr", type=float, help="Greatest learning rate. [0.005]")
 @click.option("--patience", type=int, help="Epochs without a better validation score before it ends. [40]")
+@click.option("--teacher", "teachers", multiple=True, type=click.Path(dir_okay=False),
+              help="A float model to learn from too (again for more: their mean counts).")
+@click.option("--alpha", type=float, help="With --teacher: share of the loss that the labels have. [0.5]")
+@click.option("--temperature", type=float, help="With --teacher: above 1, its second choices count for more. [2]")
+@click.option("--hard", is_flag=True, help="With --teacher: its best paths are taken for labels, as in the paper.")
 @click.option("--resume/--no-resume", default=True, show_default=True,
               help="Go on from OUT.checkpoint where a killed run left one.")
 @SEED
 @CSV
 @JSON
 def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch: int | None, lr: float | None,
-          patience: int | None, resume: bool, seed: int, as_json: bool, **given: Any) -> None:
+          patience: int | None, teachers: tuple[str, ...], alpha: float | None, temperature: float | None, hard: bool,
+          resume: bool, seed: int, as_json: bool, **given: Any) -> None:
     """Train a float model; the best of its epochs by validation macro-F1 is kept.
 
     Ctrl-C ends the training early and keeps the best so far.  A killed run goes on when started again.
     """
+    from tinyloc.distill import Distillation
     from tinyloc.files import check_writable
+    from tinyloc.model import Model
     from tinyloc.train import Recipe, fit, last_rows, scores, with_info
 
+    how = {"alpha": alpha, "temperature": 1.0 if hard and temperature is None else temperature, "hard": hard or None}
+    chosen = {k: v for k, v in how.items() if v is not None}
+    if chosen and not teachers:
+        raise ConfigError(f"--{next(iter(chosen))} says how to learn from a teacher; name one with --teacher")
+    distillation = Distillation(**chosen) if teachers else None  # type: ignore[arg-type]
     given_recipe = {"epochs": epochs, "batch": batch, "lr": lr, "patience": patience}
     recipe = Recipe(seed=seed, **{k: v for k, v in given_recipe.items() if v is not None})  # type: ignore[arg-type]
     source = _source(data_name, seed, given)
@@ -215,7 +228,8 @@ def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch:
         checkpoint.unlink(missing_ok=True)
     show, end = progress_bar(preset_name, as_json)
     try:
-        model = fit(d, preset_name, recipe, checkpoint=checkpoint, progress=show)
+        model = fit(d, preset_name, recipe, checkpoint=checkpoint, progress=show,
+                    teachers=[Model.load(t) for t in teachers], distillation=distillation)
     finally:
         end()
     w = last_rows(model.info, d.test)

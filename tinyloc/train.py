@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from tinyloc.data import Dataset, Samples, Scaler, Windows, accuracy, class_f1, every_row, macro_f1, windows
+from tinyloc.distill import Beliefs, Distillation, beliefs
 from tinyloc.errors import ConfigError, DataError, ModelError
 from tinyloc.layers import layers
 from tinyloc.model import Config, Model, Params
@@ -93,15 +94,33 @@ class Flat:
 
 
 def loss_and_gradients(model: Model, x: np.ndarray, y: np.ndarray, rng: np.random.Generator | None = None,
-                       dropout: float = 0.0) -> tuple[float, Params]:
-    """CRF negative log-likelihood of the rooms y (b, t) a window, and its gradients by parameter."""
+                       dropout: float = 0.0, taught: tuple[np.ndarray, np.ndarray] | None = None,
+                       how: Distillation | None = None) -> tuple[float, Params]:
+    """CRF negative log-likelihood of the rooms y (b, t) a window, and its gradients by parameter.
+
+    taught: what teachers believe of these windows (`Beliefs.take`), which then has its share of the loss (`how`).
+    """
     emissions, cache = model.forward(x, rng, dropout)
-    use = layers(emissions.dtype)
-    loss, c = use.crf_nll(emissions, y, *(model.params[f"crf.{n}"] for n in ("transitions", "start", "end")))
-    de, dtransitions, dstart, dend = use.crf_nll_backward(1.0, c)
-    grads = model.backward(de, cache)
-    grads |= {"crf.transitions": dtransitions, "crf.start": dstart, "crf.end": dend}
-    return loss, grads
+    use, scores = layers(emissions.dtype), [model.params[f"crf.{n}"] for n in ("transitions", "start", "end")]
+    loss, grads = 0.0, [np.zeros_like(a) for a in (emissions, *scores)]
+    parts: list[tuple[float, float, Any, Any]] = []  # weight, temperature, forward, backward
+    alpha = how.alpha if taught is not None and how is not None else 1.0
+    if alpha:
+        parts.append((alpha, 1.0, lambda e, *s: use.crf_nll(e, y, *s), use.crf_nll_backward))
+    if alpha < 1 and taught is not None and how is not None:
+        rooms, moves = taught
+        parts.append((1 - alpha, how.temperature, lambda e, *s: use.crf_cross_entropy(e, rooms, moves, *s),
+                      use.crf_cross_entropy_backward))
+    for weight, temperature, forward, backward in parts:
+        heat = emissions.dtype.type(temperature)
+        # T^2 keeps a gradient's size; one factor of it goes against the division of the scores.
+        value, c = forward(*(a / heat for a in (emissions, *scores))) if temperature != 1 else forward(emissions, *scores)
+        loss += weight * temperature**2 * value
+        for total, part in zip(grads, backward(weight * temperature, c), strict=True):
+            total += part
+    of_params = model.backward(grads[0], cache)
+    of_params |= {"crf.transitions": grads[1], "crf.start": grads[2], "crf.end": grads[3]}
+    return loss, of_params
 
 
 @dataclass
@@ -156,14 +175,20 @@ def labeled(w: Windows) -> Windows:
 
 
 def train(model: Model, training: Windows, validation: Windows, recipe: Recipe | None = None, *,
-          checkpoint: str | Path | None = None, progress: Progress | None = None) -> Model:
+          checkpoint: str | Path | None = None, progress: Progress | None = None, taught: Beliefs | None = None) -> Model:
     """The model of the epoch with the best validation macro-F1 (of the last step of each window).
 
     checkpoint: a file that is written after each epoch and resumed from when it exists; remove it once the model is saved.
+    taught: what teachers believe of the training windows (`tinyloc.distill.beliefs`).
     Ctrl-C ends the training; what was best so far is returned, with `info["interrupted"]` true.
     Raises DataError when a part has no window with a room for each step, ModelError for a checkpoint of another run.
     """
     recipe = recipe or Recipe()
+    if taught is not None:
+        if taught.rooms.shape != (*training.y.shape, model.config.classes):
+            raise DataError(f"the teachers' rooms have shape {taught.rooms.shape}, expected "
+                            f"{(*training.y.shape, model.config.classes)}")
+        taught = Beliefs(*taught.take((training.y >= 0).all(1)), taught.how)
     training, seen = labeled(training), validation.y[:, -1] >= 0
     for name, count in (("training", len(training)), ("validation", int(seen.sum()))):
         if not count:
@@ -175,7 +200,7 @@ def train(model: Model, training: Windows, validation: Windows, recipe: Recipe |
     run = _Run(weights, zeros(weights.vector), zeros(weights.vector), copy(), copy(),
                np.random.default_rng([recipe.seed, 0x7EA1]))
     working = Model(model.config, weights.views)
-    identity = _identity(model, recipe, training, validation)
+    identity = _identity(model, recipe, training, validation, taught)
     if checkpoint is not None and Path(checkpoint).exists():
         run.load(Path(checkpoint), identity)
     per_epoch = math.ceil(len(x) / batch)
@@ -188,7 +213,8 @@ def train(model: Model, training: Windows, validation: Windows, recipe: Recipe |
             order, total = run.rng.permutation(len(x)), 0.0
             for i in range(per_epoch):
                 pick = order[i * batch : (i + 1) * batch]
-                loss, grads = loss_and_gradients(working, x[pick], y[pick], run.rng, recipe.dropout)
+                loss, grads = loss_and_gradients(working, x[pick], y[pick], run.rng, recipe.dropout,
+                                                 *((taught.take(pick), taught.how) if taught else ()))
                 if not math.isfinite(loss):
                     raise ModelError(f"training: the loss became {loss} in epoch {run.epoch + 1}; expected a finite "
                                      f"number (a lower learning rate than {recipe.lr} may help, from the start)")
@@ -232,21 +258,25 @@ def _update(run: _Run, g: np.ndarray, recipe: Recipe, steps: int) -> None:
                           lr * recipe.decay, 1 - keep)
 
 
-def _identity(model: Model, recipe: Recipe, training: Windows, validation: Windows) -> str:
+def _identity(model: Model, recipe: Recipe, training: Windows, validation: Windows, taught: Beliefs | None) -> str:
     """Digest of all that decides a run."""
     import hashlib
 
-    h = hashlib.sha256(json.dumps([asdict(model.config), asdict(recipe)], sort_keys=True).encode())
-    for a in (*model.params.values(), training.x, training.y, validation.x, validation.y):
+    numbers = [asdict(model.config), asdict(recipe), *([asdict(taught.how)] if taught else [])]
+    h = hashlib.sha256(json.dumps(numbers, sort_keys=True).encode())
+    arrays = (*model.params.values(), training.x, training.y, validation.x, validation.y)
+    for a in (*arrays, *((taught.rooms, taught.moves) if taught else ())):
         h.update(np.ascontiguousarray(a).tobytes())
     return h.hexdigest()
 
 
 def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *, window: int | None = None,
-        hop: int | None = None, checkpoint: str | Path | None = None, progress: Progress | None = None) -> Model:
+        hop: int | None = None, checkpoint: str | Path | None = None, progress: Progress | None = None,
+        teachers: Sequence[Model] = (), distillation: Distillation | None = None) -> Model:
     """A model for a data set: scaler from the training rows, windows, training.
 
     config: a Config or the name of a preset; window, hop: rows a window and from one to the next (the data set's).
+    teachers: models of any family for the same access points, rooms and window, from which to learn as `distillation` says.
     `info` holds all that is needed to use the model on raw samples: scaler, rooms, access points, window, rate.
     """
     from tinyloc.model import preset
@@ -261,8 +291,13 @@ def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *,
                   "note": dataset.note, "rooms": list(dataset.rooms), "aps": list(dataset.aps), "window": length,
                   "hop": step, "rate_hz": dataset.rate_hz, "scaler": scaler.to_dict()}
     training = windows(dataset.train, scaler, length, step)
+    taught = None
+    if teachers or distillation:
+        taught = beliefs(teachers, dataset, training, length, step, distillation)
+        model.info["teachers"] = [t.info.get("name", t.config.family) for t in teachers]
+        model.info["distillation"] = asdict(taught.how)
     return train(model, training, every_row(dataset.val, scaler, length), recipe, checkpoint=checkpoint,
-                 progress=progress)
+                 progress=progress, taught=taught)
 
 
 def last_rows(info: Mapping[str, Any], samples: Samples) -> Windows:

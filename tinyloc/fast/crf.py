@@ -107,6 +107,29 @@ def crf_nll_backward(dloss: float, cache: Cache) -> tuple[np.ndarray, ...]:
     return tuple(g * np.float32(dloss) for g in cache)
 
 
+def crf_cross_entropy(emissions: np.ndarray, rooms: np.ndarray, moves: np.ndarray, transitions: np.ndarray,
+                      start: np.ndarray, end: np.ndarray) -> tuple[float, Cache]:
+    """As `reference.crf_cross_entropy`: the loss of class 0 throughout, its counts replaced by the given ones."""
+    b, steps, _ = emissions.shape
+    loss, (de, dt, dstart, dend) = crf_nll(emissions, np.zeros((b, steps), np.int64), transitions, start, end)
+    zero = float(emissions[:, :, 0].sum(dtype=float)) / b + (steps - 1) * float(transitions[0, 0]) + start[0] + end[0]
+    rooms = rooms.astype(np.float32) / np.float32(b)
+    given = moves.sum(0).astype(np.float32) / np.float32(b)
+    first, last = rooms[:, 0].sum(0), rooms[:, -1].sum(0)
+    score = float((emissions * rooms).sum(dtype=float)) + float((transitions * given).sum(dtype=float))
+    score += float(first @ start) + float(last @ end)
+    de[:, :, 0] += np.float32(1 / b)
+    dt[0, 0] += steps - 1
+    dstart[0] += 1
+    dend[0] += 1
+    return float(loss + zero - score), (de - rooms, dt - given, dstart - first, dend - last)
+
+
+def crf_cross_entropy_backward(dloss: float, cache: Cache) -> tuple[np.ndarray, ...]:
+    """(demissions, dtransitions, dstart, dend)."""
+    return tuple(g * np.float32(dloss) for g in cache)
+
+
 @plain("void(i8[:,::1], f4[::1], f4[:,:,::1], f4[:,::1], f4[::1], f4[::1])")
 def _viterbi(paths, best, emissions, transitions, start, end):
     """The reference's sums in the reference's order: equal scores stay equal."""

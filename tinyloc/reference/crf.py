@@ -60,6 +60,36 @@ def crf_marginals(emissions: np.ndarray, transitions: np.ndarray, start: np.ndar
     return np.asarray(np.exp(alpha + beta - log_z[:, None, None]))
 
 
+def crf_counts(emissions: np.ndarray, transitions: np.ndarray, start: np.ndarray, end: np.ndarray
+               ) -> tuple[np.ndarray, np.ndarray]:
+    """(p(y_t = c | emissions) (b, t, c), expected transitions of a sequence (b, c, c) from row to column)."""
+    alpha, beta, log_z = _messages(emissions, transitions, start, end)
+    moves = np.zeros((len(emissions), *transitions.shape), emissions.dtype)
+    for t in range(1, emissions.shape[1]):
+        right = (emissions[:, t] + beta[:, t])[:, None, :] - log_z[:, None, None]
+        moves += np.exp(alpha[:, t - 1, :, None] + transitions + right)
+    return np.exp(alpha + beta - log_z[:, None, None]), moves
+
+
+def crf_cross_entropy(emissions: np.ndarray, rooms: np.ndarray, moves: np.ndarray, transitions: np.ndarray,
+                      start: np.ndarray, end: np.ndarray) -> tuple[float, Cache]:
+    """Mean over the batch of E_q[-log p(tags | emissions)], for any q over tags with the expected counts `crf_counts`.
+
+    The score is linear in the counts, so that nothing else of q matters: the loss is KL(q || p) but for q's entropy.
+    """
+    own, own_moves = crf_counts(emissions, transitions, start, end)
+    log_z = _messages(emissions, transitions, start, end)[2]
+    score = (emissions * rooms).sum((1, 2)) + (transitions * moves).sum((1, 2)) + rooms[:, 0] @ start + rooms[:, -1] @ end
+    return float((log_z - score).mean()), (own - rooms, (own_moves - moves).sum(0))
+
+
+def crf_cross_entropy_backward(dloss: float, cache: Cache) -> tuple[np.ndarray, ...]:
+    """(demissions, dtransitions, dstart, dend): expected minus given counts."""
+    more, moves = cache
+    scale = more.dtype.type(dloss / len(more))
+    return more * scale, moves * scale, more[:, 0].sum(0) * scale, more[:, -1].sum(0) * scale
+
+
 def crf_viterbi(emissions: np.ndarray, transitions: np.ndarray, start: np.ndarray, end: np.ndarray
                 ) -> tuple[np.ndarray, np.ndarray]:
     """(best paths (b, t), their scores (b,)); of equal scores the lower class wins."""

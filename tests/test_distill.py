@@ -1,0 +1,188 @@
+"""Distillation: the loss is a distance of distributions over paths, and a model comes nearer to its teachers by it."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from tinyloc.cli import main
+from tinyloc.data import Dataset, Scaler, load, windows
+from tinyloc.distill import Beliefs, Distillation, beliefs
+from tinyloc.errors import ConfigError, DataError
+from tinyloc.layers import Layers
+from tinyloc.model import Model
+from tinyloc.reference.crf import crf_counts, crf_cross_entropy, crf_cross_entropy_backward, crf_marginals, crf_nll
+from tinyloc.reference.gradcheck import check_grads
+from tinyloc.train import Recipe, fit, loss_and_gradients, with_info
+
+
+def scores(b: int, t: int, c: int, seed: int = 0) -> list[np.ndarray]:
+    rng = np.random.default_rng([b, t, c, seed])
+    return [rng.normal(size=s) for s in ((b, t, c), (c, c), (c,), (c,))]
+
+
+SHAPES = [(1, 1, 3), (2, 4, 3), (1, 5, 2)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_cross_entropy_is_that_of_all_paths(shape: tuple[int, int, int]) -> None:
+    """Every path enumerated: probability under the teacher times its -log p under the model."""
+    b, t, c = shape
+    teacher, own = scores(*shape), scores(*shape, seed=1)
+    loss, _ = crf_cross_entropy(own[0], *crf_counts(*teacher), *own[1:])
+    expected = 0.0
+    for i, path in itertools.product(range(b), itertools.product(range(c), repeat=t)):
+        tags = np.array([path])
+        q = np.exp(-crf_nll(teacher[0][i : i + 1], tags, *teacher[1:])[0])
+        expected += q * crf_nll(own[0][i : i + 1], tags, *own[1:])[0] / b
+    assert loss == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_counts_are_marginals_and_moves_add_up(shape: tuple[int, int, int]) -> None:
+    args = scores(*shape)
+    rooms, moves = crf_counts(*args)
+    np.testing.assert_allclose(rooms, crf_marginals(*args), rtol=1e-12)
+    np.testing.assert_allclose(moves.sum(2), rooms[:, :-1].sum(1), atol=1e-12)
+    np.testing.assert_allclose(moves.sum(1), rooms[:, 1:].sum(1), atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_gradients(shape: tuple[int, int, int]) -> None:
+    rooms, moves = crf_counts(*scores(*shape))
+    own = dict(zip(("emissions", "transitions", "start", "end"), scores(*shape, seed=1), strict=True))
+
+    def forward(emissions: np.ndarray, **rest: np.ndarray) -> tuple[float, object]:
+        return crf_cross_entropy(emissions, rooms, moves, **rest)
+
+    check_grads(forward, crf_cross_entropy_backward, own)
+
+
+def test_a_model_like_its_teacher_has_no_gradient() -> None:
+    args = scores(3, 6, 4)
+    _, cache = crf_cross_entropy(args[0], *crf_counts(*args), *args[1:])
+    assert max(float(np.abs(g).max()) for g in crf_cross_entropy_backward(1.0, cache)) < 1e-12
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, (64, 20, 11)])
+@pytest.mark.parametrize("size", [1.0, 30.0])
+def test_fast_is_the_reference(shape: tuple[int, int, int], size: float) -> None:
+    rooms, moves = crf_counts(*scores(*shape))
+    own = [a * size for a in scores(*shape, seed=1)]
+    fast = Layers("fast")
+    loss, cache = fast.crf_cross_entropy(*(a.astype(np.float32) for a in (own[0], rooms, moves, *own[1:])))
+    loss64, cache64 = crf_cross_entropy(own[0], rooms, moves, *own[1:])
+    assert loss == pytest.approx(loss64, rel=1e-5, abs=1e-4 * size)
+    for got, want in zip(fast.crf_cross_entropy_backward(0.5, cache), crf_cross_entropy_backward(0.5, cache64), strict=True):
+        np.testing.assert_allclose(got, want, atol=3e-5 * size)
+
+
+@pytest.fixture(scope="module")
+def house() -> Dataset:
+    return load("simulated", minutes=4, test_minutes=1)
+
+
+@pytest.fixture(scope="module")
+def teachers(house: Dataset) -> list[Model]:
+    return [fit(house, "mamba-h8l1", Recipe(epochs=12, seed=seed)) for seed in (10, 11)]
+
+
+def believed(teachers: list[Model], house: Dataset, how: Distillation) -> Beliefs:
+    w = windows(house.train, Scaler.fit(house.train), house.window, house.hop)
+    return beliefs(teachers, house, w, house.window, house.hop, how)
+
+
+def test_several_teachers_count_by_their_mean(house: Dataset, teachers: list[Model]) -> None:
+    both, *each = (believed(some, house, Distillation()) for some in (teachers, teachers[:1], teachers[1:]))
+    np.testing.assert_allclose(both.rooms, (each[0].rooms + each[1].rooms) / 2, atol=1e-6)
+    np.testing.assert_allclose(both.rooms.sum(2), 1, atol=1e-5)
+    np.testing.assert_allclose(both.moves.sum((1, 2)), house.window - 1, atol=1e-3)
+    hot = believed(teachers, house, Distillation(temperature=8))
+    assert hot.rooms.max(2).mean() < both.rooms.max(2).mean(), "a hotter teacher is less sure"
+    hard = believed(teachers[:1], house, Distillation(temperature=1, hard=True))
+    assert set(np.unique(hard.rooms)) == {0.0, 1.0}
+
+
+def test_rooms_are_found_by_name(house: Dataset, teachers: list[Model]) -> None:
+    order = list(reversed(range(len(house.rooms))))
+    p = dict(teachers[0].params)
+    for name in ("head.weight", "crf.start", "crf.end"):
+        p[name] = p[name][order]
+    p["crf.transitions"] = p["crf.transitions"][order][:, order]
+    other = with_info(replace(teachers[0], params=p), rooms=[house.rooms[i] for i in order])
+    a, b = believed(teachers[:1], house, Distillation()), believed([other], house, Distillation())
+    np.testing.assert_allclose(a.rooms, b.rooms, atol=1e-6)
+    np.testing.assert_allclose(a.moves, b.moves, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["mamba-h4l1", "mdcsa-h4l1"])
+def test_a_student_comes_nearer_to_its_teacher(house: Dataset, teachers: list[Model], family: str) -> None:
+    """Of any family; by its teacher alone (alpha 0) it learns the rooms without a label in the loss."""
+    how, recipe = Distillation(alpha=0, temperature=2), Recipe(epochs=12)
+    b = believed(teachers, house, how)
+    x = windows(house.train, Scaler.fit(house.train), house.window, house.hop)
+
+    def distance(m: Model) -> float:
+        return loss_and_gradients(m, x.x, x.y, None, 0.0, b.take(np.arange(len(x))), how)[0]
+
+    taught = fit(house, family, recipe, teachers=teachers, distillation=how)
+    assert distance(taught) < distance(fit(house, family, recipe))
+    assert taught.info["distillation"] == {"alpha": 0, "temperature": 2, "hard": False}
+    assert taught.info["teachers"] == ["mamba-h8l1"] * 2
+
+
+def test_alpha_one_is_no_teacher(house: Dataset, teachers: list[Model]) -> None:
+    recipe = Recipe(epochs=2)
+    a = fit(house, "mamba-h4l1", recipe, teachers=teachers, distillation=Distillation(alpha=1))
+    b = fit(house, "mamba-h4l1", recipe)
+    assert all(np.array_equal(a.params[k], b.params[k]) for k in a.params)
+
+
+def test_a_killed_distillation_goes_on_and_another_one_is_refused(house: Dataset, teachers: list[Model], tmp_path: Path
+                                                                  ) -> None:
+    file, how = tmp_path / "c", Distillation()
+    whole = fit(house, "mamba-h4l1", Recipe(epochs=4), teachers=teachers, distillation=how)
+
+    def stop(epoch: object) -> None:
+        if getattr(epoch, "number", 0) == 2:
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fit(house, "mamba-h4l1", Recipe(epochs=4), checkpoint=file, progress=stop, teachers=teachers, distillation=how)
+    with pytest.raises(Exception, match="a checkpoint of another run"):
+        fit(house, "mamba-h4l1", Recipe(epochs=4), checkpoint=file, teachers=teachers,
+            distillation=Distillation(alpha=0.4))
+    again = fit(house, "mamba-h4l1", Recipe(epochs=4), checkpoint=file, teachers=teachers, distillation=how)
+    assert all(np.array_equal(again.params[k], whole.params[k]) for k in whole.params)
+
+
+@pytest.mark.parametrize("change, words", [
+    ({"aps": ["a"]}, "other access points"), ({"rooms": ["x"]}, "knows other rooms"), ({"window": 7}, "windows of 7 rows")])
+def test_a_teacher_of_something_else_is_refused(house: Dataset, teachers: list[Model], change: dict[str, object], words: str
+                                                ) -> None:
+    with pytest.raises(DataError, match=f"teacher 1 .mamba-h8l1. .*{words}"):
+        believed([with_info(teachers[0], **change)], house, Distillation())
+
+
+def test_bad_settings() -> None:
+    for bad, words in (({"alpha": 2}, "alpha"), ({"temperature": 0}, "temperature"), ({"hard": True}, "expected 1")):
+        with pytest.raises(ConfigError, match=words):
+            Distillation(**bad)  # type: ignore[arg-type]
+
+
+def test_command(house: Dataset, teachers: list[Model], tmp_path: Path) -> None:
+    for i, t in enumerate(teachers):
+        t.save(tmp_path / f"t{i}")
+    run = CliRunner()
+    given = ["train", "--data", "simulated", "--model", "mamba-h4l1", "--epochs", "1", "--out", str(tmp_path / "s")]
+    r = run.invoke(main, [*given, "--alpha", "0.3"])
+    assert r.exit_code == 2 and "name one with --teacher" in r.output
+    r = run.invoke(main, [*given, "--teacher", str(tmp_path / "t0"), "--teacher", str(tmp_path / "t1"), "--hard",
+                          "--alpha", "0.1"])
+    assert r.exit_code == 0, r.output
+    assert Model.load(tmp_path / "s").info["distillation"] == {"alpha": 0.1, "temperature": 1.0, "hard": True}
