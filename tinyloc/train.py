@@ -188,7 +188,7 @@ def train(model: Model, training: Windows, validation: Windows, recipe: Recipe |
         if taught.rooms.shape != (*training.y.shape, model.config.classes):
             raise DataError(f"the teachers' rooms have shape {taught.rooms.shape}, expected "
                             f"{(*training.y.shape, model.config.classes)}")
-        taught = Beliefs(*taught.take((training.y >= 0).all(1)), taught.how)
+        taught = Beliefs(*taught.take(np.flatnonzero((training.y >= 0).all(1))), taught.how)
     training, seen = labeled(training), validation.y[:, -1] >= 0
     for name, count in (("training", len(training)), ("validation", int(seen.sum()))):
         if not count:
