@@ -77,6 +77,7 @@ def test_train_says_what_it_made(place: Path) -> None:
 
 def test_quantize_proves(place: Path) -> None:
     found = facts("quantize", place / "m", "--out", place / "m8mse", "--calibration", "mse")
+    assert facts("quantize", place / "m", "--out", place / "m8free", "--decay", "free")["decay"] == "free"
     assert found["calibration"] == "mse" and found["steps"] == len(Program.load(place / "m8mse").steps)
     assert found["tightest"] in found["proofs"] and all(b <= limit for b, limit in found["proofs"].values())
 
@@ -216,6 +217,7 @@ def test_bad_input_gets_one_line(place: Path, tmp_path: Path) -> None:
         (("train", "--data", "simulated", "--house", "A", "--out", out), "simulated: no option 'house'"),
         (("quantize", place / "m8", "--out", out), "expected a tinyloc-model file, found format 'tinyloc-program'"),
         (("quantize", place / "m", "--calibration", "mes", "--out", out), "unknown calibration 'mes'; did you mean 'mse'"),
+        (("quantize", place / "m", "--decay", "power", "--out", out), "unknown decay 'power'; did you mean 'powers'"),
         (("quantize", tmp_path / "absent", "--out", out), "absent: no such file"),
         (("quantize", place / "m", "--data", "simulated", "--out", out), "trained for other aps"),
         (("audit", place / "m"), "expected a tinyloc-program file, found format 'tinyloc-model'"),
