@@ -14,29 +14,24 @@ void tl_conv1d_s8(int8_t *y, const int8_t *x, const int8_t *w, const int32_t *bi
                   const int8_t *shift, int32_t t, int32_t n, int32_t d, int32_t k, int32_t t_in, int32_t stride,
                   int32_t pad_left, int32_t x_zp, int32_t y_zp, int32_t bias_step, int32_t mult_step)
 {
-#ifdef TL_MVE
-    if (n >= 4) { /* four outputs at a time, the last four overlapping those before; the taps on rows of x are one run */
-        for (int32_t i = 0; i < t; i++, y += n) {
-            int32_t start = i * stride - pad_left, first = tl_clamp(-start, 0, k), last = tl_clamp(t_in - start, first, k);
-            for (int32_t o = 0; o < n; o += 4) {
-                int32_t at = tl_min(o, n - 4), row = k * d;
-                const int8_t *taps = w + at * row;
-                int32x4_t sums = tl_words4(bias, bias_step, at);
-                sums = vaddq_s32(sums, tl_dots(x + (start + first) * d, taps + first * d, row, (last - first) * d));
-                sums = vaddq_s32(sums, tl_dots_of(x_zp, taps, row, first * d));
-                sums = vaddq_s32(sums, tl_dots_of(x_zp, taps + last * d, row, (k - last) * d));
-                tl_rescale4 r = tl_rescale4_of(tl_words4(mult, mult_step, at), tl_bytes4(shift, mult_step, at));
-                sums = tl_mbqm4(sums, &r);
-                vstrbq_s32(y + at, tl_clamp4(vaddq_n_s32(sums, y_zp), -128, 127));
-            }
-        }
-        return;
-    }
-#endif
     int32_t row = k * d;
     for (int32_t i = 0; i < t; i++, y += n) {
         /* The taps from begin to end meet rows of x, which lie one behind the other; the rest meets padding. */
         int32_t from = i * stride - pad_left, begin = d * tl_clamp(-from, 0, k), end = d * tl_clamp(t_in - from, 0, k);
+#ifdef TL_MVE
+        for (int32_t o = 0; o < n && n >= 4; o += 4) { /* the last four overlap those before */
+            int32_t at = tl_min(o, n - 4);
+            const int8_t *taps = w + at * row;
+            int32x4_t sums = tl_words4(bias, bias_step, at);
+            tl_rescale4 r = tl_rescale4_of(tl_words4(mult, mult_step, at), tl_bytes4(shift, mult_step, at));
+            sums = vaddq_s32(sums, tl_dots(x + from * d + begin, taps + begin, row, end - begin));
+            sums = vaddq_s32(sums, tl_dots_of(x_zp, taps, row, begin));
+            sums = vaddq_s32(sums, tl_dots_of(x_zp, taps + end, row, row - end));
+            vstrbq_s32(y + at, tl_clamp4(vaddq_n_s32(tl_mbqm4(sums, &r), y_zp), -128, 127));
+        }
+        if (n >= 4)
+            continue;
+#endif
         for (int32_t o = 0, group; o < n; o += group) {
             int32_t sums[4]; /* |sum| <= k * d * 2^14 < 2^31, as the quantizer proves */
             const int8_t *taps;

@@ -8,6 +8,14 @@
 #define TL_MVE
 #include <arm_mve.h>
 
+TL_INLINE int32x4_t tl_lanes(int32_t a, int32_t b, int32_t c, int32_t d)
+{
+    int32x4_t v = vdupq_n_s32(a);
+    v = vsetq_lane_s32(b, v, 1);
+    v = vsetq_lane_s32(c, v, 2);
+    return vsetq_lane_s32(d, v, 3);
+}
+
 /* Sums of the products of k elements of x and of each of four rows of w, which are `row` bytes apart */
 TL_INLINE int32x4_t tl_dots(const int8_t *x, const int8_t *w, int32_t row, int32_t k)
 {
@@ -20,10 +28,7 @@ TL_INLINE int32x4_t tl_dots(const int8_t *x, const int8_t *w, int32_t row, int32
         c = vmladavaq_p_s8(c, v, vldrbq_z_s8(w + 2 * row, p), p);
         d = vmladavaq_p_s8(d, v, vldrbq_z_s8(w + 3 * row, p), p);
     }
-    int32x4_t sums = vdupq_n_s32(a);
-    sums = vsetq_lane_s32(b, sums, 1);
-    sums = vsetq_lane_s32(c, sums, 2);
-    return vsetq_lane_s32(d, sums, 3);
+    return tl_lanes(a, b, c, d);
 }
 
 /* The same for an x that is one value */
@@ -37,10 +42,7 @@ TL_INLINE int32x4_t tl_dots_of(int32_t x, const int8_t *w, int32_t row, int32_t 
         c = vaddvaq_p_s8(c, vldrbq_z_s8(w + 2 * row, p), p);
         d = vaddvaq_p_s8(d, vldrbq_z_s8(w + 3 * row, p), p);
     }
-    int32x4_t sums = vdupq_n_s32(a);
-    sums = vsetq_lane_s32(b, sums, 1);
-    sums = vsetq_lane_s32(c, sums, 2);
-    return vmulq_n_s32(vsetq_lane_s32(d, sums, 3), x);
+    return vmulq_n_s32(tl_lanes(a, b, c, d), x);
 }
 
 /* What MBQM needs of each lane's multiplier and shift */

@@ -28,11 +28,7 @@ static void depthwise_conv_s8(const tl_arg *arg)
                 w[j][0] = _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(one, two));
                 w[j][1] = _mm256_cvtepi8_epi16(_mm_unpackhi_epi8(one, two));
             }
-            for (int32_t p = 0; p < 2; p++) {
-                int32_t c = first + 8 * p < d ? first + 8 * p : d - 1;
-                bias[p] = constants(f.bias, f.bias_step, c, d);
-                r[p] = rescale_of(constants(f.mult, f.mult_step, c, d), byte_constants(f.shift, f.mult_step, c, d));
-            }
+            panel_constants(bias, r, &f, first, d, 2);
             int8_t *out = y + first;
             for (int32_t i = 0; i < some; i++, out += d) {
                 v8 low = bias[0], high = bias[1];

@@ -112,6 +112,16 @@ TL_INLINE v8 byte_constants(const int8_t *p, int32_t step, int32_t first, int32_
     return _mm256_cvtepi8_epi32(n - first >= 8 ? load8(p + first) : load_some(p + first, n - first));
 }
 
+/* Bias and rescaling of the columns of `panels` panels from `first` on; those beyond n repeat the last */
+TL_INLINE void panel_constants(v8 *bias, rescale8 *r, const finish *f, int32_t first, int32_t n, int panels)
+{
+    for (int p = 0; p < panels; p++) {
+        int32_t at = first + 8 * p < n ? first + 8 * p : n - 1;
+        bias[p] = f->bias ? constants(f->bias, f->bias_step, at, n) : _mm256_setzero_si256();
+        r[p] = rescale_of(constants(f->mult, f->mult_step, at, n), byte_constants(f->shift, f->mult_step, at, n));
+    }
+}
+
 /* `rows` rows by `panels` panels, both known where this is inlined */
 TL_INLINE void tile(uint8_t *y, const uint8_t *end, int64_t y_row, const int16_t *a, int32_t a_row, const v8 *b,
                     int32_t pairs, const v8 *bias, const rescale8 *r, const right8 *right, v8 zp, int rows, int panels,
@@ -172,11 +182,7 @@ TL_INLINE void columns(void *out, const int16_t *a, const v8 *b, int32_t m, int3
     const uint8_t *end = (const uint8_t *)out + m * y_row;
     v8 bias[2], zp = all(f->zp);
     rescale8 r[2];
-    for (int p = 0; p < panels; p++) {
-        int32_t at = first + 8 * p < n ? first + 8 * p : n - 1;
-        bias[p] = f->bias ? constants(f->bias, f->bias_step, at, n) : _mm256_setzero_si256();
-        r[p] = rescale_of(constants(f->mult, f->mult_step, at, n), byte_constants(f->shift, f->mult_step, at, n));
-    }
+    panel_constants(bias, r, f, first, n, panels);
 #define TILES(r)                                                                                            \
     for (; m >= 4; m -= 4, a += 8 * pairs, y += 4 * y_row)                                                  \
         tile(y, end, y_row, a, 2 * pairs, b, pairs, bias, r, right, zp, 4, panels, wide);                   \
@@ -243,25 +249,26 @@ static void product_of_bytes(int8_t *y, const int8_t *a, const int8_t *b, int32_
     }
 }
 
-static void linear_s8(const tl_arg *a)
+TL_INLINE void linear(const tl_arg *a, const finish *f, void (*portable)(const tl_arg *a), int wide)
 {
     int32_t t = a[6].i, n = a[7].i, k = a[8].i;
-    finish f = {a[3].c, a[4].c, a[5].c, a[10].i, a[11].i, a[9].i};
     if (k > 2 * PANEL_PAIRS)
-        tl_step_linear_s8(a);
+        portable(a);
     else
-        product_of_bytes(a[0].p, a[1].c, a[2].c, t, n, k, 0, 0, pack_rows, &f, 0);
+        product_of_bytes(a[0].p, a[1].c, a[2].c, t, n, k, 0, 0, pack_rows, f, wide);
+}
+
+static void linear_s8(const tl_arg *a)
+{
+    finish f = {a[3].c, a[4].c, a[5].c, a[10].i, a[11].i, a[9].i};
+    linear(a, &f, tl_step_linear_s8, 0);
 }
 #define TL_FAST_linear_s8 ~, linear_s8
 
 static void linear_s8_s16(const tl_arg *a)
 {
-    int32_t t = a[6].i, n = a[7].i, k = a[8].i;
     finish f = {a[3].c, a[4].c, a[5].c, a[9].i, a[10].i, 0};
-    if (k > 2 * PANEL_PAIRS)
-        tl_step_linear_s8_s16(a);
-    else
-        product_of_bytes(a[0].p, a[1].c, a[2].c, t, n, k, 0, 0, pack_rows, &f, 1);
+    linear(a, &f, tl_step_linear_s8_s16, 1);
 }
 #define TL_FAST_linear_s8_s16 ~, linear_s8_s16
 
