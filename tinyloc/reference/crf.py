@@ -6,6 +6,8 @@ emissions (b, t, c), transitions (c, c) from row to column, start and end (c,), 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from tinyloc.reference.linear import Cache
@@ -30,6 +32,27 @@ def _messages(emissions: np.ndarray, transitions: np.ndarray, start: np.ndarray,
     return alpha, beta, _logsumexp(alpha[:, -1] + end, 1)
 
 
+def _rooms(alpha: np.ndarray, beta: np.ndarray, log_z: np.ndarray) -> np.ndarray:
+    """p(y_t = c | emissions), (b, t, c)."""
+    return np.asarray(np.exp(alpha + beta - log_z[:, None, None]))
+
+
+def _moves(emissions: np.ndarray, transitions: np.ndarray, alpha: np.ndarray, beta: np.ndarray, log_z: np.ndarray
+           ) -> Iterator[np.ndarray]:
+    """p(y_{t-1}, y_t | emissions), (b, c, c), for each t from the second step on."""
+    for t in range(1, emissions.shape[1]):
+        right = (emissions[:, t] + beta[:, t])[:, None, :] - log_z[:, None, None]
+        yield np.exp(alpha[:, t - 1, :, None] + transitions + right)
+
+
+def _counts(emissions: np.ndarray, transitions: np.ndarray, messages: tuple[np.ndarray, np.ndarray, np.ndarray]
+            ) -> tuple[np.ndarray, np.ndarray]:
+    total = np.zeros((len(emissions), *transitions.shape), emissions.dtype)
+    for moves in _moves(emissions, transitions, *messages):
+        total += moves
+    return _rooms(*messages), total
+
+
 def crf_nll(emissions: np.ndarray, tags: np.ndarray, transitions: np.ndarray, start: np.ndarray, end: np.ndarray
             ) -> tuple[float, Cache]:
     """Mean over the batch of -log p(tags | emissions)."""
@@ -42,33 +65,25 @@ def crf_nll(emissions: np.ndarray, tags: np.ndarray, transitions: np.ndarray, st
 def crf_nll_backward(dloss: float, cache: Cache) -> tuple[np.ndarray, ...]:
     """(demissions, dtransitions, dstart, dend): expected minus observed counts."""
     emissions, tags, transitions, _, _, alpha, beta, log_z = cache
-    b, steps, _ = emissions.shape
-    scale = emissions.dtype.type(dloss / b)
-    de = np.exp(alpha + beta - log_z[:, None, None])
+    scale = emissions.dtype.type(dloss / len(emissions))
+    de = _rooms(alpha, beta, log_z)
     np.put_along_axis(de, tags[..., None], np.take_along_axis(de, tags[..., None], 2) - 1, 2)
     dt = np.zeros_like(transitions)
-    for t in range(1, steps):
-        right = (emissions[:, t] + beta[:, t])[:, None, :] - log_z[:, None, None]
-        dt += np.exp(alpha[:, t - 1, :, None] + transitions + right).sum(0)
+    for moves in _moves(emissions, transitions, alpha, beta, log_z):
+        dt += moves.sum(0)
     np.subtract.at(dt, (tags[:, :-1].ravel(), tags[:, 1:].ravel()), 1)
     return de * scale, dt * scale, de[:, 0].sum(0) * scale, de[:, -1].sum(0) * scale
 
 
 def crf_marginals(emissions: np.ndarray, transitions: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
     """p(y_t = c | emissions), (b, t, c)."""
-    alpha, beta, log_z = _messages(emissions, transitions, start, end)
-    return np.asarray(np.exp(alpha + beta - log_z[:, None, None]))
+    return _rooms(*_messages(emissions, transitions, start, end))
 
 
 def crf_counts(emissions: np.ndarray, transitions: np.ndarray, start: np.ndarray, end: np.ndarray
                ) -> tuple[np.ndarray, np.ndarray]:
     """(p(y_t = c | emissions) (b, t, c), expected transitions of a sequence (b, c, c) from row to column)."""
-    alpha, beta, log_z = _messages(emissions, transitions, start, end)
-    moves = np.zeros((len(emissions), *transitions.shape), emissions.dtype)
-    for t in range(1, emissions.shape[1]):
-        right = (emissions[:, t] + beta[:, t])[:, None, :] - log_z[:, None, None]
-        moves += np.exp(alpha[:, t - 1, :, None] + transitions + right)
-    return np.exp(alpha + beta - log_z[:, None, None]), moves
+    return _counts(emissions, transitions, _messages(emissions, transitions, start, end))
 
 
 def crf_cross_entropy(emissions: np.ndarray, rooms: np.ndarray, moves: np.ndarray, transitions: np.ndarray,
@@ -77,10 +92,10 @@ def crf_cross_entropy(emissions: np.ndarray, rooms: np.ndarray, moves: np.ndarra
 
     The score is linear in the counts, so that nothing else of q matters: the loss is KL(q || p) but for q's entropy.
     """
-    own, own_moves = crf_counts(emissions, transitions, start, end)
-    log_z = _messages(emissions, transitions, start, end)[2]
+    messages = _messages(emissions, transitions, start, end)
+    own, own_moves = _counts(emissions, transitions, messages)
     score = (emissions * rooms).sum((1, 2)) + (transitions * moves).sum((1, 2)) + rooms[:, 0] @ start + rooms[:, -1] @ end
-    return float((log_z - score).mean()), (own - rooms, (own_moves - moves).sum(0))
+    return float((messages[2] - score).mean()), (own - rooms, (own_moves - moves).sum(0))
 
 
 def crf_cross_entropy_backward(dloss: float, cache: Cache) -> tuple[np.ndarray, ...]:
