@@ -52,9 +52,9 @@ class Beliefs:
     moves: np.ndarray
     how: Distillation
 
-    def take(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """rooms and moves of the windows that a mask or an index selects."""
-        return self.rooms[index], self.moves[index]
+    def take(self, index: np.ndarray) -> Beliefs:
+        """Those of the windows that a mask or an index selects."""
+        return Beliefs(self.rooms[index], self.moves[index], self.how)
 
 
 def _of(teacher: Model, x: np.ndarray, how: Distillation, order: np.ndarray, batch: int = 256

@@ -94,22 +94,21 @@ class Flat:
 
 
 def loss_and_gradients(model: Model, x: np.ndarray, y: np.ndarray, rng: np.random.Generator | None = None,
-                       dropout: float = 0.0, taught: tuple[np.ndarray, np.ndarray] | None = None,
-                       how: Distillation | None = None) -> tuple[float, Params]:
+                       dropout: float = 0.0, taught: Beliefs | None = None) -> tuple[float, Params]:
     """CRF negative log-likelihood of the rooms y (b, t) a window, and its gradients by parameter.
 
-    taught: what teachers believe of these windows (`Beliefs.take`), which then has its share of the loss (`how`).
+    taught: what teachers believe of these windows, which then has its share of the loss.
     """
     emissions, cache = model.forward(x, rng, dropout)
     use, scores = layers(emissions.dtype), [model.params[f"crf.{n}"] for n in ("transitions", "start", "end")]
     loss, grads = 0.0, [np.zeros_like(a) for a in (emissions, *scores)]
     parts: list[tuple[float, float, Any, Any]] = []  # weight, temperature, forward, backward
-    alpha = how.alpha if taught is not None and how is not None else 1.0
+    alpha = taught.how.alpha if taught else 1.0
     if alpha:
         parts.append((alpha, 1.0, lambda e, *s: use.crf_nll(e, y, *s), use.crf_nll_backward))
-    if alpha < 1 and taught is not None and how is not None:
-        rooms, moves = taught
-        parts.append((1 - alpha, how.temperature, lambda e, *s: use.crf_cross_entropy(e, rooms, moves, *s),
+    if taught and alpha < 1:
+        rooms, moves = taught.rooms, taught.moves
+        parts.append((1 - alpha, taught.how.temperature, lambda e, *s: use.crf_cross_entropy(e, rooms, moves, *s),
                       use.crf_cross_entropy_backward))
     for weight, temperature, forward, backward in parts:
         heat = emissions.dtype.type(temperature)
@@ -188,7 +187,7 @@ def train(model: Model, training: Windows, validation: Windows, recipe: Recipe |
         if taught.rooms.shape != (*training.y.shape, model.config.classes):
             raise DataError(f"the teachers' rooms have shape {taught.rooms.shape}, expected "
                             f"{(*training.y.shape, model.config.classes)}")
-        taught = Beliefs(*taught.take(np.flatnonzero((training.y >= 0).all(1))), taught.how)
+        taught = taught.take(np.flatnonzero((training.y >= 0).all(1)))
     training, seen = labeled(training), validation.y[:, -1] >= 0
     for name, count in (("training", len(training)), ("validation", int(seen.sum()))):
         if not count:
@@ -214,7 +213,7 @@ def train(model: Model, training: Windows, validation: Windows, recipe: Recipe |
             for i in range(per_epoch):
                 pick = order[i * batch : (i + 1) * batch]
                 loss, grads = loss_and_gradients(working, x[pick], y[pick], run.rng, recipe.dropout,
-                                                 *((taught.take(pick), taught.how) if taught else ()))
+                                                 taught.take(pick) if taught else None)
                 if not math.isfinite(loss):
                     raise ModelError(f"training: the loss became {loss} in epoch {run.epoch + 1}; expected a finite "
                                      f"number (a lower learning rate than {recipe.lr} may help, from the start)")
