@@ -51,8 +51,8 @@ def _conv_silu(s, uz, weight, bias):
 
 
 @part
-def _time_step(dt, raw, low, weight, bias):
-    """dt = softplus(raw), raw = weight^T low + bias; weight (r, e)."""
+def _raw(raw, low, weight, bias):
+    """raw = weight^T low + bias; weight (r, e)."""
     r, e = weight.shape
     for j in range(e):
         raw[j] = bias[j]
@@ -60,7 +60,13 @@ def _time_step(dt, raw, low, weight, bias):
         x, w = low[i], weight[i]
         for j in range(e):
             raw[j] += x * w[j]
-    for j in range(e):
+
+
+@part
+def _time_step(dt, raw, low, weight, bias):
+    """dt = softplus(raw)."""
+    _raw(raw, low, weight, bias)
+    for j in range(len(dt)):
         dt[j] = softplus(raw[j])
 
 
@@ -116,11 +122,7 @@ def _time_step_backward(ds, dr, dbias, dweight, draw, gb, through, dy, dt, s, lo
     r, e = weight.shape
     for j in range(e):
         ds[j] = dy[j] * d_skip[j] + gb[j] * dt[j]
-        draw[j] = bias[j]
-    for i in range(r):
-        x, w = low[i], weight[i]
-        for j in range(e):
-            draw[j] += x * w[j]
+    _raw(draw, low, weight, bias)
     for j in range(e):
         draw[j] = (gb[j] * s[j] + through[j]) * sigmoid(draw[j])
         dbias[j] += draw[j]
