@@ -21,13 +21,12 @@ from tinyloc.model import Model, preset
 from tinyloc.program import Program
 from tinyloc.quantize import (
     METHODS,
+    Candidate,
     GraphBuilder,
     Tensors,
     build,
     calibrate,
     calibration_windows,
-    distance,
-    farther,
     mse,
     quantize,
     scale_and_zero,
@@ -67,7 +66,7 @@ def test_auto_is_the_nearest(house: Dataset, models: dict[str, Model], name: str
     tensors = Tensors.of(models[name].graph(20), x)
     program = quantize(models[name], x)
     graph = tensors.cheaper() if program.info.get("decay") == "powers" else tensors
-    by_method = {m: distance(build(graph, m), tensors) for m in METHODS}
+    by_method = {m: Candidate(build(graph, m), tensors).distance for m in METHODS}
     assert program.info["calibration"] == min(by_method, key=lambda m: by_method[m])
 
 
@@ -127,9 +126,9 @@ def test_auto_keeps_decays_that_are_no_powers(house: Dataset, models: dict[str, 
     model.params["blocks.0.x_proj.weight"] = model.params["blocks.0.x_proj.weight"] * np.float32(2)
     x = calibration_windows(windows(house.train, Scaler.fit(house.train), 20, 5).x, 2000)
     tensors = Tensors.of(model.graph(20), x)
-    programs = {decay: quantize(model, x, decay=decay) for decay in ("free", "powers")}
-    assert farther(programs["powers"], programs["free"], tensors)
-    assert not farther(programs["free"], programs["powers"], tensors)
+    free, powers = (Candidate(quantize(model, x, decay=decay), tensors) for decay in ("free", "powers"))
+    assert powers.farther(free)
+    assert not free.farther(powers)
     assert quantize(model, x).info["decay"] == "free"
 
 

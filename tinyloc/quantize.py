@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -294,8 +295,8 @@ def quantize(model: Model, x: np.ndarray, method: str = "auto", decay: str = "au
     model's on x.
     decay: how a Mamba's scan decays: "free", by the rates of every state as trained; "powers", by the nearest rates of the
     form A[j, k] = (k + 1) A[j, 0], of which the kernel takes about half the instructions; or "auto": powers, unless their
-    labels are significantly farther from the float model's on x (`farther`).  What was chosen is in the Program's info;
-    a model without a scan has no choice there, and one that was trained with powers has them.
+    labels are significantly farther from the float model's on x (`Candidate.farther`).  What was chosen is in the
+    Program's info; a model without a scan has no choice there, and one that was trained with powers has them.
     Raises ConfigError for an unknown method or decay, or free decays that the model does not have; DataError without
     windows; ModelError when a bound cannot be proved.
     """
@@ -315,47 +316,55 @@ def quantize(model: Model, x: np.ndarray, method: str = "auto", decay: str = "au
     info = {**model.info, "parameters": model.parameters}
     methods = tuple(METHODS) if method == "auto" else (method,)
 
-    def nearest(graph: Tensors, decay: str) -> Program:
-        programs = [build(graph, m, {**info, "decay": decay} if model.config.family == "mamba" else info) for m in methods]
-        return programs[0] if len(programs) == 1 else min(programs, key=lambda p: distance(p, tensors))
+    def nearest(graph: Tensors, decay: str) -> Candidate:
+        chosen = {**info, "decay": decay} if model.config.family == "mamba" else info
+        made = [Candidate(build(graph, m, chosen), tensors) for m in methods]
+        return made[0] if len(made) == 1 else min(made, key=lambda c: c.distance)
 
     powers = tensors if decay == "free" else tensors.cheaper()
     if powers is tensors:
-        return nearest(tensors, "powers" if model.config.tied else "free")
+        return nearest(tensors, "powers" if model.config.tied else "free").program
     if decay == "powers":
-        return nearest(powers, "powers")
+        return nearest(powers, "powers").program
     free, cheap = nearest(tensors, "free"), nearest(powers, "powers")
-    return free if farther(cheap, free, tensors) else cheap
+    return (free if cheap.farther(free) else cheap).program
 
 
-def _differences(program: Program, tensors: Tensors) -> tuple[np.ndarray, np.ndarray]:
-    """Of each calibration window: share of steps whose label differs from the float graph's, and the logits' mean squared
-    difference."""
-    from tinyloc.run import Session
+@dataclass(eq=False)
+class Candidate:
+    """A Program and the float graph that it should be near to; it runs on the calibration windows once, when it is asked."""
 
-    label, name = tensors.nodes[-1].out, tensors.nodes[-1].inputs[0]
-    session, codes = Session(program, "numba"), program.buffers[program.input].quantize(tensors.values[tensors.nodes[0].out])
-    wrong, squared = np.empty(len(codes)), np.empty(len(codes))
-    for i, (x, labels, real) in enumerate(zip(codes, tensors.values[label], tensors.values[name], strict=True)):
-        session.reset()
-        wrong[i] = (session.run(x) != labels).mean()
-        difference = program.buffers[name].dequantize(session.value(name)) - real
-        squared[i] = ((difference - difference.mean(1, keepdims=True)) ** 2).mean()
-    return wrong, squared
+    program: Program
+    tensors: Tensors
 
+    @cached_property
+    def differences(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of each calibration window: share of steps whose label differs from the float graph's, and the logits' mean
+        squared difference; the logits' mean over the classes is taken off first, as it decides nothing."""
+        from tinyloc.run import Session
 
-def distance(program: Program, tensors: Tensors) -> tuple[float, float]:
-    """(share of steps whose label differs from the float graph's, mean squared difference of the logits) on the
-    calibration windows; the logits' mean over the classes is taken off first, as it decides nothing."""
-    wrong, squared = _differences(program, tensors)
-    return float(wrong.mean()), float(squared.mean())
+        program, tensors = self.program, self.tensors
+        label, name = tensors.nodes[-1].out, tensors.nodes[-1].inputs[0]
+        codes = program.buffers[program.input].quantize(tensors.values[tensors.nodes[0].out])
+        session, wrong, squared = Session(program, "numba"), np.empty(len(codes)), np.empty(len(codes))
+        for i, (x, labels, real) in enumerate(zip(codes, tensors.values[label], tensors.values[name], strict=True)):
+            session.reset()
+            wrong[i] = (session.run(x) != labels).mean()
+            difference = program.buffers[name].dequantize(session.value(name)) - real
+            squared[i] = ((difference - difference.mean(1, keepdims=True)) ** 2).mean()
+        return wrong, squared
 
+    @property
+    def distance(self) -> tuple[float, float]:
+        """The means of both `differences`, labels first."""
+        wrong, squared = self.differences
+        return float(wrong.mean()), float(squared.mean())
 
-def farther(program: Program, other: Program, tensors: Tensors) -> bool:
-    """Whether the program's labels are farther from the float graph's than the other's by more than chance: the sum of the
-    windows' differences by more than twice its standard deviation, were they as likely the other way."""
-    more = _differences(program, tensors)[0] - _differences(other, tensors)[0]
-    return float(more.sum()) > 2 * float(np.sqrt((more**2).sum()))
+    def farther(self, other: Candidate) -> bool:
+        """Whether the labels are farther from the float graph's than the other's by more than chance: the sum of the
+        windows' differences by more than twice its standard deviation, were they as likely the other way."""
+        more = self.differences[0] - other.differences[0]
+        return float(more.sum()) > 2 * float(np.sqrt((more**2).sum()))
 
 
 def calibrate(model: Model, dataset: Dataset, method: str = "auto", decay: str = "auto") -> Program:
