@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,3 +36,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def level(request: pytest.FixtureRequest) -> int:
     """Depth of the run: 1 fast, 2 deep."""
     return int(request.config.getoption("--level"))
+
+
+@pytest.fixture(scope="module")
+def kernels() -> Callable[..., Any]:
+    """`tinyloc.emulator.cortexm.Kernels` by core, compiler and optimization, built once."""
+    from tinyloc.emulator.cortexm import Kernels
+
+    made: dict[tuple[str, ...], Kernels] = {}
+
+    def get(*key: str) -> Kernels:
+        if key not in made:
+            made[key] = Kernels(*key)
+        return made[key]
+
+    return get

@@ -455,19 +455,6 @@ def test_primitives_are_exact_on_the_core(which: str, compiler: str, level: int,
 # ---- the kernels ----
 
 
-@pytest.fixture(scope="module")
-def kernels() -> Callable[..., Kernels]:
-    """Kernels by core, compiler and optimization, built once."""
-    made: dict[tuple[str, ...], Kernels] = {}
-
-    def get(*key: str) -> Kernels:
-        if key not in made:
-            made[key] = Kernels(*key)
-        return made[key]
-
-    return get
-
-
 def cases(op: Op, level: int, seed: int = 11) -> Iterator[Args]:
     """Cases of an op whose outputs are small enough for the level."""
     for args in op.cases(np.random.default_rng(seed), level):

@@ -31,7 +31,6 @@ HOST = tuple(simd.levels()[1:])  # the vector kernels that this processor has; `
 BACKENDS = ("jit", "c", *HOST)
 
 
-
 def runner(op: Op, backend: str) -> Callable[..., None]:
     """The kernel of a row: by Numba, by portable C, or by C at a level of the host."""
     return op.on(backend) if backend in simd.LEVELS else getattr(op, backend)

@@ -106,19 +106,6 @@ def test_each_kernels_counts_are_unicorns(which: str) -> None:
 # ---- the Cortex-M55 ----
 
 
-@pytest.fixture(scope="module")
-def kernels() -> Callable[..., Kernels]:
-    """Kernels by core, compiler and optimization, built once."""
-    made: dict[tuple[str, ...], Kernels] = {}
-
-    def get(*key: str) -> Kernels:
-        if key not in made:
-            made[key] = Kernels(*key)
-        return made[key]
-
-    return get
-
-
 @needs_qemu
 @pytest.mark.parametrize("op", OPS.values(), ids=OPS)
 @pytest.mark.parametrize("compiler", COMPILERS)
