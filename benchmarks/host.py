@@ -138,8 +138,8 @@ def one_by_one(run: Call, x: np.ndarray) -> None:
 def batches(windows: int, rounds: int, threads: int) -> dict[str, dict[str, float]]:
     """Microseconds a window of a whole set in one call, by model and contestant; LiteRT takes one window after the other."""
     result = {}
-    for name in ("transformer", "mamba-h16l1", "mamba-h16l1-lean"):
-        program = shapes.transformer() if name == "transformer" else shapes.program(name)
+    for name, decay in (("transformer", ""), ("mamba-h16l1", "powers"), ("mamba-h16l1", "free")):
+        program = shapes.program(name, decay=decay) if decay else shapes.transformer()
         x, calls = codes(program, windows), dict[str, Call]()
         for level in simd.levels():
             for count in sorted({1, threads}):
@@ -148,14 +148,14 @@ def batches(windows: int, rounds: int, threads: int) -> dict[str, dict[str, floa
         try:
             from ai_edge_litert import schema_py_generated as schema
 
-            # The lean model's scan has no counterpart that is cheaper than the other's.
-            make = peers.tflite if name == "transformer" else peers.mamba_tflite
-            model = make(program if name != "mamba-h16l1-lean" else shapes.program("mamba-h16l1"), schema)
+            # Powers of one have no counterpart that is cheaper than decays of their own.
+            model = (peers.mamba_tflite(shapes.program(name, decay="free"), schema) if decay
+                     else peers.tflite(program, schema))
             for text, resolver in (("XNNPACK", "BUILTIN"), ("without delegate", "BUILTIN_WITHOUT_DEFAULT_DELEGATES")):
                 calls[f"LiteRT {text}"] = partial(one_by_one, litert(model, x[0], resolver), x)
         except ImportError:
             pass
-        result[name] = {n: v / windows for n, v in medians(calls, rounds).items()}
+        result[f"{name}, {decay} decays" if decay else name] = {n: v / windows for n, v in medians(calls, rounds).items()}
     return result
 
 
