@@ -12,11 +12,12 @@ static inline int8_t sum(int32_t a, int32_t b, int32_t start, int32_t b_mult, in
     return (int8_t)tl_rescale8(tl_add(p & ~1, tl_shl(a, 20)), mult, less, offset);
 }
 
-static void add(int8_t *y, const int8_t *a, const int8_t *b, int32_t count, int32_t a_zp, int32_t b_zp, int32_t b_mult,
-                int32_t b_less, int32_t mult, int32_t less, int32_t y_zp)
+/* A function of its own, so that nothing else takes its registers: it needs all of them. */
+static TL_NOINLINE void add(int8_t *y, const int8_t *a, const int8_t *b, int32_t count, int32_t a_zp, int32_t b_zp,
+                            int32_t b_mult, int32_t b_less, int32_t mult, int32_t less, int32_t y_zp)
 {
     int32_t start = 1 - tl_shl(a_zp, 20), offset = 2 * y_zp + 1;
-    for (; count > 0; count--)
+    for (const int8_t *end = y + count; y != end;)
         *y++ = sum(*a++, *b++ - b_zp, start, b_mult, b_less, mult, less, offset);
 }
 
