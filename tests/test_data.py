@@ -60,6 +60,21 @@ def test_samples_reject(change: dict[str, Any], message: str) -> None:
         rows(**change)
 
 
+def test_access_points_are_selected_by_name() -> None:
+    samples = rows(width=3, rssi=np.arange(18.0).reshape(6, 3))
+    some = samples.select(["a2", "a0"])
+    assert some.aps == ("a2", "a0") and some.rssi[1].tolist() == [5, 3] and some.rooms == samples.rooms
+    assert samples.select(samples.aps) is samples
+    with pytest.raises(DataError, match=r"a nose hears 2 access points, of which the data lack 1 \(b\); they have 3 \(a0, "):
+        samples.select(["a0", "b"], "a nose")
+    with pytest.raises(DataError, match="names 'a0' twice"):
+        samples.select(["a0", "a0"])
+    with pytest.raises(DataError, match="at least one access point"):
+        samples.select([])
+    whole = Dataset("x", samples, samples, samples, 2, 1, 1.0, False, "")
+    assert whole.select(["a1"]).test.rssi.tolist() == samples.rssi[:, 1:2].tolist() and whole.select(["a1"]).aps == ("a1",)
+
+
 def test_samples_hold_columns() -> None:
     s = rows(4, room=np.array([0, -1, 1, 1]), session=np.array([7, 7, 3, 3]), time=np.array([5, 6, 0, 1]))
     assert (len(s), s.time.dtype, s.rssi.dtype) == (4, np.float64, np.float32)

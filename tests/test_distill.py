@@ -162,7 +162,8 @@ def test_a_killed_distillation_goes_on_and_another_one_is_refused(house: Dataset
 
 
 @pytest.mark.parametrize("change, words", [
-    ({"aps": ["a"]}, "other access points"), ({"rooms": ["x"]}, "knows other rooms"), ({"window": 7}, "windows of 7 rows")])
+    ({"aps": ["a"]}, "hears 1 access points, of which the data lack 1 .a.; they have 11"),
+    ({"rooms": ["x"]}, "knows other rooms"), ({"window": 7}, "windows of 7 rows")])
 def test_a_teacher_of_something_else_is_refused(house: Dataset, teachers: list[Model], change: dict[str, object], words: str
                                                 ) -> None:
     with pytest.raises(DataError, match=f"teacher 1 .mamba-h8l1. .*{words}"):

@@ -12,6 +12,7 @@ import pytest
 from tinyloc.data import Dataset, Scaler, Windows, every_row, load, windows
 from tinyloc.errors import ConfigError, DataError, ModelError
 from tinyloc.model import Model, preset
+from tinyloc.quantize import calibrate
 from tinyloc.train import Epoch, Recipe, fit, labeled, last_rows, scores, train
 
 QUICK = Recipe(epochs=6, batch=32, average=0.9)
@@ -48,6 +49,18 @@ def test_learns(name: str) -> None:
     s = scores(w.y[:, -1], model.predict(w.x), house.rooms)
     # What always says the commonest room reaches 1 / rooms of F1 at the very most.
     assert s["macro_f1"] > 2 / len(house.rooms) and set(s["f1"]) == set(house.rooms)
+
+
+def test_a_model_may_hear_less_than_the_data_have(house: Dataset) -> None:
+    """From training to teaching and quantization, by the access points' names."""
+    few = house.select([house.aps[i] for i in (7, 2, 4)])
+    model = fit(few, "mamba-h4l1", replace(QUICK, epochs=1))
+    for a, b in zip(*(last_rows(model.info, d.test).x for d in (house, few)), strict=True):
+        np.testing.assert_array_equal(a, b)
+    taught = [fit(d, "mamba-h4l1", replace(QUICK, epochs=1), teachers=[model]) for d in (house, house.select(few.aps[::-1]))]
+    assert [m.config.aps for m in taught] == [11, 3]
+    a, b = (calibrate(model, d, "minmax", "powers") for d in (house, few))
+    assert all(np.array_equal(a.data[k], v) for k, v in b.data.items()) and a.buffers == b.buffers
 
 
 def test_same_seed_same_bits(house: Dataset, parts: tuple[Windows, Windows]) -> None:

@@ -544,7 +544,8 @@ def run(model: str, backend: str, data_name: str | None, stream: bool, out: str 
     codes, w, d = _codes(program, _own_source(program.info, data_name, given), None)
     if stream:
         session = Session(program.retime(1), backend)
-        rows = program.buffers[program.input].quantize(Scaler.from_dict(program.info["scaler"]).prepare(d.test))
+        rows = program.buffers[program.input].quantize(Scaler.from_dict(program.info["scaler"]).prepare(
+            d.test.select(program.info.get("aps", d.aps))))
         parts = []
         for start, end in zip(*_recordings(d.test.starts()), strict=True):
             session.reset()

@@ -78,8 +78,9 @@ def beliefs(teachers: Sequence[Model], dataset: Dataset, training: Windows, leng
             how: Distillation | None = None) -> Beliefs:
     """What the teachers believe of `training`, windows of the data set's training rows of that length and hop.
 
-    Each teacher sees the rows by its own scaler.  Raises ConfigError without a teacher, DataError when a teacher was trained
-    for other access points, rooms or another window.
+    Each teacher sees the rows by its own scaler, and of the access points those that it was trained for, which may be fewer
+    than the data have.  Raises ConfigError without a teacher, DataError when the data lack an access point that a teacher
+    hears, or a teacher was trained for other rooms or another window.
     """
     how = how or Distillation()
     if not teachers:
@@ -89,13 +90,12 @@ def beliefs(teachers: Sequence[Model], dataset: Dataset, training: Windows, leng
         info, what = teacher.info, f"teacher {number} ({teacher.info.get('name', teacher.config.family)})"
         if not {"scaler", "window", "rooms", "aps"} <= info.keys():
             raise DataError(f"{what} does not say what it was trained on; expected a model that `fit` made")
-        if tuple(info["aps"]) != dataset.aps:
-            raise DataError(f"{what} hears {len(info['aps'])} other access points; expected the data's {len(dataset.aps)}")
+        heard = dataset.train.select(info["aps"], what)
         if sorted(info["rooms"]) != sorted(dataset.rooms):
             raise DataError(f"{what} knows other rooms; expected the data's: {', '.join(dataset.rooms)}")
         if int(info["window"]) != length:
             raise DataError(f"{what} reads windows of {info['window']} rows; expected the model's {length}")
-        seen = windows(dataset.train, Scaler.from_dict(info["scaler"]), length, hop)
+        seen = windows(heard, Scaler.from_dict(info["scaler"]), length, hop)
         assert np.array_equal(seen.row, training.row)
         order = np.array([list(info["rooms"]).index(r) for r in dataset.rooms])
         found = _of(teacher, seen.x, how, order)

@@ -370,13 +370,15 @@ class Candidate:
 def calibrate(model: Model, dataset: Dataset, method: str = "auto", decay: str = "auto") -> Program:
     """`quantize` on windows of the data set's training rows, scaled and cut as the model's info says.
 
-    Raises DataError when the data set has other access points or rooms than the model was trained for.
+    Access points that the model does not hear are left out.  Raises DataError when the data set lacks one that it hears, or
+    has other rooms than the model was trained for.
     """
     info = model.info
-    for what, got in (("aps", dataset.aps), ("rooms", dataset.rooms)):
-        if what in info and tuple(info[what]) != got:
-            raise DataError(f"{dataset.name}: the model was trained for other {what} ({', '.join(info[what][:4])}, ...; "
-                            f"{len(info[what])} of them) than the data has ({', '.join(got[:4])}, ...; {len(got)})")
+    dataset = dataset.select(info.get("aps", dataset.aps), f"{dataset.name}: the model")
+    if "rooms" in info and tuple(info["rooms"]) != dataset.rooms:
+        known, got = info["rooms"], dataset.rooms
+        raise DataError(f"{dataset.name}: the model was trained for other rooms ({', '.join(known[:4])}, ...; {len(known)} "
+                        f"of them) than the data has ({', '.join(got[:4])}, ...; {len(got)})")
     scaler = Scaler.from_dict(info["scaler"]) if "scaler" in info else Scaler.fit(dataset.train)
     found = windows(dataset.train, scaler, int(info.get("window", dataset.window)), 1)
     return quantize(model, found.x, method, decay)

@@ -303,16 +303,13 @@ def last_rows(info: Mapping[str, Any], samples: Samples) -> Windows:
     """A window that ends at each row of `samples`, scaled and cut as `info` (of a model or a Program) says.
 
     Rooms are numbered as the model numbers them, by name: another recording of the same house may name them in another
-    order, or lack some.  Raises DataError when the samples are of other access points, or have a room that the model lacks.
+    order, or lack some.  Access points are found by name too; what else the samples hear is left out.  Raises DataError when
+    they lack one that the model hears, or have a room that the model lacks.
     """
     if not {"scaler", "window"} <= info.keys():
         raise DataError("the model does not say how its input is made: expected scaler and window in its info, as `fit` "
                         "writes them")
-    aps = info.get("aps")
-    if aps is not None and tuple(aps) != samples.aps:
-        raise DataError(f"the model hears {len(aps)} access points ({', '.join(aps[:3])}, ...), the data has "
-                        f"{len(samples.aps)} ({', '.join(samples.aps[:3])}, ...); expected the same")
-    w = every_row(samples, Scaler.from_dict(info["scaler"]), int(info["window"]))
+    w = every_row(samples.select(info.get("aps", samples.aps)), Scaler.from_dict(info["scaler"]), int(info["window"]))
     known = list(info.get("rooms", samples.rooms))
     if known == list(samples.rooms):
         return w

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,10 @@ def _column(name: str, value: npt.ArrayLike, kind: str, shape: tuple[int, ...]) 
     if kind != "int64" and array.dtype.kind not in "iuf":
         raise DataError(f"{name} has type {array.dtype}, expected numbers")
     return array.astype(kind)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,21 @@ class Samples:
         return dataclasses.replace(self, time=self.time[index], rssi=self.rssi[index], room=self.room[index],
                                    session=self.session[index], group=group)
 
+    def select(self, aps: Sequence[str], who: str = "the model") -> Samples:
+        """The same rows as heard by the access points of those names alone, in that order.
+
+        Raises DataError, saying that it is `who` that hears them, when the data lack one.
+        """
+        names = tuple(map(str, aps))
+        if names == self.aps:
+            return self
+        column = {name: i for i, name in enumerate(self.aps)}
+        lacking = [name for name in names if name not in column]
+        if lacking:
+            raise DataError(f"{who} hears {len(names)} access points, of which the data lack {len(lacking)} "
+                            f"({_some(lacking)}); they have {len(self.aps)} ({_some(self.aps)})")
+        return dataclasses.replace(self, rssi=self.rssi[:, [column[name] for name in names]], aps=names)
+
     def counts(self) -> dict[str, int]:
         """Labeled rows a room."""
         counts = np.bincount(self.room[self.room >= 0], minlength=len(self.rooms))
@@ -145,3 +165,8 @@ class Dataset:
     def aps(self) -> tuple[str, ...]:
         """Names of the access points, in the order of the columns of `rssi`."""
         return self.train.aps
+
+    def select(self, aps: Sequence[str], who: str = "the model") -> Dataset:
+        """The data set as heard by the access points of those names alone, in that order; see `Samples.select`."""
+        parts = {part: getattr(self, part).select(aps, who) for part in ("train", "val", "test")}
+        return dataclasses.replace(self, **parts)
