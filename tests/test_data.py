@@ -145,10 +145,37 @@ def test_scaler_dict_is_exact_and_checked() -> None:
             make()
 
 
-@pytest.mark.parametrize("length, hop", [(0, 1), (1, 0)])
-def test_windows_reject(length: int, hop: int) -> None:
-    with pytest.raises(ConfigError, match="at least 1"):
-        data.windows(rows(), Scaler.fit(rows()), length, hop)
+def test_powed_shares_one_curve() -> None:
+    s = rows(3, 3, rssi=np.array([[-90, -50, NAN], [-40, -50, NAN], [-65, -65, NAN]]))
+    scaler = Scaler.fit(s, hold=0, signal="powed")
+    assert set(scaler.lo.tolist()) == {-91} and set(scaler.hi.tolist()) == {-40}
+    got = scaler.transform(np.array([[-91, -90, -40], [NAN, -65.5, 0]]))
+    np.testing.assert_allclose(got, [[0, 1 / 51**2, 1], [0, 0.25, 1]], rtol=1e-6)
+    again = Scaler.from_dict(scaler.to_dict())
+    assert again.power == scaler.power and np.array_equal(again.transform(s.rssi), scaler.transform(s.rssi))
+    assert "power" not in Scaler.fit(s).to_dict(), "files of before are as they were"
+    with pytest.raises(DataError, match="no access point was heard"):
+        Scaler.fit(rows(rssi=np.full((6, 2), NAN)), signal="powed")
+    with pytest.raises(ConfigError, match=r"unknown signal 'power'; did you mean 'powed'\?"):
+        Scaler.fit(s, signal="power")
+    with pytest.raises(DataError, match="power = 0"):
+        Scaler(f32(0), f32(1), power=0)
+
+
+def test_joined_parts_keep_their_sessions() -> None:
+    a, b = numbered([3, 2]), numbered([1, 4])
+    s = data.join(a, b)
+    assert s.starts().tolist() == [0, 0, 0, 3, 3, 5, 6, 6, 6, 6]
+    np.testing.assert_array_equal(s.rssi, np.concatenate([a.rssi, b.rssi]))
+    d = data.Dataset("d", rows(), rows(2), rows(1), 1, 1, 1.0, False, "")
+    assert len(d.known) == 8 and len(np.unique(d.known.session)) == 2
+
+
+@pytest.mark.parametrize("length, hop, delay, message", [
+    (0, 1, 0, "at least 1"), (1, 0, 0, "at least 1"), (1, 1, -1, "delay -1 rows, expected at least 0")])
+def test_windows_reject(length: int, hop: int, delay: int, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        data.windows(rows(), Scaler.fit(rows()), length, hop, delay)
 
 
 UNIT = Scaler(np.zeros(1, np.float32), np.full(1, 64, np.float32))  # row i of `numbered` -> i / 64
@@ -163,28 +190,33 @@ def numbered(lengths: list[int]) -> Samples:
 
 
 @settings(max_examples=60, deadline=None)
-@given(sessions, st.integers(1, 8), st.integers(1, 8))
-def test_windows_against_loops(lengths: list[int], length: int, hop: int) -> None:
+@given(sessions, st.integers(1, 8), st.integers(1, 8), st.integers(0, 5))
+def test_windows_against_loops(lengths: list[int], length: int, hop: int, delay: int) -> None:
     s = numbered(lengths)
     expected, first = [], 0
     for size in lengths:
         expected += [list(range(first + i, first + i + length)) for i in range(0, size - length + 1, hop)]
         first += size
-    w = data.windows(s, UNIT, length, hop)
+    w = data.windows(s, UNIT, length, hop, delay)
     wanted = np.array(expected, np.int64).reshape(-1, length)
     np.testing.assert_array_equal(w.x[:, :, 0] * 64, wanted)
-    np.testing.assert_array_equal(w.y, s.room[wanted])
-    np.testing.assert_array_equal(w.row, wanted[:, -1])
+    starts = s.starts()
+    about = [[i - delay if i - delay >= starts[i] else -1 for i in window] for window in expected]
+    rooms = [[s.room[i] if i >= 0 else -1 for i in window] for window in about]
+    np.testing.assert_array_equal(w.y, np.array(rooms, np.int64).reshape(-1, length))
+    np.testing.assert_array_equal(w.row, [window[-1] for window in about])
     assert w.x.dtype == np.float32 and len(w) == len(expected)
 
 
 @settings(max_examples=60, deadline=None)
-@given(sessions, st.integers(1, 8))
-def test_every_row_against_loops(lengths: list[int], length: int) -> None:
+@given(sessions, st.integers(1, 8), st.integers(0, 5))
+def test_every_row_against_loops(lengths: list[int], length: int, delay: int) -> None:
     s = numbered(lengths)
-    wanted = np.array([[max(first, i - length + 1 + k) for k in range(length)]
-                       for first, i in zip(s.starts().tolist(), range(len(s)), strict=True)], np.int64)
-    w = data.every_row(s, UNIT, length)
+    limits = [(sum(lengths[:i]), sum(lengths[: i + 1]) - 1) for i, n in enumerate(lengths) for _ in range(n)]
+    assert s.starts().tolist() == [a for a, _ in limits] and s.ends().tolist() == [b for _, b in limits]
+    wanted = np.array([[min(max(first, i + delay - length + 1 + k), last) for k in range(length)]
+                       for i, (first, last) in enumerate(limits)], np.int64)
+    w = data.every_row(s, UNIT, length, delay)
     np.testing.assert_array_equal(w.x[:, :, 0] * 64, wanted.reshape(-1, length))
     np.testing.assert_array_equal(w.row, np.arange(len(s)))
     np.testing.assert_array_equal(w.y[:, -1], s.room)

@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from tinyloc.cli import main
-from tinyloc.data import Dataset, Scaler, load, windows
-from tinyloc.distill import Beliefs, Distillation, beliefs, regressor
+from tinyloc.data import Augmentation, Augmenter, Dataset, Scaler, load, windows
+from tinyloc.distill import Beliefs, Distillation, Teachers, regressor
 from tinyloc.errors import ConfigError, DataError
 from tinyloc.layers import Layers
 from tinyloc.model import Model, preset
@@ -93,8 +93,9 @@ def teachers(house: Dataset) -> list[Model]:
 
 
 def believed(teachers: list[Model], house: Dataset, how: Distillation) -> Beliefs:
-    w = windows(house.train, Scaler.fit(house.train), house.window, house.hop)
-    return beliefs(teachers, house, w, house.window, house.hop, how)
+    clean = Augmenter(house.train, 1.0, house.window, 0, house.rate_hz, Augmentation())
+    about = windows(house.train, Scaler.fit(house.train), house.window, house.hop).row
+    return Teachers(teachers, house, house.window, 0, how).believe(clean.windows(about))
 
 
 def test_several_teachers_count_by_their_mean(house: Dataset, teachers: list[Model]) -> None:

@@ -138,7 +138,8 @@ class Scaling:
         self.aps = ffi.new("tl_ap[]", [dict(mult=m, offset=o, first=f, last=n, fix=k) for m, o, f, n, k in zip(
             c.mult, c.offset, c.first, c.last, c.fix, strict=True)])
         self.fixes = ffi.new("uint8_t[]", c.fixes)
-        self.c = ffi.new("tl_scaler *", dict(aps=self.aps, fixes=self.fixes, count=len(c.mult), hold=c.hold,
+        self.curve = ffi.new("int8_t[]", list(np.frombuffer(c.curve, np.int8))) if c.curve else ffi.NULL
+        self.c = ffi.new("tl_scaler *", dict(curve=self.curve, aps=self.aps, fixes=self.fixes, count=c.count, hold=c.hold,
                                              silent=c.silent, least=c.least, most=c.most))
 
     def codes(self) -> np.ndarray:
@@ -155,6 +156,9 @@ SCALERS: dict[str, Callable[[], Scaler]] = {
     "never changed": lambda: Scaler(np.array([-120.0, -60.0]), np.array([-120.0, -60.0])),
     "halves": lambda: Scaler(np.full(160, -99.5), -99.5 + np.arange(160) / 2),
     "outside of int8": lambda: Scaler(np.array([-300.0, -300, 130, -1e6]), np.array([-200.0, 300, 140, 1e6])),
+    "few of one range, not a line": lambda: Scaler(np.full(2, -105.0), np.full(2, 0.0), power=2.7),
+    "many of one range": lambda: Scaler(np.full(30, -104.0), np.full(30, -20.0)),
+    "powed": lambda: Scaler.fit(load("ujiindoorloc").train, signal="powed"),
     "less than one dBm": lambda: Scaler(np.array([-80.5, -80.0, -80.3]), np.array([-80.25, -79.9999, -80.2999])),
     **{name: (lambda name=name: Scaler.fit(load(name).train)) for name in ("flat", "tetam", "ujiindoorloc")},
 }

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tinyloc import __version__
-from tinyloc.errors import BrokenError, ConfigError, TinylocError
+from tinyloc.errors import BrokenError, ConfigError, TinylocError, unknown
 
 if TYPE_CHECKING:
-    from tinyloc.data import Dataset
+    from tinyloc.data import Augmentation, Dataset
     from tinyloc.program import Program
     from tinyloc.train import Epoch, Progress
 
@@ -128,6 +128,24 @@ def _emit(as_json: bool, facts: dict[str, Any], text: str) -> None:
     click.echo(json.dumps(facts, indent=2) if as_json else text)
 
 
+def _augmentation(pairs: tuple[str, ...]) -> Augmentation | None:
+    from dataclasses import fields
+
+    from tinyloc.data import Augmentation
+
+    amounts = {}
+    for pair in pairs:
+        kind, _, amount = pair.partition("=")
+        known = [f.name for f in fields(Augmentation)]
+        if kind not in known:
+            raise unknown("augmentation", kind, known)
+        try:
+            amounts[kind] = float(amount)
+        except ValueError:
+            raise ConfigError(f"augmentation {pair!r}: expected {kind}=NUMBER") from None
+    return Augmentation(**amounts) if amounts else None
+
+
 def progress_bar(label: str, quiet: bool) -> tuple[Progress | None, Callable[[], None]]:
     """(a callback for each epoch, what ends the bar)."""
     if quiet:
@@ -140,7 +158,10 @@ def progress_bar(label: str, quiet: bool) -> tuple[Progress | None, Callable[[],
             bar = click.progressbar(length=e.of, label=label, file=sys.stderr, show_pos=True, width=24,
                                     item_show_func=lambda s: s)
             bar.__enter__()
-        bar.update(1 if bar.pos else e.number, f"loss {e.loss:.3f}, validation F1 {e.score:.3f} (best {e.best:.3f})")
+        judged = f"validation F1 {e.score:.3f} (best {e.best:.3f})" if e.score == e.score else "with the validation rows"
+        if e.number <= bar.pos or e.of != bar.length:  # another run
+            bar.pos, bar.length = 0, e.of
+        bar.update(1 if bar.pos else e.number, f"loss {e.loss:.3f}, {judged}")
 
     def end() -> None:
         if bar is not None:
@@ -191,6 +212,13 @@ def data(name: str | None, seed: int, as_json: bool, **given: Any) -> None:
 @click.option("--batch", type=int, help="Windows a step. [64]")
 @click.option("--lr", type=float, help="Greatest learning rate. [0.005]")
 @click.option("--patience", type=int, help="Epochs without a better validation score before it ends. [40]")
+@click.option("--balance", type=float, help="1: every room counts as much as any other, however seldom it occurs. [0]")
+@click.option("--signal", help="What inputs are made of dBm: minmax, an access point's own range; or powed. [minmax]")
+@click.option("--least", type=int, help="Training rows in which an access point must be heard to be listened to. [1]")
+@click.option("--delay", type=int, help="Rows by which the answer may lag. [0]")
+@click.option("--augment", multiple=True, metavar="KIND=AMOUNT",
+              help="Change training windows at random: offset, noise, deaf (dB), gain, lost, dead (shares); again for more.")
+@click.option("--refit", is_flag=True, help="In the end train anew on training and validation rows, as long as was best.")
 @click.option("--teacher", "teachers", multiple=True, type=click.Path(dir_okay=False),
               help="A float model to learn from too (again for more: their mean counts).")
 @click.option("--alpha", type=float, help="With --teacher: share of the loss that the labels have. [0.5]")
@@ -203,8 +231,9 @@ def data(name: str | None, seed: int, as_json: bool, **given: Any) -> None:
 @CSV
 @JSON
 def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch: int | None, lr: float | None,
-          patience: int | None, teachers: tuple[str, ...], alpha: float | None, temperature: float | None, hard: bool,
-          beta: float | None, resume: bool, seed: int, as_json: bool, **given: Any) -> None:
+          patience: int | None, balance: float | None, signal: str | None, least: int | None, delay: int | None,
+          augment: tuple[str, ...], refit: bool, teachers: tuple[str, ...], alpha: float | None, temperature: float | None,
+          hard: bool, beta: float | None, resume: bool, seed: int, as_json: bool, **given: Any) -> None:
     """Train a float model; the best of its epochs by validation macro-F1 is kept.
 
     Ctrl-C ends the training early and keeps the best so far.  A killed run goes on when started again.
@@ -212,7 +241,7 @@ def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch:
     from tinyloc.distill import Distillation
     from tinyloc.files import check_writable
     from tinyloc.model import Model
-    from tinyloc.train import Recipe, fit, last_rows, scores, with_info
+    from tinyloc.train import Inputs, Recipe, fit, last_rows, scores, with_info
 
     how = {"alpha": alpha, "temperature": 1.0 if hard and temperature is None else temperature, "hard": hard or None,
            "beta": beta}
@@ -220,18 +249,23 @@ def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch:
     if chosen and not teachers:
         raise ConfigError(f"--{next(iter(chosen))} says how to learn from a teacher; name one with --teacher")
     distillation = Distillation(**chosen) if teachers else None  # type: ignore[arg-type]
-    given_recipe = {"epochs": epochs, "batch": batch, "lr": lr, "patience": patience}
+    given_recipe = {"epochs": epochs, "batch": batch, "lr": lr, "patience": patience, "balance": balance}
     recipe = Recipe(seed=seed, **{k: v for k, v in given_recipe.items() if v is not None})  # type: ignore[arg-type]
+    given_inputs = {"signal": signal, "least": least, "delay": delay}
+    inputs = Inputs(**{k: v for k, v in given_inputs.items() if v is not None})  # type: ignore[arg-type]
+    augmentation = _augmentation(augment)
     source = _source(data_name, seed, given)
     d = _load(source)
     check_writable(out)
     checkpoint = Path(out + ".checkpoint")
+    left = (checkpoint, Path(f"{checkpoint}.refit"))
     if not resume:
-        checkpoint.unlink(missing_ok=True)
+        for file in left:
+            file.unlink(missing_ok=True)
     show, end = progress_bar(preset_name, as_json)
     try:
-        model = fit(d, preset_name, recipe, checkpoint=checkpoint, progress=show,
-                    teachers=[Model.load(t) for t in teachers], distillation=distillation)
+        model = fit(d, preset_name, recipe, inputs=inputs, augmentation=augmentation, refit=refit, checkpoint=checkpoint,
+                    progress=show, teachers=[Model.load(t) for t in teachers], distillation=distillation)
     finally:
         end()
     w = last_rows(model.info, d.test)
@@ -239,7 +273,8 @@ def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch:
     model.save(out)
     info = model.info
     if not info["interrupted"]:
-        checkpoint.unlink(missing_ok=True)
+        for file in left:
+            file.unlink(missing_ok=True)
     facts = {"model": out, "preset": preset_name, "parameters": model.parameters, "data": d.name,
              "simulated": d.simulated, "epochs": info["epochs"], "interrupted": info["interrupted"],
              "validation_macro_f1": info["validation_macro_f1"], "test": info["test"]}
@@ -545,13 +580,15 @@ def run(model: str, backend: str, data_name: str | None, stream: bool, out: str 
     program = _program(model)
     codes, w, d = _codes(program, _own_source(program.info, data_name, given), None)
     if stream:
-        session = Session(program.retime(1), backend)
+        session, delay = Session(program.retime(1), backend), int(program.info.get("delay", 0))
         rows = program.buffers[program.input].quantize(Scaler.from_dict(program.info["scaler"]).prepare(
             d.test.select(program.info.get("aps", d.aps))))
         parts = []
         for start, end in zip(*_recordings(d.test.starts()), strict=True):
             session.reset()
-            parts.append(session.run_stream(rows[start:end]))
+            # A recording's last answers come when it is over: its last row again and again.
+            more = np.concatenate([rows[start:end], np.repeat(rows[end - 1 : end], delay, 0)])
+            parts.append(session.run_stream(more)[delay:])
         labels = np.concatenate(parts)[:, 0]
     else:
         labels = Session(program, backend).run_windows(codes)[:, -1, 0]

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinyloc.data import Dataset, Scaler, Windows, windows
+from tinyloc.data import Dataset, Scaler, windows
 from tinyloc.errors import ConfigError, DataError
 from tinyloc.model import Model
 from tinyloc.reference.crf import crf_counts, crf_viterbi
@@ -91,48 +91,77 @@ def _of(teacher: Model, x: np.ndarray, how: Distillation, order: np.ndarray, bat
             some, more = crf_counts(emissions, *scores)
         rooms.append(some[:, :, order].astype(np.float32))
         moves.append(more[:, order][:, :, order].astype(np.float32))
-    return np.concatenate(rooms), np.concatenate(moves), _standard(np.concatenate(features)) if features else None
+    return np.concatenate(rooms), np.concatenate(moves), np.concatenate(features) if features else None
 
 
-def _standard(features: np.ndarray) -> np.ndarray:
-    """(w, t, f) with mean 0 and variance 1 of each f; one that is constant becomes 0."""
-    centered = features - features.mean((0, 1), dtype=float)
-    spread = centered.std((0, 1))
-    return (centered / np.where(spread > 1e-6, spread, np.inf)).astype(np.float32)
+@dataclass(frozen=True)
+class _Teacher:
+    """One of them, with what it takes to ask it: columns of the data's access points, its rooms in the data's order."""
+
+    model: Model
+    scaler: Scaler
+    columns: np.ndarray
+    order: np.ndarray
 
 
-def beliefs(teachers: Sequence[Model], dataset: Dataset, training: Windows, length: int, hop: int,
-            how: Distillation | None = None) -> Beliefs:
-    """What the teachers believe of `training`, windows of the data set's training rows of that length and hop.
+class Teachers:
+    """Models that are asked what they believe of windows of a data set.
 
-    Each teacher sees the rows by its own scaler, and of the access points those that it was trained for, which may be fewer
-    than the data have.  Raises ConfigError without a teacher, DataError when the data lack an access point that a teacher
-    hears, or a teacher was trained for other rooms or another window.
+    length, delay: rows a window, and by which labels lag.  Each teacher sees the rows by its own scaler, and of the access
+    points those that it was trained for, which may be fewer than the data have.  Raises ConfigError without a teacher,
+    DataError when the data lack an access point that a teacher hears, or a teacher was trained for other rooms, another
+    window or another delay.
     """
-    how = how or Distillation()
-    if not teachers:
-        raise ConfigError("distillation: no teacher; expected at least one")
-    total: tuple[np.ndarray, np.ndarray] | None = None
-    features: list[np.ndarray] = []
-    for number, teacher in enumerate(teachers, 1):
-        info, what = teacher.info, f"teacher {number} ({teacher.info.get('name', teacher.config.family)})"
-        if not {"scaler", "window", "rooms", "aps"} <= info.keys():
-            raise DataError(f"{what} does not say what it was trained on; expected a model that `fit` made")
-        heard = dataset.train.select(info["aps"], what)
-        if sorted(info["rooms"]) != sorted(dataset.rooms):
-            raise DataError(f"{what} knows other rooms; expected the data's: {', '.join(dataset.rooms)}")
-        if int(info["window"]) != length:
-            raise DataError(f"{what} reads windows of {info['window']} rows; expected the model's {length}")
-        seen = windows(heard, Scaler.from_dict(info["scaler"]), length, hop)
-        assert np.array_equal(seen.row, training.row)
-        order = np.array([list(info["rooms"]).index(r) for r in dataset.rooms])
-        *found, own = _of(teacher, seen.x, how, order)
-        total = (found[0], found[1]) if total is None else (total[0] + found[0], total[1] + found[1])
-        if own is not None:
-            features.append(own)
-    assert total is not None
-    return Beliefs(total[0] / len(teachers), total[1] / len(teachers), how,
-                   np.concatenate(features, 2) if features else None)
+
+    def __init__(self, models: Sequence[Model], dataset: Dataset, length: int, delay: int = 0,
+                 how: Distillation | None = None) -> None:
+        self.how, self.models = how or Distillation(), tuple(models)
+        if not models:
+            raise ConfigError("distillation: no teacher; expected at least one")
+        self._teachers: list[_Teacher] = []
+        for number, model in enumerate(models, 1):
+            info, what = model.info, f"teacher {number} ({model.info.get('name', model.config.family)})"
+            if not {"scaler", "window", "rooms", "aps"} <= info.keys():
+                raise DataError(f"{what} does not say what it was trained on; expected a model that `fit` made")
+            dataset.train.select(info["aps"], what)
+            if sorted(info["rooms"]) != sorted(dataset.rooms):
+                raise DataError(f"{what} knows other rooms; expected the data's: {', '.join(dataset.rooms)}")
+            if int(info["window"]) != length:
+                raise DataError(f"{what} reads windows of {info['window']} rows; expected the model's {length}")
+            if int(info.get("delay", 0)) != delay:
+                raise DataError(f"{what} answers {info.get('delay', 0)} rows late; expected the model's {delay}")
+            columns, rooms = (np.array([own.index(n) for n in wanted]) for own, wanted in (
+                (list(dataset.aps), info["aps"]), (list(info["rooms"]), dataset.rooms)))
+            self._teachers.append(_Teacher(model, Scaler.from_dict(info["scaler"]), columns, rooms))
+        # Features are brought to one size by their statistics over the training rows.
+        self._statistics = [_statistics(self._ask(t, windows(dataset.train.select(t.model.info["aps"]), t.scaler, length,
+                                                             max(1, length // 2)).x)[2])
+                            for t in self._teachers if self.how.beta]
+
+    def _ask(self, t: _Teacher, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        return _of(t.model, x, self.how, t.order)
+
+    def believe(self, rssi: np.ndarray) -> Beliefs:
+        """Their mean belief about windows (w, t, a) of dBm, the data's access points, gaps bridged, NaN for not heard."""
+        total: list[np.ndarray] | None = None
+        features: list[np.ndarray] = []
+        for i, t in enumerate(self._teachers):
+            *found, own = self._ask(t, t.scaler.transform(rssi[..., t.columns]))
+            total = found if total is None else [a + b for a, b in zip(total, found, strict=True)]
+            if own is not None:
+                mean, spread = self._statistics[i]
+                features.append(((own - mean) / spread).astype(np.float32))
+        assert total is not None
+        rooms, moves = (a / len(self.models) for a in total)
+        return Beliefs(rooms, moves, self.how, np.concatenate(features, 2) if features else None)
+
+
+def _statistics(features: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each of (w, t, f); infinite for one that is constant, which then becomes 0."""
+    assert features is not None
+    mean = features.mean((0, 1), dtype=float)
+    spread = np.sqrt(((features - mean) ** 2).mean((0, 1)))
+    return mean, np.where(spread > 1e-6, spread, np.inf)
 
 
 def regressor(model: Model, taught: Beliefs | None, seed: int = 0) -> dict[str, np.ndarray]:

@@ -32,6 +32,7 @@ TEMPLATES = Path(__file__).resolve().parent / "templates"
 MANIFEST = "tinyloc-export.json"
 DBM = np.arange(-128, 128)  # the whole numbers for which the input's constants hold
 FRACTION = 24  # bits of them
+AP_BYTES = 12  # of a tl_ap
 SELF_TEST = ("tl_golden.c", "tl_selftest.c")  # of src/: no firmware needs them
 FLASH_BYTES, RAM_BYTES, STACK_BYTES = 256 << 10, 64 << 10, 2048  # of the example's linker script
 README_LOOP = {
@@ -49,9 +50,11 @@ README_LOOP = {
 
 @dataclass(frozen=True)
 class InputConstants:
-    """What `tl_scaler` of kernels/c/tinyloc.h holds: mult, offset, first, last and fix (a,); fixes: bits, a byte each 8
-    dBm; codes least and most; silent in dBm; hold in ms."""
+    """What `tl_scaler` of kernels/c/tinyloc.h holds: count of access points; mult, offset, first, last and fix (a,); fixes:
+    bits, a byte each 8 dBm; codes least and most; silent in dBm; hold in ms.  Or, instead of what each access point has, a
+    curve: 256 codes that all of them share."""
 
+    count: int
     mult: tuple[int, ...]
     offset: tuple[int, ...]
     first: tuple[int, ...]
@@ -62,9 +65,17 @@ class InputConstants:
     most: int
     silent: int
     hold: int
+    curve: bytes = b""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of flash that the tables take."""
+        return len(self.curve) + AP_BYTES * len(self.mult) + len(self.fixes)
 
     def codes(self) -> np.ndarray:
-        """(a, 256) codes of -128..127 dBm by the integer formula of `tl_code`."""
+        """(a, 256) codes of -128..127 dBm by the curve, or by the integer formula of `tl_code`."""
+        if self.curve:
+            return np.repeat(np.frombuffer(self.curve, np.int8)[None], self.count, 0).astype(np.int64)
         mult, offset, first, last, fix = (np.array(v)[:, None] for v in (self.mult, self.offset, self.first, self.last,
                                                                           self.fix))
         d = np.clip(DBM, first, last) - first
@@ -113,6 +124,10 @@ def input_constants(scaler: Scaler, buffer: Buffer) -> InputConstants:
         raise ModelError(f"scaler: hold is {scaler.hold:g} s, expected 0 to 65.535")
     want = float_codes(scaler, buffer)
     least, most = (int(v) for v in buffer.quantize(np.array([0.0, 1.0])))
+    curve = InputConstants(len(want), (), (), (), (), (), b"", least, most, silent, hold, want[0].astype(np.int8).tobytes())
+    shared = bool((want == want[0]).all())
+    if shared and AP_BYTES * len(want) > curve.nbytes:
+        return curve
     rows: list[tuple[int, int, int, int, bytes]] = []
     for codes in want:
         # Where the codes saturate they leave the line; what lies between may be nothing but a jump.
@@ -123,6 +138,8 @@ def input_constants(scaler: Scaler, buffer: Buffer) -> InputConstants:
         mult, offset = _line(u)
         over = u - (np.arange(len(u)) * mult + offset >> FRACTION)
         if ((over != 0) & (over != 1)).any():
+            if shared:
+                return curve
             raise ModelError(f"scaler: access point {len(rows)}: no formula in integers gives its codes")
         bits = np.packbits(over.astype(bool), bitorder="little").tobytes()
         rows.append((mult, offset, int(DBM[first]), int(DBM[last]), bits))
@@ -135,7 +152,8 @@ def input_constants(scaler: Scaler, buffer: Buffer) -> InputConstants:
     if len(pool) >= 1 << 16:
         raise ModelError(f"scaler: {len(pool)} bytes of exceptions, expected fewer than 65536")
     mults, offsets, firsts, lasts, all_bits = zip(*rows, strict=True)
-    made = InputConstants(mults, offsets, firsts, lasts, tuple(at[b] for b in all_bits), pool, least, most, silent, hold)
+    made = InputConstants(len(want), mults, offsets, firsts, lasts, tuple(at[b] for b in all_bits), pool, least, most,
+                          silent, hold)
     if not np.array_equal(made.codes(), want):
         raise ModelError("scaler: its integer constants do not give the codes of the float path")
     return made
@@ -211,8 +229,20 @@ def _model(program: Program, image: Image, constants: InputConstants, rows: int)
     aps, rooms = list(map(str, info["aps"])), list(map(str, info["rooms"]))
     rate = float(info.get("rate_hz") or 0)
     s = info["scaler"]
+    curve = f"""static const int8_t curve[] = {{
+{_rows(np.frombuffer(constants.curve, np.int8).tolist(), "{}", 24)}
+}};
+"""
     table = "\n".join(f"    {{{m}u, {o}u, {f}, {n}, {k}}}, /* {lo:.9g} to {hi:.9g} dBm */" for m, o, f, n, k, lo, hi in zip(
-        constants.mult, constants.offset, constants.first, constants.last, constants.fix, s["lo"], s["hi"], strict=True))
+        constants.mult, constants.offset, constants.first, constants.last, constants.fix, s["lo"], s["hi"], strict=False))
+    lines = f"""static const tl_ap aps[] = {{
+{table}
+}};
+
+static const uint8_t fixes[] = {{
+{_rows(constants.fixes, "{:#04x}", 16)}
+}};
+"""
     names = "\n".join(f"    {_text(a)}," for a in aps)
     labels = "\n".join(f"    {_text(r)}," for r in rooms)
     return {
@@ -231,6 +261,7 @@ def _model(program: Program, image: Image, constants: InputConstants, rows: int)
 #define TL_MODEL_LABELS {y.size}
 #define TL_MODEL_ROOMS {len(rooms)}
 #define TL_MODEL_WINDOW {rows} /* rows of the windows that it was trained on */
+#define TL_MODEL_DELAY {int(info.get("delay", 0))} /* rows by which labels lag: the last is the room so many rows ago */
 #define TL_MODEL_INPUT_SCALE {x.scale!r}
 #define TL_MODEL_INPUT_ZERO ({x.zero_point})
 #define TL_MODEL_RATE_HZ {rate!r} /* 0: rows at no fixed rate */
@@ -257,16 +288,10 @@ const char *const tl_model_rooms[] = {{
 {labels}
 }};
 
-static const tl_ap aps[] = {{
-{table}
-}};
-
-static const uint8_t fixes[] = {{
-{_rows(constants.fixes, "{:#04x}", 16)}
-}};
-
+{curve if constants.curve else lines}
 const tl_scaler tl_model_scaler = {{
-    aps, fixes, TL_MODEL_APS, TL_MODEL_HOLD_MS, TL_MODEL_NOT_HEARD_DBM, {constants.least}, {constants.most},
+    {"curve, 0, 0" if constants.curve else "0, aps, fixes"}, TL_MODEL_APS, TL_MODEL_HOLD_MS, TL_MODEL_NOT_HEARD_DBM,
+    {constants.least}, {constants.most},
 }};
 """,
     }

@@ -16,9 +16,22 @@ from typing import Any
 
 import numpy as np
 
-from tinyloc.data import Dataset, Samples, Scaler, Windows, accuracy, class_f1, every_row, macro_f1, windows
-from tinyloc.distill import Beliefs, Distillation, beliefs, regressor
-from tinyloc.errors import ConfigError, DataError, ModelError
+from tinyloc.data import (
+    SIGNALS,
+    Augmentation,
+    Augmenter,
+    Dataset,
+    Samples,
+    Scaler,
+    Windows,
+    accuracy,
+    class_f1,
+    every_row,
+    macro_f1,
+    windows,
+)
+from tinyloc.distill import Beliefs, Distillation, Teachers, regressor
+from tinyloc.errors import ConfigError, DataError, ModelError, unknown
 from tinyloc.layers import layers
 from tinyloc.model import Config, Model, Params
 
@@ -38,6 +51,8 @@ class Recipe:
     dropout    share of values dropped before the head, and in MDCSA's gated network
     average    decay a step of the average of the weights that is validated and kept (0: the weights themselves)
     patience   epochs without a better validation macro-F1 before training ends
+    balance    0: rooms count as often as they occur in training; 1: as if all were equally likely, which is what macro-F1
+               asks for (logit adjustment: Menon et al., arXiv 2007.07314; of a window's path, the mean over its steps)
     """
 
     epochs: int = 120
@@ -49,15 +64,46 @@ class Recipe:
     dropout: float = 0.1
     average: float = 0.99
     patience: int = 40
+    balance: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
         for name, low, high in (("epochs", 1, 10**6), ("batch", 1, 10**6), ("lr", 0, 1), ("decay", 0, 1),
                                 ("warmup", 0, 1), ("clip", 0, 1e9), ("dropout", 0, 0.95), ("average", 0, 0.99999),
-                                ("patience", 1, 10**6), ("seed", 0, 2**32 - 1)):
+                                ("patience", 1, 10**6), ("balance", 0, 4), ("seed", 0, 2**32 - 1)):
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ConfigError(f"training: {name} = {value!r}; expected {low} to {high}")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """How rows become what a model reads.
+
+    signal  "minmax" or "powed", see `Scaler.fit`
+    least   training rows in which an access point must be heard, or the model does not listen to it; 0 keeps all
+    delay   rows by which the answer lags: the room at a row is told that many rows later
+    """
+
+    signal: str = SIGNALS[0]
+    least: int = 1
+    delay: int = 0
+
+    def __post_init__(self) -> None:
+        if self.signal not in SIGNALS:
+            raise unknown("signal", self.signal, SIGNALS)
+        for name in ("least", "delay"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or not 0 <= value <= 10**6:
+                raise ConfigError(f"inputs: {name} = {value!r}; expected a whole number from 0 to 1000000")
+
+    def heard(self, samples: Samples) -> list[str]:
+        """Names of the access points that are heard often enough.  Raises DataError when there is none."""
+        rows = (~np.isnan(samples.rssi)).sum(0)
+        names = [ap for ap, n in zip(samples.aps, rows.tolist(), strict=True) if n >= self.least]
+        if not names:
+            raise DataError(f"no access point is heard in {self.least} training rows; the most is {rows.max(initial=0)}")
+        return names
 
 
 @dataclass
@@ -94,11 +140,13 @@ class Flat:
 
 
 def loss_and_gradients(model: Model, x: np.ndarray, y: np.ndarray, rng: np.random.Generator | None = None,
-                       dropout: float = 0.0, taught: Beliefs | None = None) -> tuple[float, Params]:
+                       dropout: float = 0.0, taught: Beliefs | None = None, prior: np.ndarray | None = None
+                       ) -> tuple[float, Params]:
     """CRF negative log-likelihood of the rooms y (b, t) a window, and its gradients by parameter.
 
     taught: what teachers believe of these windows, which then has its share of the loss; with their features, the model's
     parameters hold those of `distill.regressor` too, and so do the gradients.
+    prior (c,): what the likelihood adds to each step's emissions (`Recipe.balance`).
     """
     emissions, cache = model.forward(x, rng, dropout)
     use, scores = layers(emissions.dtype), [model.params[f"crf.{n}"] for n in ("transitions", "start", "end")]
@@ -106,7 +154,7 @@ def loss_and_gradients(model: Model, x: np.ndarray, y: np.ndarray, rng: np.rando
     parts: list[tuple[float, float, Any, Any]] = []  # weight, temperature, forward, backward
     alpha = taught.how.alpha if taught else 1.0
     if alpha:
-        parts.append((alpha, 1.0, lambda e, *s: use.crf_nll(e, y, *s), use.crf_nll_backward))
+        parts.append((alpha, 1.0, lambda e, *s: use.crf_nll(e if prior is None else e + prior, y, *s), use.crf_nll_backward))
     if taught and alpha < 1:
         rooms, moves = taught.rooms, taught.moves
         parts.append((1 - alpha, taught.how.temperature, lambda e, *s: use.crf_cross_entropy(e, rooms, moves, *s),
@@ -183,48 +231,73 @@ def labeled(w: Windows) -> Windows:
     return Windows(w.x[keep], w.y[keep], w.row[keep])
 
 
-def train(model: Model, training: Windows, validation: Windows, recipe: Recipe | None = None, *,
-          checkpoint: str | Path | None = None, progress: Progress | None = None, taught: Beliefs | None = None) -> Model:
+@dataclass(frozen=True)
+class Changing:
+    """Training windows that differ from step to step: what makes them, the columns of it that the model hears, and teachers
+    that are then asked anew."""
+
+    augmenter: Augmenter
+    scaler: Scaler
+    columns: np.ndarray
+    teachers: Teachers | None = None
+
+    def batch(self, about: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, Beliefs | None]:
+        """(x, beliefs) of the windows about those rows."""
+        rssi = self.augmenter(about, rng)
+        return self.scaler.transform(rssi[..., self.columns]), self.teachers.believe(rssi) if self.teachers else None
+
+
+def train(model: Model, training: Windows, validation: Windows | None, recipe: Recipe | None = None, *,
+          checkpoint: str | Path | None = None, progress: Progress | None = None, taught: Beliefs | None = None,
+          changing: Changing | None = None, until: int | None = None) -> Model:
     """The model of the epoch with the best validation macro-F1 (of the last step of each window).
 
     checkpoint: a file that is written after each epoch and resumed from when it exists; remove it once the model is saved.
-    taught: what teachers believe of the training windows (`tinyloc.distill.beliefs`).
+    taught: what teachers believe of the training windows (`tinyloc.distill.Teachers`).
+    changing: instead of the training windows' x, and of `taught`, what this makes of them at each step.
+    until: without validation windows, the epoch whose model is taken; the recipe's learning rates stay as they are.
     Ctrl-C ends the training; what was best so far is returned, with `info["interrupted"]` true.
     Raises DataError when a part has no window with a room for each step, ModelError for a checkpoint of another run.
     """
     recipe = recipe or Recipe()
+    if (validation is None) != (until is not None):
+        raise ConfigError("training: expected validation windows, or the epoch until which to train without them")
     if taught is not None:
         if taught.rooms.shape != (*training.y.shape, model.config.classes):
             raise DataError(f"the teachers' rooms have shape {taught.rooms.shape}, expected "
                             f"{(*training.y.shape, model.config.classes)}")
         taught = taught.take(np.flatnonzero((training.y >= 0).all(1)))
-    training, seen = labeled(training), validation.y[:, -1] >= 0
+    training = labeled(training)
+    seen = validation.y[:, -1] >= 0 if validation is not None else np.ones(1, bool)
     for name, count in (("training", len(training)), ("validation", int(seen.sum()))):
         if not count:
             raise DataError(f"{name} has no labeled window; expected at least one")
     x, y, classes = training.x, training.y, model.config.classes
+    rooms = np.maximum(np.bincount(y.reshape(-1), minlength=classes), 1)
+    prior = (recipe.balance / y.shape[1] * np.log(rooms / rooms.sum())).astype(x.dtype) if recipe.balance else None
     batch = min(recipe.batch, max(8, len(x) // 4))
     params = model.params | regressor(model, taught, recipe.seed)
     weights = Flat(params)
     zeros, copy = np.zeros_like, weights.vector.copy
     run = _Run(weights, zeros(weights.vector), zeros(weights.vector), copy(), copy(),
                np.random.default_rng([recipe.seed, 0x7EA1]))
-    working = Model(model.config, weights.views)
-    identity = _identity(model, recipe, training, validation, taught)
+    working = dataclasses.replace(model, params=weights.views)
+    identity = _identity(model, recipe, (training, validation), taught, changing, until)
     if checkpoint is not None and Path(checkpoint).exists():
         run.load(Path(checkpoint), identity)
     per_epoch = math.ceil(len(x) / batch)
-    averaged = Model(model.config, Flat(params).views)
+    averaged = dataclasses.replace(model, params=Flat(params).views)
     averaged_vector = next(iter(averaged.params.values())).base
     assert averaged_vector is not None
-    interrupted = False
+    last, interrupted = recipe.epochs if until is None else min(until, recipe.epochs), False
     try:
-        while run.epoch < recipe.epochs and run.epoch - run.best_epoch < recipe.patience:
+        while run.epoch < last and (until is not None or run.epoch - run.best_epoch < recipe.patience):
             order, total = run.rng.permutation(len(x)), 0.0
             for i in range(per_epoch):
                 pick = order[i * batch : (i + 1) * batch]
-                loss, grads = loss_and_gradients(working, x[pick], y[pick], run.rng, recipe.dropout,
-                                                 taught.take(pick) if taught else None)
+                now, belief = (changing.batch(training.row[pick], run.rng) if changing else
+                               (x[pick], taught.take(pick) if taught else None))
+                loss, grads = loss_and_gradients(working, now, y[pick], run.rng, recipe.dropout, belief, prior)
                 if not math.isfinite(loss):
                     raise ModelError(f"training: the loss became {loss} in epoch {run.epoch + 1}; expected a finite "
                                      f"number (a lower learning rate than {recipe.lr} may help, from the start)")
@@ -232,23 +305,25 @@ def train(model: Model, training: Windows, validation: Windows, recipe: Recipe |
                 _update(run, weights.gather(grads), recipe, per_epoch * recipe.epochs)
             run.epoch += 1
             averaged_vector[:] = run.averaged
-            predicted = averaged.predict(validation.x[seen])
-            score = macro_f1(validation.y[seen, -1], predicted, classes)
-            if score > run.best_score:
+            score = math.nan
+            if validation is not None:
+                score = macro_f1(validation.y[seen, -1], averaged.predict(validation.x[seen]), classes)
+            if not score <= run.best_score:
                 run.best_score, run.best_epoch = score, run.epoch
                 run.best[:] = run.averaged
             if checkpoint is not None:
                 run.save(Path(checkpoint), identity)
             if progress:
-                progress(Epoch(run.epoch, recipe.epochs, total / len(x), score, run.best_score))
+                progress(Epoch(run.epoch, last, total / len(x), score, run.best_score))
     except KeyboardInterrupt:
         if not run.best_epoch:
             raise
         interrupted = True
     averaged_vector[:] = run.best
-    info = {**model.info, "recipe": asdict(recipe), "validation_macro_f1": run.best_score, "best_epoch": run.best_epoch,
-            "epochs": run.epoch, "interrupted": interrupted}
-    return Model(model.config, {k: averaged.params[k].copy() for k in model.params}, info)
+    info = {**model.info, "recipe": asdict(recipe), "epochs": run.epoch, "interrupted": interrupted}
+    if validation is not None:
+        info |= {"validation_macro_f1": run.best_score, "best_epoch": run.best_epoch}
+    return dataclasses.replace(model, params={k: averaged.params[k].copy() for k in model.params}, info=info)
 
 
 def _update(run: _Run, g: np.ndarray, recipe: Recipe, steps: int) -> None:
@@ -268,50 +343,78 @@ def _update(run: _Run, g: np.ndarray, recipe: Recipe, steps: int) -> None:
                           lr * recipe.decay, 1 - keep)
 
 
-def _identity(model: Model, recipe: Recipe, training: Windows, validation: Windows, taught: Beliefs | None) -> str:
+def _identity(model: Model, recipe: Recipe, parts: Sequence[Windows | None], taught: Beliefs | None,
+              changing: Changing | None, until: int | None) -> str:
     """Digest of all that decides a run."""
     import hashlib
 
-    numbers = [asdict(model.config), asdict(recipe), *([asdict(taught.how)] if taught else [])]
+    numbers = [asdict(model.config), asdict(recipe), *([asdict(taught.how)] if taught else []),
+               *([asdict(changing.augmenter.how)] if changing else []), *([until] if until is not None else [])]
     h = hashlib.sha256(json.dumps(numbers, sort_keys=True).encode())
-    arrays = (*model.params.values(), training.x, training.y, validation.x, validation.y)
+    arrays = (*model.params.values(), *(a for p in parts if p is not None for a in (p.x, p.y)))
     for a in (*arrays, *(taught.arrays if taught else ())):
         h.update(np.ascontiguousarray(a).tobytes())
     return h.hexdigest()
 
 
-def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *, window: int | None = None,
-        hop: int | None = None, checkpoint: str | Path | None = None, progress: Progress | None = None,
-        teachers: Sequence[Model] = (), distillation: Distillation | None = None) -> Model:
+def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *, inputs: Inputs | None = None,
+        augmentation: Augmentation | None = None, refit: bool = False, window: int | None = None, hop: int | None = None,
+        checkpoint: str | Path | None = None, progress: Progress | None = None, teachers: Sequence[Model] = (),
+        distillation: Distillation | None = None) -> Model:
     """A model for a data set: scaler from the training rows, windows, training.
 
-    config: a Config or the name of a preset; window, hop: rows a window and from one to the next (the data set's).
+    config: a Config or the name of a preset; window, hop: rows a window and from one to the next (the data set's).  A Config
+    for all the data's access points is made one for those that are heard (`Inputs.least`).
+    augmentation: how training windows are changed anew at each step.
+    refit: train once more, on training and validation rows together, for as many epochs as validation found best (Goodfellow
+    et al., Deep Learning, 2016, algorithm 7.2); the score in `info` is still that of the first run.
     teachers: models of any family for the same access points, rooms and window, from which to learn as `distillation` says.
-    `info` holds all that is needed to use the model on raw samples: scaler, rooms, access points, window, rate.
+    `info` holds all that is needed to use the model on raw samples: scaler, rooms, access points, window, delay, rate.
     """
     from tinyloc.model import preset
 
-    recipe = recipe or Recipe()
+    recipe, inputs = recipe or Recipe(), inputs or Inputs()
     name = config if isinstance(config, str) else ""
-    made = preset(config, len(dataset.aps), len(dataset.rooms)) if isinstance(config, str) else config
-    length, step = window or dataset.window, hop or dataset.hop
-    scaler = Scaler.fit(dataset.train)
+    aps = inputs.heard(dataset.train)
+    made = preset(config, len(aps), len(dataset.rooms)) if isinstance(config, str) else config
+    if made.aps == len(dataset.aps):
+        made = dataclasses.replace(made, aps=len(aps))
+    ears = {*aps, *(ap for t in teachers for ap in t.info.get("aps", ()))}
+    wide, dataset = dataset.select([ap for ap in dataset.aps if ap in ears]), dataset.select(aps)
+    length, step, delay = window or dataset.window, hop or dataset.hop, inputs.delay
+    scaler = Scaler.fit(dataset.train, signal=inputs.signal)
     model = Model.create(made, recipe.seed)
     model.info = {"name": name or made.family, "dataset": dataset.name, "simulated": dataset.simulated,
-                  "note": dataset.note, "rooms": list(dataset.rooms), "aps": list(dataset.aps), "window": length,
-                  "hop": step, "rate_hz": dataset.rate_hz, "scaler": scaler.to_dict()}
-    training = windows(dataset.train, scaler, length, step)
-    taught = None
+                  "note": dataset.note, "rooms": list(dataset.rooms), "aps": aps, "window": length, "hop": step,
+                  "delay": delay, "rate_hz": dataset.rate_hz, "scaler": scaler.to_dict()}
+    if augmentation:
+        model.info["augmentation"] = asdict(augmentation)
+    asked = None
     if teachers or distillation:
-        taught = beliefs(teachers, dataset, training, length, step, distillation)
+        asked = Teachers(teachers, wide, length, delay, distillation)
         model.info["teachers"] = [t.info.get("name", t.config.family) for t in teachers]
-        model.info["distillation"] = asdict(taught.how)
-    return train(model, training, every_row(dataset.val, scaler, length), recipe, checkpoint=checkpoint,
-                 progress=progress, taught=taught)
+        model.info["distillation"] = asdict(asked.how)
+
+    def run(rows: Samples, validation: Windows | None, file: str | Path | None, until: int | None) -> Model:
+        """`rows` are heard by `wide`'s access points."""
+        training = windows(rows.select(aps), scaler, length, step, delay)
+        augmenter = Augmenter(rows, scaler.hold, length, delay, dataset.rate_hz, augmentation or Augmentation())
+        taught = asked.believe(augmenter.windows(training.row)) if asked else None
+        changing = Changing(augmenter, scaler, np.array([wide.aps.index(ap) for ap in aps]), asked) if augmentation else None
+        return train(model, training, validation, recipe, checkpoint=file, progress=progress, taught=taught,
+                     changing=changing, until=until)
+
+    chosen = run(wide.train, every_row(dataset.val, scaler, length, delay), checkpoint, None)
+    if not refit or chosen.info["interrupted"]:
+        return chosen
+    again = run(wide.known, None, None if checkpoint is None else f"{checkpoint}.refit", chosen.info["best_epoch"])
+    if again.info["interrupted"]:
+        return with_info(chosen, interrupted=True)
+    return with_info(again, **{k: chosen.info[k] for k in ("validation_macro_f1", "best_epoch")}, refit=True)
 
 
 def last_rows(info: Mapping[str, Any], samples: Samples) -> Windows:
-    """A window that ends at each row of `samples`, scaled and cut as `info` (of a model or a Program) says.
+    """A window about each row of `samples`, scaled and cut as `info` (of a model or a Program) says.
 
     Rooms are numbered as the model numbers them, by name: another recording of the same house may name them in another
     order, or lack some.  Access points are found by name too; what else the samples hear is left out.  Raises DataError when
@@ -320,7 +423,8 @@ def last_rows(info: Mapping[str, Any], samples: Samples) -> Windows:
     if not {"scaler", "window"} <= info.keys():
         raise DataError("the model does not say how its input is made: expected scaler and window in its info, as `fit` "
                         "writes them")
-    w = every_row(samples.select(info.get("aps", samples.aps)), Scaler.from_dict(info["scaler"]), int(info["window"]))
+    w = every_row(samples.select(info.get("aps", samples.aps)), Scaler.from_dict(info["scaler"]), int(info["window"]),
+                  int(info.get("delay", 0)))
     known = list(info.get("rooms", samples.rooms))
     if known == list(samples.rooms):
         return w

@@ -3,6 +3,8 @@
 
 int8_t tl_code(const tl_scaler *s, uint32_t ap, int32_t dbm)
 {
+    if (s->curve)
+        return s->curve[tl_clamp(dbm, -128, 127) + 128];
     const tl_ap *a = s->aps + ap;
     uint32_t d = (uint32_t)(tl_clamp(dbm, a->first, a->last) - a->first), fix = s->fixes[a->fix + (d >> 3)];
     int32_t code = s->least + (int32_t)(((d * a->mult + a->offset) >> 24) + ((fix >> (d & 7u)) & 1u));

@@ -231,7 +231,9 @@ typedef struct {
     uint16_t fix;
 } tl_ap;
 
+/* Where all access points have the same codes, those of -128..127 dBm may be a curve instead; aps and fixes are not read. */
 typedef struct {
+    const int8_t *curve; /* 256 codes, or 0 */
     const tl_ap *aps;
     const uint8_t *fixes;
     uint16_t count;     /* of access points */

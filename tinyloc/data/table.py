@@ -126,6 +126,21 @@ class Samples:
         new[1:] = self.session[1:] != self.session[:-1]
         return np.maximum.accumulate(np.where(new, np.arange(n), 0)) if n else np.zeros(0, np.int64)
 
+    def ends(self) -> Ints:
+        """(n,) the index of the last row of each row's session."""
+        n = len(self)
+        last = np.ones(n, bool)
+        last[:-1] = self.session[1:] != self.session[:-1]
+        return np.minimum.accumulate(np.where(last, np.arange(n), n)[::-1])[::-1] if n else np.zeros(0, np.int64)
+
+
+def join(a: Samples, b: Samples) -> Samples:
+    """The rows of `a`, then those of `b`, as sessions of their own; groups only where both have them."""
+    session = np.concatenate([a.session, b.session + (a.session.max(initial=0) - b.session.min(initial=0) + 1)])
+    group = None if a.group is None or b.group is None else np.concatenate([a.group, b.group])
+    return Samples(np.concatenate([a.time, b.time]), np.concatenate([a.rssi, b.rssi]), np.concatenate([a.room, b.room]),
+                   session, a.rooms, a.aps, group)
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -155,6 +170,11 @@ class Dataset:
                 raise DataError(f"{self.name}: {part} has other rooms or access points than train")
         if not (self.train.room >= 0).any():
             raise DataError(f"{self.name}: train has no labeled row")
+
+    @property
+    def known(self) -> Samples:
+        """The rows of train and then of val, each part's sessions its own."""
+        return join(self.train, self.val)
 
     @property
     def rooms(self) -> tuple[str, ...]:

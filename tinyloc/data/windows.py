@@ -4,6 +4,9 @@ The recipe of Suwannaphong et al., Sci. Rep. 15:10081 (2025): hold the last valu
 what is still missing to -120 dBm, scale each access point by its least and greatest training value, windows
 of 4 s with half overlap.  The paper does not say which rows the scaler saw; here it is the training rows
 alone.
+
+A label may lag by a few rows (`delay`): a window then ends that many rows after the row that it is about, as
+in fixed-lag smoothing.  The receivers' averages, and a walk through a door, are known only a moment later.
 """
 
 from __future__ import annotations
@@ -15,10 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tinyloc.data.table import Floats, Ints, Samples
-from tinyloc.errors import ConfigError, DataError
+from tinyloc.errors import ConfigError, DataError, unknown
 
 NOT_HEARD = -120.0  # dBm, stands for an access point that is silent for longer than the hold
 HOLD = 1.0  # seconds
+SIGNALS = ("minmax", "powed")
+POWER = 2.0  # of "powed"; Torres-Sospedra's e leaves signals below -90 dBm less than one code of int8
 
 
 def forward_fill(samples: Samples, seconds: float = HOLD) -> Floats:
@@ -37,17 +42,19 @@ def forward_fill(samples: Samples, seconds: float = HOLD) -> Floats:
 
 @dataclass(frozen=True)
 class Scaler:
-    """Maps dBm to 0..1: (rssi - lo) / (hi - lo), clipped; silence counts as `not_heard`.
+    """Maps dBm to 0..1: ((rssi - lo) / (hi - lo))^power, clipped; silence counts as `not_heard`.
 
     lo, hi     (a,) least and greatest training value; an access point that never changed maps to 0
     hold       seconds that `prepare` bridges
     not_heard  dBm that stands for silence
+    power      above 1, strong signals differ more than weak ones, as distances do
     """
 
     lo: Floats
     hi: Floats
     hold: float = HOLD
     not_heard: float = NOT_HEARD
+    power: float = 1.0
 
     def __post_init__(self) -> None:
         lo, hi = np.asarray(self.lo, np.float32), np.asarray(self.hi, np.float32)
@@ -55,16 +62,32 @@ class Scaler:
             raise DataError(f"scaler: lo {lo.shape} and hi {hi.shape}, expected two vectors of one length")
         if not (np.isfinite(lo).all() and np.isfinite(hi).all() and (lo <= hi).all()):
             raise DataError("scaler: expected finite lo <= hi")
+        if not 0.1 <= self.power <= 10:
+            raise DataError(f"scaler: power = {self.power!r}; expected 0.1 to 10")
         object.__setattr__(self, "lo", lo)
         object.__setattr__(self, "hi", hi)
 
     @classmethod
     def fit(cls, train: Samples, *, shared: bool = False, hold: float = HOLD,
-            not_heard: float = NOT_HEARD) -> Scaler:
-        """Ranges from training rows alone; `shared`: one range for all access points."""
+            not_heard: float = NOT_HEARD, signal: str = SIGNALS[0]) -> Scaler:
+        """Ranges from training rows alone; `shared`: one range for all access points.
+
+        signal  "minmax", the paper's; or "powed" (Torres-Sospedra et al., Expert Systems with Applications
+                42:9263, 2015): all access points share the range from 1 dB below the weakest signal heard, where
+                silence lies too, to the strongest, and its square counts
+
+        Raises DataError without rows, or for "powed" where nothing was heard; ConfigError for an unknown signal.
+        """
+        if signal not in SIGNALS:
+            raise unknown("signal", signal, SIGNALS)
         if not len(train):
             raise DataError("scaler: no training rows")
         x = forward_fill(train, hold)
+        if signal == "powed":
+            if np.isnan(x).all():
+                raise DataError("scaler: no access point was heard in any training row")
+            a = x.shape[1]
+            return cls(np.full(a, np.nanmin(x) - 1), np.full(a, np.nanmax(x)), hold, not_heard, POWER)
         x = np.where(np.isnan(x), np.float32(not_heard), x)
         lo, hi = x.min(axis=0), x.max(axis=0)
         if shared:
@@ -80,7 +103,8 @@ class Scaler:
         span = self.hi - self.lo
         # A constant column becomes 0 everywhere: what it never said in training cannot mean anything later.
         gain = np.divide(1, span, out=np.zeros_like(span), where=span > 0)
-        return np.clip((x - self.lo) * gain, 0, 1).astype(np.float32)
+        y = np.clip((x - self.lo) * gain, 0, 1).astype(np.float32)
+        return y if self.power == 1 else (y.astype(np.float64) ** self.power).astype(np.float32)
 
     def prepare(self, samples: Samples) -> Floats:
         """(n, a) in [0, 1]: gaps bridged within a session, then scaled."""
@@ -89,21 +113,23 @@ class Scaler:
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, for JSON."""
         return {"lo": self.lo.tolist(), "hi": self.hi.tolist(), "hold": self.hold,
-                "not_heard": self.not_heard}
+                "not_heard": self.not_heard, **({"power": self.power} if self.power != 1 else {})}
 
     @classmethod
     def from_dict(cls, d: dict[str, Any]) -> Scaler:
         """Inverse of `to_dict`, bit for bit."""
         try:
             return cls(np.asarray(d["lo"], np.float32), np.asarray(d["hi"], np.float32), float(d["hold"]),
-                       float(d["not_heard"]))
+                       float(d["not_heard"]), float(d.get("power", 1)))
         except (KeyError, TypeError) as e:
             raise DataError(f"scaler: expected lo, hi, hold and not_heard, got {sorted(d)} ({e})") from e
 
 
 @dataclass(frozen=True)
 class Windows:
-    """x (w, t, a) float32 in [0, 1]; y (w, t) room or -1; row (w,) index of each window's last row."""
+    """x (w, t, a) float32 in [0, 1]; y (w, t) room or -1; row (w,) index of the row that each window is about.
+
+    y is the room `delay` rows before; that row itself is the last of a window without delay."""
 
     x: Floats
     y: Ints
@@ -113,32 +139,39 @@ class Windows:
         return len(self.row)
 
 
-def _gather(samples: Samples, scaler: Scaler, rows: Ints) -> Windows:
-    return Windows(scaler.prepare(samples)[rows], samples.room[rows], rows[:, -1])
+def _gather(samples: Samples, scaler: Scaler, rows: Ints, about: Ints) -> Windows:
+    return Windows(scaler.prepare(samples)[rows], np.where(about < 0, -1, samples.room[about]), about[:, -1])
 
 
-def _check(length: int, hop: int) -> None:
+def _check(length: int, hop: int, delay: int) -> None:
     if length < 1 or hop < 1:
         raise ConfigError(f"window length {length} and hop {hop}, expected at least 1")
+    if delay < 0:
+        raise ConfigError(f"delay {delay} rows, expected at least 0")
 
 
-def windows(samples: Samples, scaler: Scaler, length: int, hop: int) -> Windows:
-    """Every `hop` rows a window of `length` rows, inside one session; a shorter session has none."""
-    _check(length, hop)
+def windows(samples: Samples, scaler: Scaler, length: int, hop: int, delay: int = 0) -> Windows:
+    """Every `hop` rows a window of `length` rows, inside one session; a shorter session has none.
+
+    A step whose label would come from before its session has none (y = -1)."""
+    _check(length, hop, delay)
     first = samples.starts()
     start = np.arange(len(samples))
     last = start + length - 1
     whole = last < len(samples)
     whole[whole] &= first[last[whole]] == first[whole]
     start = start[whole & ((start - first) % hop == 0)]
-    return _gather(samples, scaler, start[:, None] + np.arange(length))
+    rows = start[:, None] + np.arange(length)
+    about = rows - delay
+    return _gather(samples, scaler, rows, np.where(about < first[start][:, None], -1, about))
 
 
-def every_row(samples: Samples, scaler: Scaler, length: int) -> Windows:
-    """For each row the window that ends at it, so that each row is predicted once, as on a device.
+def every_row(samples: Samples, scaler: Scaler, length: int, delay: int = 0) -> Windows:
+    """For each row the window that ends `delay` rows after it, so that each row is predicted once, as on a device.
 
-    Before a session's `length`-th row its first row is repeated on the left (`y` there repeats too: score the
-    last step)."""
-    _check(length, 1)
-    rows = np.arange(len(samples))[:, None] + np.arange(1 - length, 1)
-    return _gather(samples, scaler, np.maximum(rows, samples.starts()[:, None]))
+    Before a session's first row that row is repeated on the left, behind its last row that one on the right (`y`
+    there repeats too: score the last step)."""
+    _check(length, 1, delay)
+    first, last = samples.starts()[:, None], samples.ends()[:, None]
+    about = np.arange(len(samples))[:, None] + np.arange(1 - length, 1)
+    return _gather(samples, scaler, np.clip(about + delay, first, last), np.maximum(about, first))
