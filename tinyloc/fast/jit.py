@@ -17,7 +17,7 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba.core import types
-from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler import Compiler, CompilerBase, DefaultPassBuilder
 from numba.extending import intrinsic
 
 from tinyloc.kernels.jit import cache_dir
@@ -36,7 +36,7 @@ class _NoAlias(CompilerBase):
 
 def kernel(signature: str, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Compiles eagerly for `signature`: an array of another type or order is then an error, and never slow in silence."""
-    options = options or {"fastmath": _MATH}
+    options = {"fastmath": _MATH, "pipeline_class": _NoAlias, **options}
 
     def wrap(f: Callable[..., Any]) -> Callable[..., Any]:
         config: Any = numba.config
@@ -44,8 +44,7 @@ def kernel(signature: str, **options: Any) -> Callable[[Callable[..., Any]], Cal
         try:
             if _CACHE:
                 config.CACHE_DIR = _CACHE
-            return numba.njit(signature, cache=_CACHE is not None, nogil=True, error_model="numpy",
-                              pipeline_class=_NoAlias, **options)(f)
+            return numba.njit(signature, cache=_CACHE is not None, nogil=True, error_model="numpy", **options)(f)
         finally:
             config.CACHE_DIR = before
 
@@ -55,6 +54,11 @@ def kernel(signature: str, **options: Any) -> Callable[[Callable[..., Any]], Cal
 def plain(signature: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """A kernel whose every rounding is as written."""
     return kernel(signature, fastmath=False)
+
+
+def shared(signature: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A kernel whose outputs may be the same array."""
+    return kernel(signature, pipeline_class=Compiler)
 
 
 #: A part of a kernel, compiled into it.  Its array arguments must not overlap either.

@@ -104,15 +104,12 @@ def matmul(c, a, b, add):
         for i in range(whole, m):
             _tile(c, a, b, i, j, add, 1, 1, 8)
         j += 8
+    # Models of a width below 8 or no power of two: every form above takes time to compile, in every kernel that has products.
     while n - j >= 4:
-        for i in range(0, whole, ROWS):
-            _tile(c, a, b, i, j, add, ROWS, 1, 4)
-        for i in range(whole, m):
+        for i in range(m):
             _tile(c, a, b, i, j, add, 1, 1, 4)
         j += 4
     while n - j >= 1:
-        for i in range(0, whole, ROWS):
-            _tile(c, a, b, i, j, add, ROWS, 1, 1)
-        for i in range(whole, m):
+        for i in range(m):
             _tile(c, a, b, i, j, add, 1, 1, 1)
         j += 1

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from tinyloc.fast.attention import attend, attend_backward, padded
+from tinyloc.fast.attend import attend, attend_backward, padded
 from tinyloc.fast.jit import expm1, kernel, part, sigmoid, tanh
 from tinyloc.fast.layer_norm import normalize, normalize_backward
 from tinyloc.fast.matmul import matmul
@@ -73,6 +73,20 @@ def _add(x, y):
 
 
 @part
+def _fill(x, value):
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            x[i, j] = value
+
+
+@part
+def _copy(x, y):
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            x[i, j] = y[i, j]
+
+
+@part
 def _scale_add(x, y, gain):
     for i in range(x.shape[0]):
         for j in range(x.shape[1]):
@@ -116,9 +130,9 @@ def _mix_backward(dx, dweight, dbias, dnorm, dr, unit, inv, z, kq, p, root, back
     ds, dkq, dz = np.empty((t, d), np.float32), np.empty((t, 2 * d), np.float32), np.empty((front + t, d), np.float32)
     for b in range(batch):
         normalize_backward(ds, dnorm[0], dnorm[1], dr[b], unit[b], inv[b], gain)
-        dkq[:] = np.float32(0)
-        dz[:front] = np.float32(0)
-        dz[front:] = ds
+        _fill(dkq, np.float32(0))
+        _fill(dz[:front], np.float32(0))
+        _copy(dz[front:], ds)
         attend_backward(dkq[:, d:], dkq[:, :d], dz[front:], ds, p[b], kq[b, :, d:], kq[b, :, :d], z[b, front:], across, dp,
                         row)
         _tanh_backward(dkq, dbias[0], kq[b])
@@ -209,8 +223,7 @@ def _grn(m, head, unit, inv, h1, h2, glu, keep, scale, r, w1, b1, w2, b2, w3, b3
         matmul(glu[span], h2[span], w3, False)
         _gate(s[:n], glu[span], b3, r[span])
         normalize(y[:n], unit[span], inv[span], s[:n], gain, offset, EPS)
-        for k in range(n):
-            m[i + k, head] = y[k]
+        _copy(m[i : i + n, head], y)
 
 
 @kernel("void(f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[::1], f4[::1], f4[::1], f4[:,::1], f4[:,:,::1], i8, f4[:,::1], "
@@ -224,8 +237,7 @@ def _grn_backward(dr, dw1, dw2, dw3, db1, db2, db3, dnorm, dm, head, unit, inv, 
     for i in range(0, rows, BLOCK):
         n = min(BLOCK, rows - i)
         span = slice(i, i + n)
-        for k in range(n):
-            dy[k] = dm[i + k, head]
+        _copy(dy[:n], dm[i : i + n, head])
         normalize_backward(dr[span], dnorm[0], dnorm[1], dy[:n], unit[span], inv[span], gain)
         _gate_backward(dglu[:n], db3, dr[span], glu[span])
         matmul(dw3, dglu[:n].T, h2[span], True)
@@ -253,8 +265,8 @@ def _close(y, unit, inv, a, p, m, stride, weight, bias, gain, offset):
     pad = (a.shape[1] - s) // 2
     across, row, o = np.empty((d, tp), np.float32), np.empty((2, tp), np.float32), np.empty((t, d), np.float32)
     for b in range(batch):
-        a[b, :pad] = np.float32(0)
-        a[b, pad + s :] = np.float32(0)
+        _fill(a[b, :pad], np.float32(0))
+        _fill(a[b, pad + s :], np.float32(0))
         attend(a[b, pad : pad + s], p[b], m[b], m[b], m[b], False, across, row)
         matmul(o, _taps(a[b], t, 3 * d, stride), weight, False)
         _add_bias(o, bias)
@@ -274,10 +286,10 @@ def _close_backward(dm, dweight, dbias, dnorm, dy, unit, inv, a, p, m, stride, b
         normalize_backward(do, dnorm[0], dnorm[1], dy[b], unit[b], inv[b], gain)
         _sum_rows(dbias[0], do)
         matmul(dweight, _taps(a[b], t, 3 * d, stride).T, do, True)
-        da[:] = np.float32(0)
+        _fill(da, np.float32(0))
         for i in range(3):
             matmul(da[i : i + (t - 1) * stride + 1 : stride], do, back[i], True)
-        dm[b] = np.float32(0)
+        _fill(dm[b], np.float32(0))
         attend_backward(dm[b], dm[b], dm[b], da[pad : pad + s], p[b], m[b], m[b], m[b], across, dp, row)
 
 
