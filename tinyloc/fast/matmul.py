@@ -19,6 +19,9 @@ from tinyloc.fast.jit import kernel
 #: Values a vector, and rows a tile.  A tile of two vectors fills half of the registers of AVX-512, and all but four of AVX2.
 LANES, ROWS = (16, 8) if llvm.get_host_cpu_features().get("avx512f") else (8, 6)
 
+#: Columns of a result that are a multiple of this take whole vectors.
+WHOLE = 8
+
 
 @intrinsic
 def _tile(typing: Any, c: Any, a: Any, b: Any, i: Any, j: Any, add: Any, rows: Any, vectors: Any, lanes: Any) -> Any:
@@ -98,12 +101,12 @@ def matmul(c, a, b, add):
         for i in range(whole, m):
             _tile(c, a, b, i, j, add, 1, 1, LANES)
         j += LANES
-    while n - j >= 8:
+    while n - j >= WHOLE:
         for i in range(0, whole, ROWS):
-            _tile(c, a, b, i, j, add, ROWS, 1, 8)
+            _tile(c, a, b, i, j, add, ROWS, 1, WHOLE)
         for i in range(whole, m):
-            _tile(c, a, b, i, j, add, 1, 1, 8)
-        j += 8
+            _tile(c, a, b, i, j, add, 1, 1, WHOLE)
+        j += WHOLE
     # Models of a width below 8 or no power of two: every form above takes time to compile, in every kernel that has products.
     while n - j >= 4:
         for i in range(m):

@@ -16,11 +16,11 @@ from numpy.lib.stride_tricks import as_strided
 from tinyloc.fast.attend import attend, attend_backward, padded
 from tinyloc.fast.jit import expm1, kernel, part, sigmoid, tanh
 from tinyloc.fast.layer_norm import normalize, normalize_backward
+from tinyloc.fast.linear import BLOCK, add_bias, sum_rows
 from tinyloc.fast.matmul import matmul
 from tinyloc.reference.linear import Cache
 from tinyloc.reference.mdcsa import Params, keep_mask, out_conv_geometry, positional_encoding
 
-BLOCK = 64
 EPS = np.float32(1e-5)
 
 
@@ -41,13 +41,6 @@ def _place(z, x, position, root):
     for i in range(t):
         for j in range(d):
             z[front + i, j] = x[i, j] * root + position[i, j]
-
-
-@part
-def _add_bias(x, bias):
-    for i in range(x.shape[0]):
-        for j in range(x.shape[1]):
-            x[i, j] += bias[j]
 
 
 @part
@@ -91,13 +84,6 @@ def _scale_add(x, y, gain):
     for i in range(x.shape[0]):
         for j in range(x.shape[1]):
             x[i, j] += y[i, j] * gain
-
-
-@part
-def _sum_rows(total, x):
-    for i in range(x.shape[0]):
-        for j in range(x.shape[1]):
-            total[j] += x[i, j]
 
 
 @kernel("void(f4[:,:,::1], f4[:,:,::1], f4[:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,::1], f4, "
@@ -219,7 +205,7 @@ def _grn(m, head, unit, inv, h1, h2, glu, keep, scale, r, w1, b1, w2, b2, w3, b3
         if len(keep):
             _drop(h2[span], b2, keep[span], scale)
         else:
-            _add_bias(h2[span], b2)
+            add_bias(h2[span], b2)
         matmul(glu[span], h2[span], w3, False)
         _gate(s[:n], glu[span], b3, r[span])
         normalize(y[:n], unit[span], inv[span], s[:n], gain, offset, EPS)
@@ -245,7 +231,7 @@ def _grn_backward(dr, dw1, dw2, dw3, db1, db2, db3, dnorm, dm, head, unit, inv, 
         if len(keep):
             _drop_backward(dh2[:n], db2, keep[span], scale)
         else:
-            _sum_rows(db2, dh2[:n])
+            sum_rows(db2, dh2[:n])
         matmul(dw2, dh2[:n].T, h1[span], True)
         matmul(dh1[:n], dh2[:n], w2, False)
         _elu_backward(dh1[:n], db1, h1[span])
@@ -269,7 +255,7 @@ def _close(y, unit, inv, a, p, m, stride, weight, bias, gain, offset):
         _fill(a[b, pad + s :], np.float32(0))
         attend(a[b, pad : pad + s], p[b], m[b], m[b], m[b], False, across, row)
         matmul(o, _taps(a[b], t, 3 * d, stride), weight, False)
-        _add_bias(o, bias)
+        add_bias(o, bias)
         normalize(y[b], unit[b], inv[b], o, gain, offset, EPS)
 
 
@@ -284,7 +270,7 @@ def _close_backward(dm, dweight, dbias, dnorm, dy, unit, inv, a, p, m, stride, b
     do, da = np.empty((t, d), np.float32), np.empty((s + 2 * pad, d), np.float32)
     for b in range(batch):
         normalize_backward(do, dnorm[0], dnorm[1], dy[b], unit[b], inv[b], gain)
-        _sum_rows(dbias[0], do)
+        sum_rows(dbias[0], do)
         matmul(dweight, _taps(a[b], t, 3 * d, stride).T, do, True)
         _fill(da, np.float32(0))
         for i in range(3):
