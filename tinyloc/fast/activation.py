@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tinyloc.fast.jit import kernel, sigmoid
@@ -25,29 +27,47 @@ def _gelu_backward(dx, dy, x):
         dx[i] = dy[i] * (s + x[i] * s * (np.float32(1) - s) * _SLOPE * (np.float32(1) + np.float32(3) * square))
 
 
+@kernel("void(f4[::1], f4[::1])")
+def _relu(y, x):
+    for i in range(len(x)):
+        y[i] = max(x[i], np.float32(0))
+
+
+@kernel("void(f4[::1], f4[::1], f4[::1])")
+def _relu_backward(dx, dy, y):
+    for i in range(len(y)):
+        dx[i] = dy[i] if y[i] > np.float32(0) else np.float32(0)
+
+
+def _forward(f: Any, x: np.ndarray) -> np.ndarray:
+    y = np.empty(x.shape, np.float32)
+    f(y.reshape(-1), x.reshape(-1))
+    return y
+
+
+def _backward(f: Any, dy: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray]:
+    dx = np.empty(kept.shape, np.float32)
+    f(dx.reshape(-1), np.ascontiguousarray(dy).reshape(-1), kept.reshape(-1))
+    return (dx,)
+
+
 def gelu(x: np.ndarray) -> tuple[np.ndarray, Cache]:
     """As `reference.gelu`."""
     x = np.ascontiguousarray(x)
-    y = np.empty(x.shape, np.float32)
-    _gelu(y.reshape(-1), x.reshape(-1))
-    return y, (x,)
+    return _forward(_gelu, x), (x,)
 
 
 def gelu_backward(dy: np.ndarray, cache: Cache) -> tuple[np.ndarray]:
     """(dx,)"""
-    (x,) = cache
-    dx = np.empty(x.shape, np.float32)
-    _gelu_backward(dx.reshape(-1), np.ascontiguousarray(dy).reshape(-1), x.reshape(-1))
-    return (dx,)
+    return _backward(_gelu_backward, dy, *cache)
 
 
 def relu(x: np.ndarray) -> tuple[np.ndarray, Cache]:
     """As `reference.relu`."""
-    y = np.maximum(x, np.float32(0))
+    y = _forward(_relu, np.ascontiguousarray(x))
     return y, (y,)
 
 
 def relu_backward(dy: np.ndarray, cache: Cache) -> tuple[np.ndarray]:
     """(dx,)"""
-    (y,) = cache
-    return (dy * (y > 0),)
+    return _backward(_relu_backward, dy, *cache)

@@ -40,7 +40,7 @@ def _rows(x: np.ndarray) -> np.ndarray:
 
 def attention(q: np.ndarray, k: np.ndarray, v: np.ndarray, heads: int = 1, causal: bool = False
               ) -> tuple[np.ndarray, Cache]:
-    """As `reference.attention`; q, k and v may be parts of the rows of one array."""
+    """As `reference.attention`."""
     if q.shape[-1] % heads or v.shape[-1] % heads:
         raise ValueError(f"attention: heads={heads} must divide the widths {q.shape[-1]} and {v.shape[-1]}")
     q, k, v = _rows(q), _rows(k), _rows(v)
@@ -51,12 +51,22 @@ def attention(q: np.ndarray, k: np.ndarray, v: np.ndarray, heads: int = 1, causa
 
 
 def attention_backward(dy: np.ndarray, cache: Cache) -> tuple[np.ndarray, ...]:
-    """(dq, dk, dv): for self-attention, parts of the rows of one array."""
+    """(dq, dk, dv)."""
     q, k, v, p, heads = cache
-    if q.shape == k.shape == v.shape:
-        b, t, d = q.shape
-        dq, dk, dv = np.split(np.zeros((b, t, 3 * d), np.float32), 3, -1)
-    else:
-        dq, dk, dv = np.zeros(q.shape, np.float32), np.zeros(k.shape, np.float32), np.zeros(v.shape, np.float32)
+    dq, dk, dv = (np.zeros(a.shape, np.float32) for a in (q, k, v))
     _attention_backward(dq, dk, dv, _rows(dy), p, q, k, v, heads)
     return dq, dk, dv
+
+
+def self_attention(qkv: np.ndarray, heads: int = 1, causal: bool = False) -> tuple[np.ndarray, Cache]:
+    """The attention of one projection: qkv (b, t, 3d) has a row's query, key and value side by side.  y (b, t, d)."""
+    return attention(*np.split(qkv, 3, -1), heads, causal)
+
+
+def self_attention_backward(dy: np.ndarray, cache: Cache) -> tuple[np.ndarray]:
+    """(dqkv,)"""
+    q, k, v, p, heads = cache
+    b, t, d = q.shape
+    dqkv = np.zeros((b, t, 3 * d), np.float32)
+    _attention_backward(*np.split(dqkv, 3, -1), _rows(dy), p, q, k, v, heads)
+    return (dqkv,)
