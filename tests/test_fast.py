@@ -63,9 +63,9 @@ def test_mamba_block(b: int, t: int, d: int, n: int, k: int, expand: int, tied: 
 
 
 #: batch, steps, width, kernel sizes, dead weights, dropout
-MDCSA = [(2, 1, 3, (1,), False, 0.0), (1, 1, 8, (1, 4, 7), True, 0.5), (3, 20, 16, (1,), True, 0.1), (2, 3, 8, (1, 4, 7), True, 0.0),
-         (5, 33, 7, (1, 4, 7), False, 0.3), (2, 65, 32, (1,), False, 0.0), (64, 12, 16, (1, 4, 7), False, 0.1), (4, 16, 4, (5,), False, 0.0),
-         (1, 5, 48, (2, 9, 3), False, 0.5)]
+MDCSA = [(2, 1, 3, (1,), False, 0.0), (1, 1, 8, (1, 4, 7), True, 0.5), (3, 20, 16, (1,), True, 0.1),
+         (2, 3, 8, (1, 4, 7), True, 0.0), (5, 33, 7, (1, 4, 7), False, 0.3), (2, 65, 32, (1,), False, 0.0),
+         (64, 12, 16, (1, 4, 7), False, 0.1), (4, 16, 4, (5,), False, 0.0), (1, 5, 48, (2, 9, 3), False, 0.5)]
 
 
 @pytest.mark.parametrize("gain", [1.0, 10.0], ids=["usual", "saturating"])
@@ -90,7 +90,8 @@ def test_mdcsa(b: int, t: int, d: int, kernels: tuple[int, ...], dead: bool, dro
 
 
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("shape, out", [((1, 1, 1), 1), ((64, 20, 520), 16), ((3, 7, 5), 11), ((3, 50, 24), 40), ((130, 8), 3)])
+@pytest.mark.parametrize("shape, out", [((1, 1, 1), 1), ((64, 20, 520), 16), ((3, 7, 5), 11), ((3, 50, 24), 40),
+                                        ((130, 8), 3)])
 def test_linear(shape: tuple[int, ...], out: int, bias: bool) -> None:
     rng = np.random.default_rng(0)
     x, w, b = (rng.normal(size=s).astype(np.float32) for s in (shape, (out, shape[-1]), (out,)))
@@ -124,9 +125,9 @@ def test_matmul(m: int, k: int, n: int) -> None:
 
 def pair(name: str, inputs: list[np.ndarray], *options: Any) -> list[tuple[str, np.ndarray, np.ndarray]]:
     """Value and gradients of the layer, fast and of the reference in float64."""
-    home = {"layer_norm": ("layer_norm", "norm"), "gelu": ("activation",) * 2, "relu": ("activation",) * 2}.get(name, (name, name))
+    homes = {"layer_norm": ("layer_norm", "norm"), "gelu": ("activation",) * 2, "relu": ("activation",) * 2}
     results = []
-    for package, module, f in (("fast", home[0], np.float32), ("reference", home[1], float)):
+    for package, module, f in zip(("fast", "reference"), homes.get(name, (name, name)), (np.float32, float), strict=True):
         found = importlib.import_module(f"tinyloc.{package}.{module}")
         y, cache = getattr(found, name)(*(a.astype(f) for a in inputs), *options)
         dy = np.random.default_rng(5).normal(size=y.shape).astype(np.float32).astype(f)
@@ -136,8 +137,8 @@ def pair(name: str, inputs: list[np.ndarray], *options: Any) -> list[tuple[str, 
 
 @pytest.mark.parametrize("size", [0.01, 1.0, 50.0, 1e4], ids="size {}".format)
 @pytest.mark.parametrize("b, t, s, d, heads, causal", [
-    (1, 1, 1, 1, 1, False), (2, 20, 20, 16, 1, False), (2, 20, 20, 16, 4, True), (3, 33, 7, 24, 3, False), (2, 64, 64, 32, 4, True),
-    (1, 3, 100, 8, 2, False)])
+    (1, 1, 1, 1, 1, False), (2, 20, 20, 16, 1, False), (2, 20, 20, 16, 4, True), (3, 33, 7, 24, 3, False),
+    (2, 64, 64, 32, 4, True), (1, 3, 100, 8, 2, False)])
 def test_attention(b: int, t: int, s: int, d: int, heads: int, causal: bool, size: float) -> None:
     rng = np.random.default_rng([b, t, s])
     q, k, v = (rng.normal(size=(b, n, d)).astype(np.float32) for n in (t, s, s))

@@ -88,7 +88,7 @@ def attend(y, p, q, k, v, causal, across, row):
 
 @shared("void(f4[:,:], f4[:,:], f4[:,:], f4[:,:], f4[:,::1], f4[:,:], f4[:,:], f4[:,:], f4[:,::1], f4[:,::1], f4[:,::1])")
 def attend_backward(dq, dk, dv, dy, p, q, k, v, across, dp, row):
-    """Adds to dq, dk and dv, which may be one array where q, k and v are.  Scratch: across and row as in `attend`, dp as p."""
+    """Adds to dq, dk and dv, which may be one array where q, k and v are.  Scratch: as in `attend`, and dp."""
     t, d = q.shape
     _transpose(across, dy, np.float32(1))
     matmul(dp, v, across, False)

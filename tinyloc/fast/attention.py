@@ -11,7 +11,7 @@ from tinyloc.reference.linear import Cache
 
 @kernel("void(f4[:,:,::1], f4[:,:,:,::1], f4[:,:,:], f4[:,:,:], f4[:,:,:], i8, b1)")
 def _attention(y, p, q, k, v, heads, causal):
-    batch, t, d = q.shape
+    batch, _, d = q.shape
     w, u, tp = d // heads, v.shape[2] // heads, p.shape[3]
     across, row = np.empty((w, tp), np.float32), np.empty((2, tp), np.float32)
     for b in range(batch):
@@ -22,7 +22,7 @@ def _attention(y, p, q, k, v, heads, causal):
 
 @kernel("void(f4[:,:,:], f4[:,:,:], f4[:,:,:], f4[:,:,:], f4[:,:,:,::1], f4[:,:,:], f4[:,:,:], f4[:,:,:], i8)")
 def _attention_backward(dq, dk, dv, dy, p, q, k, v, heads):
-    batch, t, d = q.shape
+    batch, _, d = q.shape
     s, w, u, tp = k.shape[1], d // heads, v.shape[2] // heads, p.shape[3]
     across, row = np.empty((u, tp), np.float32), np.empty((2, tp), np.float32)
     dp = np.empty((s, tp), np.float32)
@@ -60,7 +60,8 @@ def attention_backward(dy: np.ndarray, cache: Cache) -> tuple[np.ndarray, ...]:
 
 def self_attention(qkv: np.ndarray, heads: int = 1, causal: bool = False) -> tuple[np.ndarray, Cache]:
     """The attention of one projection: qkv (b, t, 3d) has a row's query, key and value side by side.  y (b, t, d)."""
-    return attention(*np.split(qkv, 3, -1), heads, causal)
+    q, k, v = np.split(qkv, 3, -1)
+    return attention(q, k, v, heads, causal)
 
 
 def self_attention_backward(dy: np.ndarray, cache: Cache) -> tuple[np.ndarray]:

@@ -66,6 +66,6 @@ def layer_norm(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, eps: float =
 def layer_norm_backward(dy: np.ndarray, cache: Cache) -> tuple[np.ndarray, ...]:
     """(dx, dweight, dbias)."""
     unit, inv, weight = cache
-    dx, dweight, dbias = np.empty(unit.shape, np.float32), np.zeros(len(weight), np.float32), np.zeros(len(weight), np.float32)
+    dx, (dweight, dbias) = np.empty(unit.shape, np.float32), np.zeros((2, len(weight)), np.float32)
     _layer_norm_backward(dx, dweight, dbias, np.ascontiguousarray(dy).reshape(unit.shape), unit, inv, weight)
     return dx.reshape(dy.shape), dweight, dbias

@@ -1,5 +1,6 @@
 """The fully connected layer over blocks of rows, which stay in the cache from the product to the bias, and from one
-gradient to the next.  NumPy makes a product a window of a batch."""
+gradient to the next; as one product of BLAS where `matmul` has no whole vectors.  NumPy makes a product a window of a batch.
+"""
 
 from __future__ import annotations
 
@@ -80,5 +81,5 @@ def linear_backward(dy: np.ndarray, cache: Cache, dx: bool = True) -> tuple[np.n
         _linear_backward(of_x, dw, db, flat, rows, np.ascontiguousarray(weight))
         return of_x.reshape(x.shape) if dx else None, dw, db if has_bias else None
     dw = flat.T @ rows
-    db = np.ones(len(flat), flat.dtype) @ flat if has_bias else None  # faster than sum(0), and it rounds less
-    return (flat @ weight).reshape(x.shape) if dx else None, dw, db
+    dbias = np.ones(len(flat), flat.dtype) @ flat if has_bias else None  # faster than sum(0), and it rounds less
+    return (flat @ weight).reshape(x.shape) if dx else None, dw, dbias

@@ -107,7 +107,7 @@ def matmul(c, a, b, add):
         for i in range(whole, m):
             _tile(c, a, b, i, j, add, 1, 1, WHOLE)
         j += WHOLE
-    # Models of a width below 8 or no power of two: every form above takes time to compile, in every kernel that has products.
+    # Models of a width below 8 or no power of two: a form like those above would take time to compile, in every kernel.
     while n - j >= 4:
         for i in range(m):
             _tile(c, a, b, i, j, add, 1, 1, 4)

@@ -22,6 +22,7 @@ from tinyloc.reference.linear import Cache
 from tinyloc.reference.mdcsa import Params, keep_mask, out_conv_geometry, positional_encoding
 
 EPS = np.float32(1e-5)
+GRN = ("fc1", "fc2", "glu")
 
 
 @part
@@ -109,7 +110,7 @@ def _mix(r, unit, inv, z, kq, p, x, position, root, weight, bias, gain, offset):
 @kernel("void(f4[:,:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,::1], f4[:,:,::1], f4[:,:,::1], "
         "f4[:,:,::1], f4, f4[:,:,::1], f4[::1])")
 def _mix_backward(dx, dweight, dbias, dnorm, dr, unit, inv, z, kq, p, root, back, gain):
-    """Adds to dx; dweight (k d, 2d), dbias (1, 2d), dnorm (2, d: gain, offset).  back (k, 2d, d): a tap's transposed weights."""
+    """Adds to dx; dweight (k d, 2d), dbias (1, 2d), dnorm (2, d: gain, offset).  back (k, 2d, d): each tap's weights."""
     batch, t, d = dx.shape
     front, tp = z.shape[1] - t, p.shape[2]
     across, row, dp = np.empty((d, tp), np.float32), np.empty((2, tp), np.float32), np.empty((t, tp), np.float32)
@@ -214,12 +215,12 @@ def _grn(m, head, unit, inv, h1, h2, glu, keep, scale, r, w1, b1, w2, b2, w3, b3
 
 @kernel("void(f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[::1], f4[::1], f4[::1], f4[:,::1], f4[:,:,::1], i8, f4[:,::1], "
         "f4[::1], f4[:,::1], f4[:,::1], f4[:,::1], b1[:,::1], f4, f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[::1])")
-def _grn_backward(dr, dw1, dw2, dw3, db1, db2, db3, dnorm, dm, head, unit, inv, h1, h2, glu, keep, scale, r, w1, w2, w3, gain):
+def _grn_backward(dr, dw1, dw2, dw3, db1, db2, db3, dnorm, dm, head, unit, inv, h1, h2, glu, keep, scale, r, w1, w2, w3,
+                  gain):
     """Sets dr, adds to the other gradients, whose weights have the layout of the model (out, in), as w1 to w3 do here."""
     rows, d = r.shape
-    dy, ds = np.empty((BLOCK, d), np.float32), np.empty((BLOCK, d), np.float32)
-    dglu, dh1, dh2 = (np.empty((BLOCK, 2 * d), np.float32), np.empty((BLOCK, 4 * d), np.float32),
-                      np.empty((BLOCK, 4 * d), np.float32))
+    dy, dglu = np.empty((BLOCK, d), np.float32), np.empty((BLOCK, 2 * d), np.float32)
+    dh1, dh2 = np.empty((BLOCK, 4 * d), np.float32), np.empty((BLOCK, 4 * d), np.float32)
     for i in range(0, rows, BLOCK):
         n = min(BLOCK, rows - i)
         span = slice(i, i + n)
@@ -293,8 +294,8 @@ def _head(x: np.ndarray, p: Params, m: np.ndarray, index: int, k: int, rng: np.r
     keep = keep_mask(rng, (b, t, 4 * d), dropout)
     keep = np.empty((0, 0), bool) if keep is None else keep.reshape(b * t, 4 * d)
     unit3, inv3, h1, h2, glu = new(b * t, d), new(b * t), new(b * t, 4 * d), new(b * t, 4 * d), new(b * t, 2 * d)
-    w = [p[f"grn.{name}.weight"] for name in ("fc1", "fc2", "glu")]
-    forward = [a for i, name in enumerate(("fc1", "fc2", "glu")) for a in (np.ascontiguousarray(w[i].T), p[f"grn.{name}.bias"])]
+    w = [p[f"grn.{name}.weight"] for name in GRN]
+    forward = [a for i, name in enumerate(GRN) for a in (np.ascontiguousarray(w[i].T), p[f"grn.{name}.bias"])]
     scale = np.float32(1) / np.float32(1 - dropout)
     rows = r.reshape(b * t, d)
     _grn(m, index, unit3, inv3, h1, h2, glu, keep, scale, rows, *forward, p["norm3.weight"], p["norm3.bias"])
@@ -308,14 +309,14 @@ def _head_backward(dx: np.ndarray, dm: np.ndarray, index: int, cache: Cache) -> 
     k = len(back)
     zero = lambda *shape: np.zeros(shape, np.float32)  # noqa: E731
     g: Params = {f"grn.{name}.{kind}": zero(*p[f"grn.{name}.{kind}"].shape)
-                 for kind in ("weight", "bias") for name in ("fc1", "fc2", "glu")}
+                 for kind in ("weight", "bias") for name in GRN}
     dr, dnorm = np.empty((b * t, d), np.float32), zero(2, d)
     _grn_backward(dr, *g.values(), dnorm, dm, index, *kept, w1, w2, w3, p["norm3.weight"])
-    g["norm3.weight"], g["norm3.bias"] = dnorm
+    g["norm3.weight"], g["norm3.bias"] = dnorm[0], dnorm[1]
     dweight, dbias, dnorm = zero(k * d, 2 * d), zero(1, 2 * d), zero(2, d)
     _mix_backward(dx, dweight, dbias, dnorm, dr.reshape(b, t, d), unit1, inv1, z, kq, scores, math.sqrt(d), back,
                   p["norm1.weight"])
-    g["norm1.weight"], g["norm1.bias"] = dnorm
+    g["norm1.weight"], g["norm1.bias"] = dnorm[0], dnorm[1]
     g["k.weight"], g["q.weight"] = np.ascontiguousarray(dweight.T).reshape(2, d, k, d)
     g["k.bias"], g["q.bias"] = dbias.reshape(2, d)
     return g
@@ -334,13 +335,14 @@ def mdcsa(x: np.ndarray, params: Params, kernels: Sequence[int] = (1,), rng: np.
         own = {name[len(at) :]: np.ascontiguousarray(v) for name, v in params.items() if name.startswith(at)}
         inner.append(_head(x, own, m, i, k, rng, dropout if rng is not None else 0.0))
     m = m.reshape(b, t * heads, d)
-    weight = params["out_conv.weight"]
+    weight, bias, gain, offset = (np.ascontiguousarray(params[n]) for n in (
+        "out_conv.weight", "out_conv.bias", "norm.weight", "norm.bias"))
     front, back = np.ascontiguousarray(weight.reshape(d, 3 * d).T), np.ascontiguousarray(weight.transpose(1, 0, 2))
     new = lambda *shape: np.empty(shape, np.float32)  # noqa: E731
     y, unit, inv, a, scores = (new(b, t, d), new(b, t, d), new(b, t), new(b, t * heads + 2 * pad, d),
                                new(b, t * heads, padded(t * heads)))
-    _close(y, unit, inv, a, scores, m, stride, front, params["out_conv.bias"], params["norm.weight"], params["norm.bias"])
-    return y, (inner, (unit, inv, a, scores, m, stride, back, params["norm.weight"]), params)
+    _close(y, unit, inv, a, scores, m, stride, front, bias, gain, offset)
+    return y, (inner, (unit, inv, a, scores, m, stride, back, gain), params)
 
 
 def mdcsa_backward(dy: np.ndarray, cache: Cache) -> tuple[np.ndarray, Params]:
@@ -349,7 +351,8 @@ def mdcsa_backward(dy: np.ndarray, cache: Cache) -> tuple[np.ndarray, Params]:
     b, t, d = dy.shape
     zero = lambda *shape: np.zeros(shape, np.float32)  # noqa: E731
     dm, dx, dweight, dbias, dnorm = np.empty_like(m), zero(b, t, d), zero(3 * d, d), zero(1, d), zero(2, d)
-    _close_backward(dm, dweight, dbias, dnorm, np.ascontiguousarray(dy, np.float32), unit, inv, a, scores, m, stride, back, gain)
+    dy = np.ascontiguousarray(dy, np.float32)
+    _close_backward(dm, dweight, dbias, dnorm, dy, unit, inv, a, scores, m, stride, back, gain)
     g: Params = {"out_conv.weight": dweight.T.reshape(d, 3, d), "out_conv.bias": dbias[0], "norm.weight": dnorm[0],
                  "norm.bias": dnorm[1]}
     for i, head in enumerate(inner):
