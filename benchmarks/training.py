@@ -2,16 +2,22 @@
 
 Both sides compute the same function of the same float32 inputs, and the gradients of all inputs and parameters, in one
 thread; before anything is timed, all outputs and gradients are compared, with float64 as the judge.  Rounds are
-interleaved, so that a machine that is busy meanwhile is so for all, and medians are printed.
+interleaved, so that a machine that is busy meanwhile is so for all, and medians are printed.  Where other processes take
+the processor in turns, the wall clock adds the same wait to short and long steps: `--cpu` takes the processor's time.
 
 PyTorch's side is written as well as we know how without compilation (its eager mode): for Mamba the loop over time with all
 decays made beforehand or step by step, and the parallel scan over a tree (Blelloch, 1990) that mambapy-like libraries use;
-for the transformer scaled_dot_product_attention.  The fastest of a group is what ours is divided by.
+for transformers scaled_dot_product_attention on the projection's views and on heads that were made contiguous, and its
+formula in two products.  The fastest of a group is what ours is divided by.
+
+"Transformer" is the encoder layer of the literature, pre-norm (attention, feed-forward of four times the width, two layer
+norms), ours composed of the layers of `tinyloc.fast`; MDCSA is what the product trains.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import statistics
 import time
@@ -24,6 +30,7 @@ import torch.nn.functional as F
 
 from tinyloc import reference as ref
 from tinyloc.cli import table
+from tinyloc.fast import activation, attention, layer_norm, linear
 from tinyloc.layers import Layers
 
 Arrays = dict[str, np.ndarray]
@@ -128,12 +135,27 @@ def torch_mamba(scan: Callable[..., Any]) -> Callable[..., Any]:
 # ---- PyTorch: transformer ----
 
 
-def torch_transformer(heads: int, activation: str) -> Callable[..., Any]:
+def sdpa(q: Any, k: Any, v: Any) -> Any:
+    return F.scaled_dot_product_attention(q, k, v)
+
+
+def sdpa_contiguous(q: Any, k: Any, v: Any) -> Any:
+    return F.scaled_dot_product_attention(q.contiguous(), k.contiguous(), v.contiguous())
+
+
+def two_products(q: Any, k: Any, v: Any) -> Any:
+    return torch.softmax(q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5, -1) @ v
+
+
+ATTENTION = {"SDPA": sdpa, "SDPA, contiguous heads": sdpa_contiguous, "softmax and products": two_products}
+
+
+def torch_transformer(attend: Callable[..., Any], heads: int, activation: str) -> Callable[..., Any]:
     def layer(x: Any, p: dict[str, Any]) -> Any:
         b, t, d = x.shape
         unit = F.layer_norm(x, (d,), p["norm1.weight"], p["norm1.bias"])
         q, k, v = F.linear(unit, p["qkv.weight"], p["qkv.bias"]).view(b, t, 3, heads, d // heads).permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, t, d)
+        mixed = attend(q, k, v).transpose(1, 2).reshape(b, t, d)
         x = x + F.linear(mixed, p["out.weight"], p["out.bias"])
         unit = F.layer_norm(x, (d,), p["norm2.weight"], p["norm2.bias"])
         wide = F.linear(unit, p["fc1.weight"], p["fc1.bias"])
@@ -141,6 +163,87 @@ def torch_transformer(heads: int, activation: str) -> Callable[..., Any]:
         return x + F.linear(wide, p["fc2.weight"], p["fc2.bias"])
 
     return layer
+
+
+def torch_mdcsa(attend: Callable[..., Any], t: int, d: int) -> Callable[..., Any]:
+    """Of one kernel of size 1, whose convolutions are linear layers: key and query are one product."""
+    position = torch.tensor(ref.positional_encoding(t, d).astype(np.float32))
+
+    def single(q: Any, k: Any, v: Any) -> Any:
+        return attend(q[:, None], k[:, None], v[:, None])[:, 0]
+
+    def norm(x: Any, p: dict[str, Any], name: str) -> Any:
+        return F.layer_norm(x, (d,), p[f"{name}.weight"], p[f"{name}.bias"])
+
+    def block(x: Any, p: dict[str, Any]) -> Any:
+        z = torch.add(position, x, alpha=d**0.5)
+        own = {name.removeprefix("dcsa0."): v for name, v in p.items()}
+        both = torch.cat([own["k.weight"], own["q.weight"]])[:, 0]
+        k, q = torch.tanh(F.linear(z, both, torch.cat([own["k.bias"], own["q.bias"]]))).chunk(2, -1)
+        r = norm(z + single(q, k, z), own, "norm1")
+        h = F.elu(F.linear(r, own["grn.fc1.weight"], own["grn.fc1.bias"]))
+        h = F.linear(h, own["grn.fc2.weight"], own["grn.fc2.bias"])
+        m = norm(F.glu(F.linear(h, own["grn.glu.weight"], own["grn.glu.bias"])) + r, own, "norm3")
+        s = F.pad(single(m, m, m), (0, 0, 1, 1))
+        taps = torch.cat([s[:, i : i + t] for i in range(3)], -1)  # faster here than conv1d
+        return norm(F.linear(taps, p["out_conv.weight"].view(d, 3 * d), p["out_conv.bias"]), p, "norm")
+
+    return block
+
+
+# ---- ours: transformer ----
+
+
+def _packed(qkv: np.ndarray, heads: int) -> Any:
+    return ref.attention(*np.split(qkv, 3, -1), heads)
+
+
+def _packed_backward(dy: np.ndarray, cache: Any) -> Any:
+    return (np.concatenate(ref.attention_backward(dy, cache), -1),)
+
+
+FAST = {f.__name__: f for f in (
+    linear.linear, linear.linear_backward, layer_norm.layer_norm, layer_norm.layer_norm_backward, attention.self_attention,
+    attention.self_attention_backward, activation.gelu, activation.gelu_backward, activation.relu, activation.relu_backward)}
+SLOW = {"self_attention": _packed, "self_attention_backward": _packed_backward,
+        **{name: getattr(importlib.import_module(f"tinyloc.reference.{home}"), name) for home, names in (
+            ("linear", ("linear", "linear_backward")), ("norm", ("layer_norm", "layer_norm_backward")),
+            ("activation", ("gelu", "gelu_backward", "relu", "relu_backward"))) for name in names}}
+
+
+def transformer(use: dict[str, Callable[..., Any]], heads: int, act: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The same layer of `use`'s functions, forward and backward."""
+
+    def forward(x: np.ndarray, p: Arrays) -> Any:
+        caches = []
+
+        def layer(name: str, x: np.ndarray, *args: Any) -> np.ndarray:
+            y, cache = use[name](x, *args)
+            caches.append(cache)
+            return y
+
+        def named(kind: str, x: np.ndarray, name: str) -> np.ndarray:
+            return layer(kind, x, p[f"{name}.weight"], p[f"{name}.bias"])
+
+        mixed = layer("self_attention", named("linear", named("layer_norm", x, "norm1"), "qkv"), heads)
+        middle = named("linear", mixed, "out") + x
+        wide = layer(act, named("linear", named("layer_norm", middle, "norm2"), "fc1"))
+        return named("linear", wide, "fc2") + middle, caches
+
+    def backward(dy: np.ndarray, caches: Any) -> tuple[np.ndarray, Arrays]:
+        g: Arrays = {}
+        rest = list(caches)
+
+        def named(kind: str, dy: np.ndarray, name: str) -> np.ndarray:
+            dx, g[f"{name}.weight"], g[f"{name}.bias"] = use[f"{kind}_backward"](dy, rest.pop())
+            return dx
+
+        (dwide,) = use[f"{act}_backward"](named("linear", dy, "fc2"), rest.pop())
+        middle = named("layer_norm", named("linear", dwide, "fc1"), "norm2") + dy
+        (dqkv,) = use["self_attention_backward"](named("linear", middle, "out"), rest.pop())
+        return named("layer_norm", named("linear", dqkv, "qkv"), "norm1") + middle, g
+
+    return forward, backward
 
 
 # ---- both sides ----
@@ -183,15 +286,15 @@ def check(name: str, steps: dict[str, Step], judge: Step) -> float:
     return worst
 
 
-def medians(steps: dict[str, Step], rounds: int) -> dict[str, float]:
+def medians(steps: dict[str, Step], rounds: int, clock: Callable[[], float] = time.perf_counter) -> dict[str, float]:
     """ms a step, interleaved."""
     times: dict[str, list[float]] = {k: [] for k in steps}
     for i in range(rounds + 2):
         for name, step in steps.items():
-            start = time.perf_counter()
+            start = clock()
             step()
             if i >= 2:
-                times[name].append(1e3 * (time.perf_counter() - start))
+                times[name].append(1e3 * (clock() - start))
     return {k: statistics.median(v) for k, v in times.items()}
 
 
@@ -217,8 +320,40 @@ def mamba_case(t: int, batch: int, d: int, n: int, tied: bool) -> tuple[dict[str
     return steps, ours(*own(slow), x.astype(float), dy.astype(float), wide)
 
 
+def transformer_case(t: int, batch: int, d: int, heads: int, inner: int, act: str) -> tuple[dict[str, Step], Step]:
+    rng = np.random.default_rng(0)
+    params: Arrays = {}
+    for name, n, k in (("qkv", 3 * d, d), ("out", d, d), ("fc1", inner, d), ("fc2", d, inner)):
+        params[f"{name}.weight"] = rng.standard_normal((n, k), np.float32) / np.float32(k**0.5)
+        params[f"{name}.bias"] = rng.standard_normal(n, np.float32) / 4
+    for name in ("norm1", "norm2"):
+        params[f"{name}.weight"], params[f"{name}.bias"] = 1 + rng.standard_normal((2, d), np.float32) / 4
+    x, dy = rng.standard_normal((2, batch, t, d), np.float32)
+    steps = {"tinyloc": ours(*transformer(FAST, heads, act), x, dy, params),
+             "NumPy reference": ours(*transformer(SLOW, heads, act), x, dy, params),
+             **{f"torch {name}": theirs(torch_transformer(f, heads, act), x, dy, params) for name, f in ATTENTION.items()}}
+    wide = {k: v.astype(float) for k, v in params.items()}
+    return steps, ours(*transformer(SLOW, heads, act), x.astype(float), dy.astype(float), wide)
+
+
+def mdcsa_case(t: int, batch: int, d: int) -> tuple[dict[str, Step], Step]:
+    rng = np.random.default_rng(0)
+    params = ref.mdcsa_params(rng, d)
+    x, dy = rng.standard_normal((2, batch, t, d), np.float32)
+    fast, slow = Layers("fast"), Layers("reference")
+    steps = {"tinyloc": ours(fast.mdcsa, fast.mdcsa_backward, x, dy, params),
+             "NumPy reference": ours(slow.mdcsa, slow.mdcsa_backward, x, dy, params),
+             **{f"torch {name}": theirs(torch_mdcsa(f, t, d), x, dy, params) for name, f in ATTENTION.items()}}
+    wide = {k: v.astype(float) for k, v in params.items()}
+    return steps, ours(slow.mdcsa, slow.mdcsa_backward, x.astype(float), dy.astype(float), wide)
+
+
 CASES: dict[str, tuple[float | None, Callable[..., Any], dict[str, Any]]] = {
-    f"Mamba d 32, state 16, T {t}": (4.0, mamba_case, {"t": t, "d": 32, "n": 16, "tied": False}) for t in (64, 128)}
+    **{f"Mamba d 32, state 16, T {t}": (4.0, mamba_case, {"t": t, "d": 32, "n": 16, "tied": False}) for t in (64, 128)},
+    **{f"Transformer d 32, 1 layer, {heads} head{'s' * (heads > 1)}, {act}, T {t}": (
+        1.2, transformer_case, {"t": t, "d": 32, "heads": heads, "inner": 128, "act": act})
+       for heads, act in ((1, "relu"), (4, "gelu")) for t in (32, 64)},
+    **{f"MDCSA d 32, T {t}": (1.2, mdcsa_case, {"t": t, "d": 32}) for t in (32, 64)}}
 
 
 def main() -> None:
@@ -226,6 +361,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--only", default="", help="cases whose name has this in it")
+    parser.add_argument("--cpu", action="store_true", help="the process's time on the processor, not the wall clock's")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -235,7 +371,7 @@ def main() -> None:
             continue
         steps, judge = make(batch=args.batch, **options)
         worst = check(name, steps, judge)
-        ms = medians(steps, args.rounds)
+        ms = medians(steps, args.rounds, time.process_time if args.cpu else time.perf_counter)
         fastest = min((v, k) for k, v in ms.items() if k.startswith("torch"))
         for k, v in ms.items():
             best = k == fastest[1]

@@ -179,7 +179,7 @@ class Model:
         _, g["encoder.weight"], g["encoder.bias"] = use.linear_backward(dx, c_in)
         return g
 
-    def predict(self, x: np.ndarray, batch: int = 512) -> np.ndarray:
+    def predict(self, x: np.ndarray, batch: int = 64) -> np.ndarray:
         """(b,) room at the last step of each window x (b, t, a): the end of the CRF's best path."""
         crf = self.part("crf.")
         labels = []

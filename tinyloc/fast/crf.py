@@ -87,13 +87,29 @@ def _nll(de, dtransitions, dstart, dend, emissions, tags, transitions, start, en
     return loss
 
 
+@plain("f4(f4[:,::1])")
+def _range(x):
+    """Greatest range of a row of x; NaN where one has a NaN."""
+    most = np.float32(0)
+    for i in range(x.shape[0]):
+        low = high = x[i, 0]
+        for j in range(x.shape[1]):
+            v = x[i, j]
+            if v != v:
+                return v
+            low, high = min(low, v), max(high, v)
+        most = max(most, high - low)
+    return most
+
+
 def crf_nll(emissions: np.ndarray, tags: np.ndarray, transitions: np.ndarray, start: np.ndarray, end: np.ndarray
             ) -> tuple[float, Cache]:
     """As `reference.crf_nll`."""
     emissions, transitions, start, end = (np.ascontiguousarray(a) for a in (emissions, transitions, start, end))
     b, c = len(emissions), len(start)
     # NaN is out of reach too: it is the reference's to carry on.
-    if not float(np.ptp(emissions, 2).max()) + sum(float(np.ptp(a)) for a in (transitions, start, end)) <= REACH:
+    rows = (emissions.reshape(-1, c), transitions.reshape(1, -1), start.reshape(1, -1), end.reshape(1, -1))
+    if not sum(_range(a) for a in rows) <= REACH:
         loss, cache = reference.crf_nll(emissions.astype(float), tags,
                                         *(a.astype(float) for a in (transitions, start, end)))
         return loss, tuple(g.astype(np.float32) for g in reference.crf_nll_backward(1.0, cache))

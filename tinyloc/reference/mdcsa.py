@@ -69,10 +69,14 @@ def mdcsa_params(rng: np.random.Generator, d: int, kernels: Sequence[int] = (1,)
     return {name: v.astype(np.float32) for name, v in p.items()}
 
 
+def keep_mask(rng: np.random.Generator | None, shape: tuple[int, ...], p: float) -> np.ndarray | None:
+    """Which values dropout keeps (true), each with probability 1 - p; None when it drops none."""
+    return None if rng is None or p == 0 else rng.random(shape) >= p
+
+
 def _mask(rng: np.random.Generator | None, shape: tuple[int, ...], p: float, dtype: np.dtype) -> np.ndarray | None:
-    if rng is None or p == 0:
-        return None
-    return (rng.random(shape) >= p).astype(dtype) / dtype.type(1 - p)
+    keep = keep_mask(rng, shape, p)
+    return None if keep is None else keep.astype(dtype) / dtype.type(1 - p)
 
 
 def _head(x: np.ndarray, p: Params, head: str, k: int, rng: np.random.Generator | None, dropout: float
