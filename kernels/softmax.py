@@ -13,8 +13,8 @@ import numpy as np
 
 from tinyloc.kernels.fixed import INT32_MAX, add, quantize_multiplier, rdbpot, sat8, shl, srdhm, sub
 from tinyloc.kernels.jit import njit
-from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
-from tinyloc.reference.softmax import softmax
+from tinyloc.kernels.op import Args, Builder, Layer, Node, Op, vjp_of
+from tinyloc.reference.softmax import softmax, softmax_backward
 
 EXP_POWERS = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242)  # exp(-2^(i-2)) in Q0
 MAX_N = 511  # the sum stays below 2^28, so that no right shift of the result exceeds 31 (TFLM has the same limit)
@@ -123,11 +123,6 @@ OPS = (Op("softmax_s8", "y:out:int8:t*n x:in:int8:t*n table:table:int32:size t:i
           streams=True, in_place=("x",)),)
 
 
-def _forward(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
-    y, _ = softmax(inputs[0])
-    return y
-
-
 def _lower(b: Builder, node: Node) -> None:
     """Output scale 1/256, zero point -128."""
     x = b.input(node.inputs[0])
@@ -138,4 +133,4 @@ def _lower(b: Builder, node: Node) -> None:
            n=x.shape[1], size=table.size)
 
 
-LAYERS = (Layer("softmax", _forward, _lower),)
+LAYERS = (Layer("softmax", vjp_of(softmax, softmax_backward), _lower),)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinyloc.kernels.fixed import INT32_MAX, mbqm, quantize_multiplier, rdbpot, sat8
-from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
+from tinyloc.kernels.op import Args, Builder, Layer, Node, Op, vjp_of
 from tinyloc.kernels.softmax import exp_on_negative, one_over_one_plus, two_over_one_plus
 from tinyloc.reference.activation import ACTIVATIONS
 
@@ -89,9 +89,6 @@ def _function(kind: str) -> Callable[[np.ndarray], np.ndarray]:
 def _layer(kind: str) -> Layer:
     f = _function(kind)
 
-    def forward(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
-        return f(inputs[0])
-
     def lower(b: Builder, node: Node) -> None:
         x = b.input(node.inputs[0])
         t, d = x.shape
@@ -106,7 +103,7 @@ def _layer(kind: str) -> Layer:
             rounded_table(f, x.scale, x.zero_point, y.scale, y.zero_point))
         b.step("table_s8", y=y.name, x=x.name, table=b.constant(f"{node.out}.table", table, "table"), t=t, d=d)
 
-    return Layer(kind, forward, lower)
+    return Layer(kind, vjp_of(*ACTIVATIONS[kind]), lower)
 
 
 LAYERS = tuple(_layer(kind) for kind in ACTIVATIONS)

@@ -12,7 +12,7 @@ import numpy as np
 
 from tinyloc.errors import ModelError
 from tinyloc.kernels.fixed import sat16
-from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
+from tinyloc.kernels.op import Args, Builder, Layer, Node, Op, labels_of
 from tinyloc.reference.crf import crf_viterbi
 
 MAX_CLASSES = 256
@@ -102,4 +102,4 @@ def _lower(b: Builder, node: Node) -> None:
            best=b.scratch(f"{node.out}.best", (c,), "int16"))
 
 
-LAYERS = (Layer("viterbi", _forward, _lower),)
+LAYERS = (Layer("viterbi", labels_of(_forward), _lower),)
