@@ -333,6 +333,7 @@ class Layer:
     vjp: (node, list of (b, t, d) float arrays) -> ((b, t, d) float array, `Pullback`), by `tinyloc.reference`.
     lower: (builder, node) -> None; adds buffers and steps.
     inner: (node, inputs) -> float values of a tensor that stays inside the op, where its codes need calibration.
+    ask: (node, the nodes that make its inputs) -> these nodes, with the attrs that the node's params want of them.
     observe: (node, inputs) -> what else `lower` has to know of the node's values on the calibration windows.
     cheaper: (node, inputs) -> a node of the same inputs that takes fewer instructions, as near as it can be to this one's
     output on them; or the node itself, where it is of that form.
@@ -344,6 +345,7 @@ class Layer:
     inner: Callable[[Node, list[np.ndarray]], np.ndarray] | None = None
     cheaper: Callable[[Node, list[np.ndarray]], Node] | None = None
     observe: Callable[[Node, list[np.ndarray]], dict[str, np.ndarray]] | None = None
+    ask: Callable[[Node, list[Node]], list[Node]] | None = None
 
     def forward(self, node: Node, inputs: list[np.ndarray]) -> np.ndarray:
         """The node's output."""

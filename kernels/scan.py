@@ -241,6 +241,13 @@ def nearest_powers(node: Node, inputs: list[np.ndarray], rounds: int = 4) -> Nod
     return replace(node, params={k: v.astype(node.params[k].dtype) for k, v in params.items()})
 
 
+def _ask(node: Node, makers: list[Node]) -> list[Node]:
+    """A rare long step is cut before it would leave the integer scan's decays, 2^-16 and more a step."""
+    x, dt, b, c = makers
+    top = 15.9 / (np.exp(node.params["a_log"].astype(float)).max() * math.log2(math.e))
+    return [x, replace(dt, attrs={**dt.attrs, "top": min(top, dt.attrs.get("top", math.inf))}), b, c]
+
+
 def code_decays(rate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Codes in [1, 255] and scales (n,) in [1, 32767] of rates (e, n) in 2^-32: rate ~ code scale / 8.
 
@@ -317,4 +324,4 @@ def _lower(builder: Builder, node: Node) -> None:
     builder.step("scan_powers_s8" if powers else "scan_s8", **args)
 
 
-LAYERS = (Layer("selective_scan", _vjp, _lower, cheaper=nearest_powers, observe=_observe),)
+LAYERS = (Layer("selective_scan", _vjp, _lower, cheaper=nearest_powers, observe=_observe, ask=_ask),)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 
@@ -94,6 +95,7 @@ def parameters(scale: float) -> tuple[int, int, int]:
     return mult, shift, max(-math.floor(31 * 2.0**26 / 2.0**shift), -(2**31))  # differences are above -256 anyway
 
 
+@lru_cache(maxsize=64)  # quantization-aware training lowers the same scales at every step
 def exponentials(scale: float) -> np.ndarray:
     """int32 (size,): exp(-d scale) in Q0 for differences of d codes, d < size <= 256, the last one for all beyond.
 
@@ -105,7 +107,9 @@ def exponentials(scale: float) -> np.ndarray:
     for d in range(min(256, 1 - diff_min)):
         table[d] = exp_on_negative(srdhm(shl(np.int32(-d), np.int32(shift)), np.int32(mult)), np.int32(5))
     table[table < 1 << 11] = 0
-    return table[: min(256, np.count_nonzero(table) + 1)].copy()
+    table = table[: min(256, np.count_nonzero(table) + 1)].copy()
+    table.flags.writeable = False
+    return table
 
 
 def _cases(rng: np.random.Generator, level: int) -> Iterator[Args]:

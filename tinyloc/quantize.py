@@ -399,8 +399,8 @@ class Candidate:
         return float(more.sum()) > 2 * float(np.sqrt((more**2).sum()))
 
 
-def calibrate(model: Model, dataset: Dataset, method: str = "auto", decay: str = "auto") -> Program:
-    """`quantize` on windows of the data set's training rows, scaled and cut as the model's info says.
+def calibration_of(model: Model, dataset: Dataset) -> np.ndarray:
+    """Windows (b, t, a) of the data set's training rows, one a row, scaled and cut as the model's info says.
 
     Raises DataError when the data set has other access points or rooms than the model was trained for.
     """
@@ -410,5 +410,9 @@ def calibrate(model: Model, dataset: Dataset, method: str = "auto", decay: str =
             raise DataError(f"{dataset.name}: the model was trained for other {what} ({', '.join(info[what][:4])}, ...; "
                             f"{len(info[what])} of them) than the data has ({', '.join(got[:4])}, ...; {len(got)})")
     scaler = Scaler.from_dict(info["scaler"]) if "scaler" in info else Scaler.fit(dataset.train)
-    found = windows(dataset.train, scaler, int(info.get("window", dataset.window)), 1)
-    return quantize(model, found.x, method, decay)
+    return windows(dataset.train, scaler, int(info.get("window", dataset.window)), 1).x
+
+
+def calibrate(model: Model, dataset: Dataset, method: str = "auto", decay: str = "auto") -> Program:
+    """`quantize` on `calibration_of` the data set, with the errors of both."""
+    return quantize(model, calibration_of(model, dataset), method, decay)

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -60,6 +60,27 @@ class Recipe:
                 raise ConfigError(f"training: {name} = {value!r}; expected {low} to {high}")
 
 
+class Trainable(Protocol):
+    """What `train` trains: a dataclass whose `params` alone change, such as `Model` and `tinyloc.qat.QuantizedGraph`."""
+
+    config: Any  # a dataclass; `classes` of it are the rooms
+    params: Params  # those of the CRF are crf.transitions, crf.start and crf.end; without them, they count for zeros
+    info: dict[str, Any]
+
+    def forward(self, x: np.ndarray, rng: np.random.Generator | None = None, dropout: float = 0.0
+                ) -> tuple[np.ndarray, Any]:
+        """(emissions (b, t, c), cache) of x (b, t, a)."""
+
+    def backward(self, dy: np.ndarray, cache: Any) -> Params:
+        """Gradients of all parameters but the CRF's."""
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """(b,) room at the last step of each window x (b, t, a)."""
+
+
+Trained = TypeVar("Trained", bound=Trainable)
+
+
 @dataclass
 class Epoch:
     """What the progress callback sees after each epoch."""
@@ -93,14 +114,16 @@ class Flat:
         return np.concatenate([params[name].reshape(-1) for name in self.views])
 
 
-def loss_and_gradients(model: Model, x: np.ndarray, y: np.ndarray, rng: np.random.Generator | None = None,
+def loss_and_gradients(model: Trainable, x: np.ndarray, y: np.ndarray, rng: np.random.Generator | None = None,
                        dropout: float = 0.0, taught: Beliefs | None = None) -> tuple[float, Params]:
     """CRF negative log-likelihood of the rooms y (b, t) a window, and its gradients by parameter.
 
     taught: what teachers believe of these windows, which then has its share of the loss.
     """
     emissions, cache = model.forward(x, rng, dropout)
-    use, scores = layers(emissions.dtype), [model.params[f"crf.{n}"] for n in ("transitions", "start", "end")]
+    c, use = emissions.shape[2], layers(emissions.dtype)
+    shapes = {"crf.transitions": (c, c), "crf.start": (c,), "crf.end": (c,)}
+    scores = [model.params[n] if n in model.params else np.zeros(s, emissions.dtype) for n, s in shapes.items()]
     loss, grads = 0.0, [np.zeros_like(a) for a in (emissions, *scores)]
     parts: list[tuple[float, float, Any, Any]] = []  # weight, temperature, forward, backward
     alpha = taught.how.alpha if taught else 1.0
@@ -113,13 +136,12 @@ def loss_and_gradients(model: Model, x: np.ndarray, y: np.ndarray, rng: np.rando
     for weight, temperature, forward, backward in parts:
         heat = emissions.dtype.type(temperature)
         # T^2 keeps a gradient's size; one factor of it goes against the division of the scores.
-        value, c = forward(*(a / heat for a in (emissions, *scores))) if temperature != 1 else forward(emissions, *scores)
+        value, kept = forward(*(a / heat for a in (emissions, *scores))) if temperature != 1 else forward(emissions, *scores)
         loss += weight * temperature**2 * value
-        for total, part in zip(grads, backward(weight * temperature, c), strict=True):
+        for total, part in zip(grads, backward(weight * temperature, kept), strict=True):
             total += part
     of_params = model.backward(grads[0], cache)
-    of_params |= {"crf.transitions": grads[1], "crf.start": grads[2], "crf.end": grads[3]}
-    return loss, of_params
+    return loss, of_params | {n: g for n, g in zip(shapes, grads[1:], strict=True) if n in model.params}
 
 
 @dataclass
@@ -173,12 +195,14 @@ def labeled(w: Windows) -> Windows:
     return Windows(w.x[keep], w.y[keep], w.row[keep])
 
 
-def train(model: Model, training: Windows, validation: Windows, recipe: Recipe | None = None, *,
-          checkpoint: str | Path | None = None, progress: Progress | None = None, taught: Beliefs | None = None) -> Model:
+def train(model: Trained, training: Windows, validation: Windows, recipe: Recipe | None = None, *,
+          checkpoint: str | Path | None = None, progress: Progress | None = None, taught: Beliefs | None = None,
+          start: bool = False) -> Trained:
     """The model of the epoch with the best validation macro-F1 (of the last step of each window).
 
     checkpoint: a file that is written after each epoch and resumed from when it exists; remove it once the model is saved.
     taught: what teachers believe of the training windows (`tinyloc.distill.beliefs`).
+    start: the model as it is counts as epoch 0, and is returned unless training betters it.
     Ctrl-C ends the training; what was best so far is returned, with `info["interrupted"]` true.
     Raises DataError when a part has no window with a room for each step, ModelError for a checkpoint of another run.
     """
@@ -198,16 +222,22 @@ def train(model: Model, training: Windows, validation: Windows, recipe: Recipe |
     zeros, copy = np.zeros_like, weights.vector.copy
     run = _Run(weights, zeros(weights.vector), zeros(weights.vector), copy(), copy(),
                np.random.default_rng([recipe.seed, 0x7EA1]))
-    working = Model(model.config, weights.views)
+    working = _with(model, weights.views)
     identity = _identity(model, recipe, training, validation, taught)
     if checkpoint is not None and Path(checkpoint).exists():
         run.load(Path(checkpoint), identity)
     per_epoch = math.ceil(len(x) / batch)
-    averaged = Model(model.config, Flat(model.params).views)
+    averaged = _with(model, Flat(model.params).views)
     averaged_vector = next(iter(averaged.params.values())).base
     assert averaged_vector is not None
     interrupted = False
+
+    def score() -> float:
+        return macro_f1(validation.y[seen, -1], averaged.predict(validation.x[seen]), classes)
+
     try:
+        if start and not run.epoch:
+            run.best_score = score()
         while run.epoch < recipe.epochs and run.epoch - run.best_epoch < recipe.patience:
             order, total = run.rng.permutation(len(x)), 0.0
             for i in range(per_epoch):
@@ -221,23 +251,27 @@ def train(model: Model, training: Windows, validation: Windows, recipe: Recipe |
                 _update(run, weights.gather(grads), recipe, per_epoch * recipe.epochs)
             run.epoch += 1
             averaged_vector[:] = run.averaged
-            predicted = averaged.predict(validation.x[seen])
-            score = macro_f1(validation.y[seen, -1], predicted, classes)
-            if score > run.best_score:
-                run.best_score, run.best_epoch = score, run.epoch
+            reached = score()
+            if reached > run.best_score:
+                run.best_score, run.best_epoch = reached, run.epoch
                 run.best[:] = run.averaged
             if checkpoint is not None:
                 run.save(Path(checkpoint), identity)
             if progress:
-                progress(Epoch(run.epoch, recipe.epochs, total / len(x), score, run.best_score))
+                progress(Epoch(run.epoch, recipe.epochs, total / len(x), reached, run.best_score))
     except KeyboardInterrupt:
-        if not run.best_epoch:
+        if run.best_score < 0:
             raise
         interrupted = True
     averaged_vector[:] = run.best
     info = {**model.info, "recipe": asdict(recipe), "validation_macro_f1": run.best_score, "best_epoch": run.best_epoch,
             "epochs": run.epoch, "interrupted": interrupted}
-    return Model(model.config, {k: v.copy() for k, v in averaged.params.items()}, info)
+    return _with(model, {k: v.copy() for k, v in averaged.params.items()}, info)
+
+
+def _with(model: Trained, params: Params, info: Mapping[str, Any] | None = None) -> Trained:
+    """The same with other parameters."""
+    return dataclasses.replace(model, params=params, info=dict(info or {}))  # type: ignore[type-var]
 
 
 def _update(run: _Run, g: np.ndarray, recipe: Recipe, steps: int) -> None:
@@ -257,7 +291,7 @@ def _update(run: _Run, g: np.ndarray, recipe: Recipe, steps: int) -> None:
                           lr * recipe.decay, 1 - keep)
 
 
-def _identity(model: Model, recipe: Recipe, training: Windows, validation: Windows, taught: Beliefs | None) -> str:
+def _identity(model: Trainable, recipe: Recipe, training: Windows, validation: Windows, taught: Beliefs | None) -> str:
     """Digest of all that decides a run."""
     import hashlib
 
