@@ -195,8 +195,7 @@ def add_constant(buffers: dict[str, Buffer], contents: dict[str, np.ndarray], na
                  ) -> str:
     """Name of a constant buffer with that content; one of equal kind, type and content serves, else `name` is added."""
     for other, d in contents.items():
-        if (d.shape == data.shape and d.dtype == data.dtype and buffers[other].kind == kind
-                and d.flat[0] == data.flat[0] and np.array_equal(d, data)):
+        if buffers[other].kind == kind and d.dtype == data.dtype and np.array_equal(d, data):
             return other
     buffers[name], contents[name] = Buffer(name, data.shape, data.dtype.name, kind), np.ascontiguousarray(data)
     return name

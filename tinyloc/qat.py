@@ -90,8 +90,7 @@ class QuantizedGraph:
     def codes(self, x: np.ndarray) -> tuple[GraphBuilder, Callable[[str], np.ndarray]]:
         """(the lowered graph, codes (b, t, d) of a tensor by its name) of windows x (b, t, a)."""
         builder = self.lower()
-        program = builder.program({})
-        return builder, Steps(program).run_windows(program.buffers[program.input].quantize(x))
+        return builder, Steps(builder).run_windows(builder.buffers[builder.nodes[0].out].quantize(x))
 
     def forward(self, x: np.ndarray, rng: np.random.Generator | None = None, dropout: float = 0.0
                 ) -> tuple[np.ndarray, Any]:

@@ -19,7 +19,7 @@ from tinyloc.kernels.fixed import quantize_multiplier
 from tinyloc.kernels.op import Node
 from tinyloc.kernels.table import LAYERS, OPS
 from tinyloc.model import Model
-from tinyloc.program import Buffer, Program, Step, add_constant
+from tinyloc.program import Buffer, Program, Step
 from tinyloc.reference.activation import ACTIVATIONS
 
 INPUT_SCALE, INPUT_ZERO = 1 / 255, -128  # scaled signals lie in [0, 1]
@@ -190,6 +190,7 @@ class GraphBuilder:
     data: dict[str, np.ndarray] = field(default_factory=dict)
     proofs: dict[str, list[int]] = field(default_factory=dict)
     realized: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    _stored: dict[tuple[Any, ...], str] = field(default_factory=dict)
 
     def input(self, name: str) -> Buffer:
         """The quantized tensor of that name."""
@@ -254,7 +255,12 @@ class GraphBuilder:
 
     def constant(self, name: str, data: np.ndarray, kind: str = "weight") -> str:
         """Name of a constant buffer; equal ones are stored once."""
-        return add_constant(self.buffers, self.data, name, data, kind)
+        key = (kind, data.dtype.char, data.shape, data.tobytes())
+        if key not in self._stored:
+            self._stored[key] = name
+            self.buffers[name] = Buffer(name, data.shape, data.dtype.name, kind)
+            self.data[name] = np.ascontiguousarray(data)
+        return self._stored[key]
 
     def state(self, name: str, init: np.ndarray) -> str:
         """Name of a buffer that survives from one call to the next and starts as `init`."""

@@ -10,13 +10,16 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from tinyloc.emulator.toolchain import CORES
 from tinyloc.errors import ConfigError, ModelError, unknown
 from tinyloc.program import Program, complete
+
+if TYPE_CHECKING:
+    from tinyloc.quantize import GraphBuilder
 
 
 class Backend(Protocol):
@@ -99,15 +102,16 @@ class Numba:
 class Steps:
     """The host's C kernels, step by step, each buffer at a place of its own, so that all of them can be read after a run.
 
-    What runs is what `C` runs, without the image and the planned arena: a Program that runs once is not worth those.
+    What runs is what `C` runs, without the image and the planned arena: a Program that runs once is not worth those.  It may
+    be one that is not checked yet, in the hands of its builder.
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program | GraphBuilder) -> None:
         from tinyloc.kernels import simd
         from tinyloc.kernels._c import ffi
         from tinyloc.kernels.table import NUMBERS, OPS
 
-        self.program = program
+        self._buffers = program.buffers
         order = ("state", "input", "activation", "output", "scratch")  # what starts anew, what is kept, what is not
         self._places, ends = {}, dict.fromkeys(order, 0)
         end = 0
@@ -118,8 +122,9 @@ class Steps:
                     end += -(-b.nbytes // 8) * 8
             ends[kind] = end
         self._memory, self._kept = np.zeros(end, np.uint8), ends["output"]
-        for name in program.state:
-            self._view(self._memory, name)[:] = program.data[name]
+        for b in program.buffers.values():
+            if b.kind == "state":
+                self._view(self._memory, b.name)[:] = program.data[b.name]
         self._start = self._memory[: ends["state"]].copy()
         kernels = simd.kernels(simd.level())
         self._arrays: list[Any] = []  # their memory is what the calls point to
@@ -136,13 +141,13 @@ class Steps:
             self._calls.append((kernels[NUMBERS[step.op]], call))
 
     def _view(self, memory: np.ndarray, name: str) -> np.ndarray:
-        b, at = self.program.buffers[name], self._places[name]
+        b, at = self._buffers[name], self._places[name]
         return memory[..., at : at + b.nbytes].view(b.dtype).reshape(*memory.shape[:-1], *b.shape)
 
     def run_windows(self, x: np.ndarray) -> Callable[[str], np.ndarray]:
         """Runs each window of x (w, ...) from the initial state; the codes (w, ...) of any buffer by its name."""
         memory, start, kept = self._memory, self._start, np.empty((len(x), self._kept), np.uint8)
-        into = self._view(memory, self.program.input)
+        into = self._view(memory, next(b.name for b in self._buffers.values() if b.kind == "input"))
         for one, after in zip(x, kept, strict=True):
             memory[: len(start)] = start
             into[:] = one
