@@ -4,15 +4,18 @@ like any model."""
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 from programs import random_program, windows
 
 from tinyloc import qat
+from tinyloc.cli import main
 from tinyloc.data import Dataset, Scaler, every_row, load, macro_f1
 from tinyloc.data import windows as cut
 from tinyloc.distill import Distillation
@@ -25,7 +28,7 @@ from tinyloc.qat import QuantizedGraph
 from tinyloc.quantize import Tensors, build
 from tinyloc.reference.gradcheck import check_grads
 from tinyloc.run import Numba, Session, Steps
-from tinyloc.train import Epoch, Recipe, fit, loss_and_gradients, train
+from tinyloc.train import Epoch, Recipe, fit, loss_and_gradients, train, with_info
 
 PRESETS = ("mamba-h4l2", "mamba-h8l1-lean", "mdcsa-h8l1", "mdcsa-h4l3")
 QUICK = Recipe(epochs=3, batch=32, lr=2e-3, dropout=0.0, average=0.9)
@@ -100,7 +103,7 @@ def test_derivatives_of_layers(node: Node, shapes: list[tuple[int, ...]]) -> Non
 def test_steps_have_every_buffer_of_numbas(seed: int) -> None:
     """Windows of random Programs, state included; and a second batch starts anew."""
     program = random_program(seed)
-    x, steps, numba = windows(program, 4), Steps(program), Numba(program)
+    x, steps, numba = windows(program, 4), Steps(program.buffers, program.steps, program.data), Numba(program)
     for _ in range(2):
         codes = steps.run_windows(x)
         for i, one in enumerate(x):
@@ -294,3 +297,36 @@ def test_bad_input(house: Dataset, models: dict[str, Model]) -> None:
         qat.fit(model, house, QUICK, distillation=Distillation())
     with pytest.raises(TypeError, match="labels have no derivative"):
         LAYERS["argmax"].vjp(Node("argmax", "y", ("x",)), [np.ones((1, 1, 2))])[1](np.ones((1, 1, 1)))
+
+
+def test_command_line(tmp_path: Path) -> None:
+    """The same Program as in Python, by a killed run that goes on; --qat's options want --qat."""
+
+    def tinyloc(*args: str, code: int = 0) -> Result:
+        result = CliRunner().invoke(main, ["quantize", str(tmp_path / "m"), "--out", str(tmp_path / "p"), *args])
+        assert result.exit_code == code, result.output
+        return result
+
+    rng = np.random.default_rng(0)
+    rows = [f"{i},{'ab'[i // 40 % 2]},{rng.normal(-50 - 20 * (i // 40 % 2), 4):.0f},{rng.normal(-70, 4):.0f}"
+            for i in range(600)]
+    recording = tmp_path / "walk.csv"
+    recording.write_text("time,room,rssi_1,rssi_2\n" + "\n".join(rows))
+    data = load(str(recording), columns={})
+    model = fit(data, "mdcsa-h4l1", Recipe(epochs=4))
+    with_info(model, source={"data": str(recording), "seed": 0, "columns": {}}).save(tmp_path / "m")
+    quick = ("--qat", "--epochs", "3", "--batch", "16", "--lr", "0.002", "--teacher", str(tmp_path / "m"), "--calibration",
+             "mse")
+    how = json.loads(tinyloc(*quick, "--json").stdout)["qat"]
+    assert how["epochs"] == 3 and how["recipe"]["lr"] == 0.002 and how["teachers"] == ["mdcsa-h4l1"]
+    recipe = dataclasses.replace(qat.RECIPE, epochs=3, batch=16, lr=0.002)
+    want = qat.fit(model, data, recipe, method="mse", teachers=[model])
+    got = Program.load(tmp_path / "p")
+    assert got.steps == want.steps and all(np.array_equal(got.data[k], v) for k, v in want.data.items())
+    assert not (tmp_path / "p.checkpoint").exists()
+    assert "trained on (macro-F1" in tinyloc(*quick).output
+    for args, said in (((*quick, "--patience", "0"), "patience = 0; expected 1"),
+                       (("--lr", "0.1"), "--lr is about training"),
+                       (("--teacher", "m"), "--teacher is about training"),
+                       (("--qat", "--alpha", "1"), "name one with --teacher")):
+        assert said in tinyloc(*args, code=2).stderr

@@ -90,7 +90,8 @@ class QuantizedGraph:
     def codes(self, x: np.ndarray) -> tuple[GraphBuilder, Callable[[str], np.ndarray]]:
         """(the lowered graph, codes (b, t, d) of a tensor by its name) of windows x (b, t, a)."""
         builder = self.lower()
-        return builder, Steps(builder).run_windows(builder.buffers[builder.nodes[0].out].quantize(x))
+        steps = Steps(builder.buffers, builder.steps, builder.data)
+        return builder, steps.run_windows(builder.buffers[builder.nodes[0].out].quantize(x))
 
     def forward(self, x: np.ndarray, rng: np.random.Generator | None = None, dropout: float = 0.0
                 ) -> tuple[np.ndarray, Any]:
