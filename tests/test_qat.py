@@ -25,7 +25,7 @@ from tinyloc.kernels.table import LAYERS, asked
 from tinyloc.model import Model, preset
 from tinyloc.program import Buffer, Program
 from tinyloc.qat import QuantizedGraph
-from tinyloc.quantize import Tensors, build
+from tinyloc.quantize import Tensors, build, quantize
 from tinyloc.reference.gradcheck import check_grads
 from tinyloc.run import Numba, Session, Steps
 from tinyloc.train import Epoch, Recipe, fit, loss_and_gradients, train, with_info
@@ -120,12 +120,23 @@ def exported(program: Program, folder: Path) -> Program:
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_forward_is_the_exported_program(house: Dataset, graphs: dict[str, QuantizedGraph], tmp_path: Path, name: str
-                                         ) -> None:
-    """Codes of every tensor, the logits that the loss sees, and labels, on numba and in C; parameters beside the start."""
-    graph = moved(graphs[name])
-    x = every_row(house.val, Scaler.fit(house.train), 20).x[::60]
-    program = exported(graph.program(), tmp_path)
+def test_the_start_is_what_calibration_makes(house: Dataset, models: dict[str, Model], graphs: dict[str, QuantizedGraph],
+                                             name: str) -> None:
+    """The same steps and scales, and constants within what float32 does to folded layers."""
+    x = cut(house.train, Scaler.fit(house.train), 20, 5).x
+    start, want = graphs[name].program(), quantize(models[name], x, "minmax")
+    assert start.steps == want.steps and dict(start.buffers) == dict(want.buffers) and start.info == want.info
+    for k, v in want.data.items():
+        loose = {"rtol": 2e-7, "atol": 1} if v.dtype == np.int32 else {"rtol": 0}
+        np.testing.assert_allclose(start.data[k].astype(float), v, err_msg=k, **loose)
+
+
+def house_windows(house: Dataset) -> np.ndarray:
+    return every_row(house.val, Scaler.fit(house.train), 20).x
+
+
+def check_forward(graph: QuantizedGraph, program: Program, x: np.ndarray) -> None:
+    """Codes of every tensor, the logits that the loss sees, and labels, on numba and in C."""
     logits, _ = graph.forward(x)
     builder, codes = graph.codes(x)
     into = program.buffers[program.input].quantize(x)
@@ -140,6 +151,31 @@ def test_forward_is_the_exported_program(house: Dataset, graphs: dict[str, Quant
     labels = codes(program.output)
     np.testing.assert_array_equal(labels, Session(program, "c").run_windows(into))
     np.testing.assert_array_equal(labels[:, -1, 0], graph.predict(x))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_forward_is_the_exported_program(house: Dataset, graphs: dict[str, QuantizedGraph], tmp_path: Path, name: str
+                                         ) -> None:
+    """Parameters beside those that were calibrated."""
+    graph = moved(graphs[name])
+    check_forward(graph, exported(graph.program(), tmp_path), house_windows(house)[::60])
+
+
+@pytest.mark.level2
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("size", [0.1, 0.5, 2.0])
+@pytest.mark.parametrize("name", PRESETS)
+def test_forward_is_the_exported_program_deep(house: Dataset, graphs: dict[str, QuantizedGraph], tmp_path: Path, name: str,
+                                              size: float, seed: int) -> None:
+    """Far from where ranges were calibrated; where a bound cannot be proved, neither trains nor exports."""
+    graph = moved(graphs[name], seed, size)
+    try:
+        program = exported(graph.program(), tmp_path)
+    except ModelError:
+        with pytest.raises(ModelError):
+            graph.forward(house_windows(house)[:1])
+        return
+    check_forward(graph, program, house_windows(house)[::40])
 
 
 def test_forward_is_the_firmware(house: Dataset, graphs: dict[str, QuantizedGraph]) -> None:
@@ -236,6 +272,7 @@ def test_the_program_is_the_one_that_was_scored(house: Dataset, models: dict[str
         labels = Session(program, backend).run_windows(program.buffers[program.input].quantize(val.x[seen]))[:, -1, 0]
         assert macro_f1(val.y[seen, -1], labels, len(house.rooms)) == how["validation_macro_f1"]
     assert how["validation_macro_f1"] >= max(e.score for e in epochs) and how["epochs"] == len(epochs) == 3
+    assert how["teachers"] == [name] and how["distillation"] == dataclasses.asdict(qat.ITSELF)
     assert program.info["rooms"] == list(house.rooms) and program.info["recipe"] == models[name].info["recipe"]
 
 
@@ -262,7 +299,7 @@ def test_killed_and_resumed_is_as_if_never_stopped(house: Dataset, models: dict[
             raise Stop
 
     model = models["mdcsa-h8l1"]
-    how: dict[str, Any] = {"method": "minmax", "teachers": [model], "distillation": Distillation(0.5, 2)}
+    how: dict[str, Any] = {"method": "minmax", "distillation": Distillation(0.5, 2)}
     whole = qat.fit(model, house, QUICK, **how)
     with pytest.raises(Stop):
         qat.fit(model, house, QUICK, checkpoint=tmp_path / "c", progress=stop, **how)
@@ -293,8 +330,8 @@ def test_bad_input(house: Dataset, models: dict[str, Model]) -> None:
         qat.fit(model, house, QUICK, method="msee")
     with pytest.raises(DataError, match="trained for other aps"):
         qat.fit(model, load("simulated", minutes=4, test_minutes=1, aps=5), QUICK)
-    with pytest.raises(ConfigError, match="no teacher"):
-        qat.fit(model, house, QUICK, distillation=Distillation())
+    with pytest.raises(DataError, match="does not say what it was trained on"):
+        qat.fit(Model(model.config, model.params), house, QUICK, method="minmax")
     with pytest.raises(TypeError, match="labels have no derivative"):
         LAYERS["argmax"].vjp(Node("argmax", "y", ("x",)), [np.ones((1, 1, 2))])[1](np.ones((1, 1, 1)))
 
@@ -315,12 +352,11 @@ def test_command_line(tmp_path: Path) -> None:
     data = load(str(recording), columns={})
     model = fit(data, "mdcsa-h4l1", Recipe(epochs=4))
     with_info(model, source={"data": str(recording), "seed": 0, "columns": {}}).save(tmp_path / "m")
-    quick = ("--qat", "--epochs", "3", "--batch", "16", "--lr", "0.002", "--teacher", str(tmp_path / "m"), "--calibration",
-             "mse")
+    quick = ("--qat", "--epochs", "3", "--batch", "16", "--lr", "0.002", "--calibration", "mse")
     how = json.loads(tinyloc(*quick, "--json").stdout)["qat"]
     assert how["epochs"] == 3 and how["recipe"]["lr"] == 0.002 and how["teachers"] == ["mdcsa-h4l1"]
     recipe = dataclasses.replace(qat.RECIPE, epochs=3, batch=16, lr=0.002)
-    want = qat.fit(model, data, recipe, method="mse", teachers=[model])
+    want = qat.fit(model, data, recipe, method="mse")
     got = Program.load(tmp_path / "p")
     assert got.steps == want.steps and all(np.array_equal(got.data[k], v) for k, v in want.data.items())
     assert not (tmp_path / "p.checkpoint").exists()

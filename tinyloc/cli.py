@@ -281,8 +281,9 @@ def quantize(model: str, out: str, calibration: str, decay: str, trained: bool, 
              ) -> None:
     """Turn a float MODEL into an int8 Program: integers only, with a proof that no accumulator overflows.
 
-    With --qat it is trained on, and the Program whose labels are the best on validation is kept; the MODEL itself may be its
-    --teacher.  Ctrl-C ends the training early and keeps the best so far.  A killed run goes on when started again.
+    With --qat it is trained on, and the Program whose labels are the best on validation is kept; without --teacher it learns
+    what the MODEL itself believes (labels alone: --teacher MODEL --alpha 1).  Ctrl-C ends the training early and keeps the
+    best so far.  A killed run goes on when started again.
     """
     from tinyloc.model import Model
     from tinyloc.quantize import calibrate

@@ -31,8 +31,10 @@ from tinyloc.quantize import Calibration, GraphBuilder, Tensors, calibration_of,
 from tinyloc.run import Session, Steps
 from tinyloc.train import Progress, Recipe, train
 
-#: Beside the parameters' start, which is a trained model: no dropout, as the Program drops nothing.
+#: From a trained model on: a lower rate than a fresh one's, and no dropout, as a Program drops nothing.
 RECIPE = Recipe(epochs=30, lr=1e-3, dropout=0.0, patience=15)
+#: What the float model believes, and nothing else: integers are to say what it says, and it has seen the labels already.
+ITSELF = Distillation(alpha=0.0, temperature=1.0)
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,8 @@ def fit(model: Model, dataset: Dataset, recipe: Recipe | None = None, *, method:
     """The Program of a float model, trained on as integers on the data set that the model was trained on.
 
     recipe: `RECIPE` by default; method, decay: how the start is quantized, as for `tinyloc.quantize.quantize`.
-    teachers, distillation: as for `tinyloc.train.fit`; the float model may be its own Program's teacher.
+    teachers, distillation: as for `tinyloc.train.fit`; without teachers it is the float model itself, as in `ITSELF` unless
+    `distillation` says otherwise (alpha 1: by the labels alone).
     checkpoint, progress, Ctrl-C: as for `tinyloc.train.train`.
     It is the Program whose labels had the best macro-F1 on validation; that of the float model as it is, calibrated only,
     counts as epoch 0.  `info["qat"]` has recipe, score, epochs, the best of them, and whether Ctrl-C ended it.
@@ -168,13 +171,14 @@ def fit(model: Model, dataset: Dataset, recipe: Recipe | None = None, *, method:
     scaler = Scaler.from_dict(model.info["scaler"]) if "scaler" in model.info else Scaler.fit(dataset.train)
     length, hop = int(model.info.get("window", dataset.window)), int(model.info.get("hop", dataset.hop))
     training = windows(dataset.train, scaler, length, hop)
-    taught = beliefs(teachers, dataset, training, length, hop, distillation) if teachers or distillation else None
+    distillation = distillation or (None if teachers else ITSELF)
+    teachers = teachers or (model,)
+    taught = beliefs(teachers, dataset, training, length, hop, distillation)
     graph = QuantizedGraph.of(model, calibration, method, decay)
     base = graph.info
     trained = train(graph, training, every_row(dataset.val, scaler, length), recipe, checkpoint=checkpoint,
                     progress=progress, taught=taught, start=True)
     names = ("recipe", "validation_macro_f1", "best_epoch", "epochs", "interrupted")
     how = {k: trained.info[k] for k in names}
-    if taught:
-        how |= {"teachers": [t.info.get("name", t.config.family) for t in teachers], "distillation": asdict(taught.how)}
+    how |= {"teachers": [t.info.get("name", t.config.family) for t in teachers], "distillation": asdict(taught.how)}
     return replace(trained, info={**base, "qat": how}).program()
