@@ -259,7 +259,7 @@ class GraphBuilder:
         if key not in self._stored:
             self._stored[key] = name
             self.buffers[name] = Buffer(name, data.shape, data.dtype.name, kind)
-            self.data[name] = np.ascontiguousarray(data)
+            self.data[name] = np.array(data, order="C")
         return self._stored[key]
 
     def state(self, name: str, init: np.ndarray) -> str:
