@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tinyloc.errors import ModelError
-from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
+from tinyloc.kernels.op import Args, Builder, Layer, Node, Op, labels_of
 
 MAX_CLASSES = 256
 
@@ -49,4 +49,4 @@ def _lower(b: Builder, node: Node) -> None:
     b.step("argmax_s16", y=y.name, x=x.name, t=t, c=c)
 
 
-LAYERS = (Layer("argmax", _forward, _lower),)
+LAYERS = (Layer("argmax", labels_of(_forward), _lower),)

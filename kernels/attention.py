@@ -8,8 +8,8 @@ import numpy as np
 
 from tinyloc.kernels import matmul, softmax
 from tinyloc.kernels.fixed import quantize_multiplier
-from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
-from tinyloc.reference.attention import attention
+from tinyloc.kernels.op import Args, Builder, Layer, Node, Op, vjp_of
+from tinyloc.reference.attention import attention, attention_backward
 
 # Scores need no finer step: rounding them by half of it moves a probability p by p (1 - p) / 48 at most, half a place of its
 # int8 code for p up to 1/10.  And all layers whose scores span less than 255/48 share one table of exponentials.
@@ -60,12 +60,6 @@ OPS = (Op("attention_s8", "y:out:int8:m*width q:in:int8:m*d k:in:int8:n*d v:in:i
           "of codes between: one rounding of the last sum (1/2), a second one after the shift (1/2)"),)
 
 
-def _forward(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
-    q, k, v = inputs
-    y, _ = attention(q, k, v)
-    return y
-
-
 def _scores(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
     q, k, _ = inputs
     return np.asarray(q @ np.swapaxes(k, 1, 2) * q.dtype.type(q.shape[2] ** -0.5))
@@ -93,4 +87,4 @@ def _lower(b: Builder, node: Node) -> None:
            s_mult=s_mult, s_shift=s_shift, mult=mult, shift=shift)
 
 
-LAYERS = (Layer("attention", _forward, _lower, _scores),)
+LAYERS = (Layer("attention", vjp_of(attention, attention_backward), _lower, _scores),)

@@ -11,8 +11,9 @@ import numpy as np
 
 from tinyloc.kernels.fixed import mbqm, quantize_multiplier, sat8
 from tinyloc.kernels.linear import lower_linear
-from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
-from tinyloc.reference.conv import conv1d, depthwise_conv1d
+from tinyloc.kernels.op import Args, Builder, Layer, Node, Op, vjp_of
+from tinyloc.reference.conv import conv1d, conv1d_backward, depthwise_conv1d, depthwise_conv1d_backward
+from tinyloc.reference.linear import Cache
 
 
 def _conv1d_s8(y, x, w, bias, mult, shift, t, n, d, k, t_in, stride, pad_left, x_zp, y_zp,  # type: ignore
@@ -111,12 +112,6 @@ OPS = (
 )
 
 
-def _forward_conv1d(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
-    a = node.attrs
-    y, _ = conv1d(inputs[0], node.params["weight"], node.params["bias"], a["stride"], a["pad_left"], a["pad_right"])
-    return y
-
-
 def _lower_conv1d(b: Builder, node: Node) -> None:
     """weight (n, k, d), bias (n,); attrs: stride, pad_left, pad_right."""
     x = b.input(node.inputs[0])
@@ -127,9 +122,10 @@ def _lower_conv1d(b: Builder, node: Node) -> None:
         d=d, k=k, t_in=x.shape[0], stride=a["stride"], pad_left=a["pad_left"], x_zp=x.zero_point))
 
 
-def _forward_depthwise(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
-    (y, _), _ = depthwise_conv1d(inputs[0], node.params["weight"], node.params["bias"])
-    return y
+def _causal(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, Cache]:
+    """From a state of zeros, which is not given back."""
+    (y, _), cache = depthwise_conv1d(x, weight, bias)
+    return y, cache
 
 
 def _lower_depthwise(b: Builder, node: Node) -> None:
@@ -140,5 +136,6 @@ def _lower_depthwise(b: Builder, node: Node) -> None:
     lower_linear(b, node, "depthwise_conv_s8", x.shape, dict(state=state, d=d, k=k), taps_first=True)
 
 
-LAYERS = (Layer("conv1d", _forward_conv1d, _lower_conv1d),
-          Layer("depthwise_conv1d", _forward_depthwise, _lower_depthwise))
+LAYERS = (Layer("conv1d", vjp_of(conv1d, conv1d_backward, ("weight", "bias"), ("stride", "pad_left", "pad_right")),
+                _lower_conv1d),
+          Layer("depthwise_conv1d", vjp_of(_causal, depthwise_conv1d_backward, ("weight", "bias")), _lower_depthwise))

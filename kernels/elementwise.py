@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinyloc.kernels.fixed import mbqm, quantize_multiplier, sat8, shl
-from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
+from tinyloc.kernels.op import Args, Builder, Layer, Node, Op, Pullback
 
 ADD_SHIFT = 20
 
@@ -90,12 +90,13 @@ def _add_step(b: Builder, y: Any, left: Any, right: str, right_scale: float, rig
            y_zp=y.zero_point, **numbers)
 
 
-def _forward_add(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
-    return np.asarray(inputs[0] + inputs[1])
+def _vjp_add(node: Node, inputs: list[np.ndarray]) -> tuple[np.ndarray, Pullback]:
+    return inputs[0] + inputs[1], lambda dy: ([dy, dy], {})
 
 
-def _forward_mul(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
-    return np.asarray(inputs[0] * inputs[1])
+def _vjp_mul(node: Node, inputs: list[np.ndarray]) -> tuple[np.ndarray, Pullback]:
+    a, b = inputs
+    return a * b, lambda dy: ([dy * b, dy * a], {})
 
 
 def _lower(b: Builder, node: Node) -> None:
@@ -112,8 +113,8 @@ def _lower(b: Builder, node: Node) -> None:
            b_zp=right.zero_point, y_zp=y.zero_point, mult=mult, shift=shift)
 
 
-def _forward_constant(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
-    return np.asarray(inputs[0] + node.params["value"].astype(inputs[0].dtype))
+def _vjp_constant(node: Node, inputs: list[np.ndarray]) -> tuple[np.ndarray, Pullback]:
+    return inputs[0] + node.params["value"].astype(inputs[0].dtype), lambda dy: ([dy], {"value": dy.sum(0)})
 
 
 def _lower_constant(b: Builder, node: Node) -> None:
@@ -125,5 +126,5 @@ def _lower_constant(b: Builder, node: Node) -> None:
     _add_step(b, b.output(node, sums=_sums(x.scale, scale)), x, stored, scale, 0)
 
 
-LAYERS = (Layer("add_constant", _forward_constant, _lower_constant), Layer("add", _forward_add, _lower),
-          Layer("mul", _forward_mul, _lower))
+LAYERS = (Layer("add_constant", _vjp_constant, _lower_constant), Layer("add", _vjp_add, _lower),
+          Layer("mul", _vjp_mul, _lower))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
+from tinyloc.kernels.op import Args, Builder, Layer, Node, Op, Pullback
 
 
 def _interleave_s8(y, x, t, d, count, index):  # type: ignore[no-untyped-def]
@@ -32,9 +32,11 @@ OPS = (Op("interleave_s8", "y:out:int8:t*d*count x:in:int8:t*d t:int d:int count
           _interleave_s8, _ideal, _cases, (0.0,), "a copy"),)
 
 
-def _forward(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
+def _vjp(node: Node, inputs: list[np.ndarray]) -> tuple[np.ndarray, Pullback]:
     b, t, d = inputs[0].shape
-    return np.stack(inputs, 2).reshape(b, t * len(inputs), d)
+    count = len(inputs)
+    return (np.stack(inputs, 2).reshape(b, t * count, d),
+            lambda dy: (list(np.moveaxis(dy.reshape(b, t, count, d), 2, 0)), {}))
 
 
 def _lower(b: Builder, node: Node) -> None:
@@ -46,4 +48,4 @@ def _lower(b: Builder, node: Node) -> None:
         b.step("interleave_s8", y=y.name, x=one.name, t=t, d=d, count=len(x), index=j)
 
 
-LAYERS = (Layer("interleave", _forward, _lower),)
+LAYERS = (Layer("interleave", _vjp, _lower),)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from tinyloc.kernels.fixed import mbqm, quantize_multiplier, sat8, sat16
-from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
-from tinyloc.reference.linear import linear
+from tinyloc.kernels.op import Args, Builder, Layer, Node, Op, vjp_of
+from tinyloc.reference.linear import linear, linear_backward
 
 MAX_BIAS = 2**29  # of a bias in places of the sum
 
@@ -89,11 +89,6 @@ OPS = (
 )
 
 
-def _forward(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
-    y, _ = linear(inputs[0], node.params["weight"], node.params.get("bias"))
-    return y
-
-
 def _lower(b: Builder, node: Node) -> None:
     """weight (n, k), bias (n) or none; attrs: wide=True for int16 outputs (logits), symmetric=True for zero point 0.
 
@@ -116,6 +111,7 @@ def lower_linear(b: Builder, node: Node, op: str, shape: tuple[int, int], args: 
     # A bias far greater than its products would leave the sum's 32 bits: coarser weights make room for it.
     least = np.zeros(len(flat)) if bias is None else np.abs(bias) / (x.scale * MAX_BIAS)
     w, scale = b.quantize_weight(flat, least)
+    b.realize(node, weight=(w * scale[:, None]).reshape(node.params["weight"].shape))
     acc = np.zeros(len(w)) if bias is None else np.rint(bias / (x.scale * scale))
     acc = acc - x.zero_point * w.astype(np.int64).sum(1)
     bound = int((np.abs(acc) + 128 * np.abs(w.astype(np.int64)).sum(1)).max())
@@ -136,4 +132,4 @@ def lower_linear(b: Builder, node: Node, op: str, shape: tuple[int, int], args: 
            **b.bias_and_rescale(name, acc, x.scale * scale / y.scale, bound))
 
 
-LAYERS = (Layer("linear", _forward, _lower),)
+LAYERS = (Layer("linear", vjp_of(linear, linear_backward, ("weight", "bias")), _lower),)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tinyloc.kernels.fixed import mbqm, quantize_multiplier, sat8
-from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
+from tinyloc.kernels.op import Args, Builder, Layer, Node, Op, Pullback
 
 
 def _matmul_s8(y, a, b, pairs, m, n, k, a_zp, b_zp, y_zp, b_n, b_k, mult, shift):  # type: ignore[no-untyped-def]
@@ -43,10 +43,17 @@ OPS = (Op("matmul_s8", "y:out:int8:m*n a:in:int8:m*k b:in:int8:(n-1)*b_n+(k-1)*b
           "one rounding of the sum (1/2), a second one when shift < 0 (1/2 of a place after the shift)"),)
 
 
-def _forward(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
+def _vjp(node: Node, inputs: list[np.ndarray]) -> tuple[np.ndarray, Pullback]:
     a, b = inputs
-    b = np.swapaxes(b, 1, 2) if node.attrs["transpose_b"] else b
-    return np.asarray(a @ b * a.dtype.type(node.attrs["scale"]))
+    transposed, scale = node.attrs["transpose_b"], a.dtype.type(node.attrs["scale"])
+    right = np.swapaxes(b, 1, 2) if transposed else b
+
+    def pull(dy: np.ndarray) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
+        dy = dy * scale
+        db = np.swapaxes(a, 1, 2) @ dy
+        return [dy @ np.swapaxes(right, 1, 2), np.swapaxes(db, 1, 2) if transposed else db], {}
+
+    return a @ right * scale, pull
 
 
 def _lower(b: Builder, node: Node) -> None:
@@ -64,4 +71,4 @@ def _lower(b: Builder, node: Node) -> None:
            mult=mult, shift=shift)
 
 
-LAYERS = (Layer("matmul", _forward, _lower),)
+LAYERS = (Layer("matmul", _vjp, _lower),)

@@ -14,8 +14,8 @@ import numpy as np
 
 from tinyloc.kernels.fixed import INT32_MAX, add, mbqm, quantize_multiplier, sat8
 from tinyloc.kernels.jit import njit
-from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
-from tinyloc.reference.norm import layer_norm, rms_norm
+from tinyloc.kernels.op import Args, Builder, Layer, Node, Op, vjp_of
+from tinyloc.reference.norm import layer_norm, layer_norm_backward, rms_norm, rms_norm_backward
 
 MAX_D = 1024
 SEED, SLOPE = 2641404887, 1431655765  # 2.46 - 4/3 x, within 10 % of 1 / sqrt(x) on [1/4, 1): Q30
@@ -135,16 +135,6 @@ OPS = (
 )
 
 
-def _forward_layer(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
-    y, _ = layer_norm(inputs[0], node.params["weight"], node.params["bias"])
-    return y
-
-
-def _forward_rms(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
-    y, _ = rms_norm(inputs[0], node.params["weight"])
-    return y
-
-
 def _lower(b: Builder, node: Node) -> None:
     """weight (d,), bias (d,) for layer norm; eps is the reference's 1e-5."""
     x = b.input(node.inputs[0])
@@ -167,4 +157,5 @@ def _lower(b: Builder, node: Node) -> None:
            eps=min(max(eps, 1), INT32_MAX), **args)
 
 
-LAYERS = (Layer("layer_norm", _forward_layer, _lower), Layer("rms_norm", _forward_rms, _lower))
+LAYERS = (Layer("layer_norm", vjp_of(layer_norm, layer_norm_backward, ("weight", "bias")), _lower),
+          Layer("rms_norm", vjp_of(rms_norm, rms_norm_backward, ("weight",)), _lower))

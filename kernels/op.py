@@ -56,11 +56,14 @@ class Builder(Protocol):
         """Scale, at least `least`, and zero point of int8 codes of what stays inside the node (`Layer.inner`); `sums` as
         above."""
 
-    def calibration(self, name: str) -> np.ndarray:
-        """(b, t, d) float values of a tensor over the calibration windows."""
+    def observed(self, node: Node) -> Mapping[str, np.ndarray]:
+        """What the node's `Layer.observe` found on the calibration windows."""
 
     def quantize_weight(self, w: np.ndarray, least: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """int8 (n, k) and scales, (n,) or (1,): per row where that lowers the error notably, and at least `least` (n,)."""
+
+    def realize(self, node: Node, **params: np.ndarray) -> None:
+        """Records what codes of the node's parameters stand for, in real units and in the parameters' own shapes."""
 
     def bias_and_rescale(self, name: str, acc: np.ndarray, m: np.ndarray, bound: int) -> dict[str, Any]:
         """bias, mult, shift, bias_step, mult_step for accumulators that start at `acc`, stay within +-bound (which is
@@ -291,19 +294,59 @@ class Node:
     attrs: dict[str, Any] = field(default_factory=dict)
 
 
+#: Gradients of a node's inputs, in order, and of its params by name, for the gradient of its output.
+Pullback = Callable[[np.ndarray], tuple[list[np.ndarray], dict[str, np.ndarray]]]
+Vjp = Callable[[Node, list[np.ndarray]], tuple[np.ndarray, Pullback]]
+
+
+def vjp_of(f: Callable[..., tuple[np.ndarray, Any]], backward: Callable[..., Sequence[Any]], params: Sequence[str] = (),
+           attrs: Sequence[str] = ()) -> Vjp:
+    """`Layer.vjp` of a pair of `tinyloc.reference`, whose arguments are the node's inputs, these params (None where the node
+    lacks one) and these attrs."""
+
+    def vjp(node: Node, inputs: list[np.ndarray]) -> tuple[np.ndarray, Pullback]:
+        y, cache = f(*inputs, *(node.params.get(p) for p in params), *(node.attrs[a] for a in attrs))
+
+        def pull(dy: np.ndarray) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
+            grads = backward(dy, cache)
+            named = zip(params, grads[len(inputs) :], strict=True)
+            return list(grads[: len(inputs)]), {p: g for p, g in named if p in node.params}
+
+        return y, pull
+
+    return vjp
+
+
+def labels_of(f: Callable[[Node, list[np.ndarray]], np.ndarray]) -> Vjp:
+    """`Layer.vjp` of a decoder: labels have no derivative, what trains is a loss on its input."""
+
+    def pull(dy: np.ndarray) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
+        raise TypeError("labels have no derivative")
+
+    return lambda node, inputs: (f(node, inputs), pull)
+
+
 @dataclass(frozen=True)
 class Layer:
     """How a node of a graph is computed in float, and how it becomes steps of a Program.
 
-    forward: (node, list of (b, t, d) float arrays) -> (b, t, d) float array, by `tinyloc.reference`.
+    vjp: (node, list of (b, t, d) float arrays) -> ((b, t, d) float array, `Pullback`), by `tinyloc.reference`.
     lower: (builder, node) -> None; adds buffers and steps.
     inner: (node, inputs) -> float values of a tensor that stays inside the op, where its codes need calibration.
+    ask: (node, the nodes that make its inputs) -> these nodes, with the attrs that the node's params want of them.
+    observe: (node, inputs) -> what else `lower` has to know of the node's values on the calibration windows.
     cheaper: (node, inputs) -> a node of the same inputs that takes fewer instructions, as near as it can be to this one's
     output on them; or the node itself, where it is of that form.
     """
 
     kind: str
-    forward: Callable[[Node, list[np.ndarray]], np.ndarray]
+    vjp: Vjp
     lower: Callable[[Any, Node], None]
     inner: Callable[[Node, list[np.ndarray]], np.ndarray] | None = None
     cheaper: Callable[[Node, list[np.ndarray]], Node] | None = None
+    observe: Callable[[Node, list[np.ndarray]], dict[str, np.ndarray]] | None = None
+    ask: Callable[[Node, list[Node]], list[Node]] | None = None
+
+    def forward(self, node: Node, inputs: list[np.ndarray]) -> np.ndarray:
+        """The node's output."""
+        return self.vjp(node, inputs)[0]

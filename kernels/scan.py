@@ -23,8 +23,8 @@ import numpy as np
 from tinyloc.errors import ModelError
 from tinyloc.kernels.fixed import mbqm, quantize_multiplier, sat8, sat16
 from tinyloc.kernels.jit import njit
-from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
-from tinyloc.reference.scan import decay_rates, selective_scan
+from tinyloc.kernels.op import Args, Builder, Layer, Node, Op, Pullback
+from tinyloc.reference.scan import decay_rates, selective_scan, selective_scan_backward
 
 
 def _lines() -> Iterator[tuple[int, int]]:
@@ -176,10 +176,29 @@ OPS = (
 )
 
 
-def _forward(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
+def _vjp(node: Node, inputs: list[np.ndarray]) -> tuple[np.ndarray, Pullback]:
     x, dt, b, c = inputs
-    (y, _), _ = selective_scan(x, dt, decay_rates(node.params["a_log"], b.shape[2]), b, c, node.params["d_skip"])
-    return y
+    a_log, n = node.params["a_log"], b.shape[2]
+    a = decay_rates(a_log, n)
+    (y, _), cache = selective_scan(x, dt, a, b, c, node.params["d_skip"])
+
+    def pull(dy: np.ndarray) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
+        dx, ddt, da, db, dc, dd_skip, _ = selective_scan_backward(dy, cache)
+        da = da * a if a_log.shape[1] == n else (da * a).sum(1, keepdims=True)
+        return [dx, ddt, db, dc], {"a_log": da, "d_skip": dd_skip}
+
+    return y, pull
+
+
+def _observe(node: Node, inputs: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """Of each channel (e,) the greatest state, and the greatest time step times input."""
+    x, dt, b, c = (v.astype(float) for v in inputs)
+    a, none, reach = decay_rates(node.params["a_log"].astype(float), b.shape[2]), np.zeros(x.shape[2]), np.zeros(x.shape[2])
+    for i in range(0, len(x), 64):
+        s = slice(i, i + 64)
+        (_, _), cache = selective_scan(x[s], dt[s], a, b[s], c[s], none)
+        reach = np.maximum(reach, np.abs(cache[6]).max((0, 1, 3)))
+    return {"reach": reach, "drive": np.abs(x * dt).max((0, 1))}
 
 
 def nearest_powers(node: Node, inputs: list[np.ndarray], rounds: int = 4) -> Node:
@@ -222,6 +241,13 @@ def nearest_powers(node: Node, inputs: list[np.ndarray], rounds: int = 4) -> Nod
     return replace(node, params={k: v.astype(node.params[k].dtype) for k, v in params.items()})
 
 
+def _ask(node: Node, makers: list[Node]) -> list[Node]:
+    """A rare long step is cut before it would leave the integer scan's decays, 2^-16 and more a step."""
+    x, dt, b, c = makers
+    top = 15.9 / (np.exp(node.params["a_log"].astype(float)).max() * math.log2(math.e))
+    return [x, replace(dt, attrs={**dt.attrs, "top": min(top, dt.attrs.get("top", math.inf))}), b, c]
+
+
 def code_decays(rate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Codes in [1, 255] and scales (n,) in [1, 32767] of rates (e, n) in 2^-32: rate ~ code scale / 8.
 
@@ -255,15 +281,10 @@ def _lower(builder: Builder, node: Node) -> None:
         decays = dict(a=builder.constant(f"{node.out}.a", codes.astype(np.uint8)),
                       a_scale=builder.constant(f"{node.out}.a_scale", scales.astype(np.int16)))
         u_max = int(((65535 * scales >> 3) * codes).max())
-    real = [builder.calibration(name).astype(float) for name in node.inputs]
-    reach = np.zeros(e)
-    for i in range(0, len(real[0]), 64):
-        part = [r[i : i + 64] for r in real]
-        (_, _), cache = selective_scan(part[0], part[1], -rate, part[2], part[3], d_skip)
-        reach = np.maximum(reach, np.abs(cache[6]).max((0, 1, 3)))
+    seen = builder.observed(node)
     # D x must fit beside C h below 2^30: 2^21 code steps of D, so that D (x - zp) < 2^29.
     skip = np.abs(d_skip) * x.scale / c.scale
-    scale = np.maximum(np.maximum(reach * HEADROOM, 1e-6) / 32767, skip / 2**21)
+    scale = np.maximum(np.maximum(seen["reach"] * HEADROOM, 1e-6) / 32767, skip / 2**21)
     scale = np.maximum(scale, scale.max() / 2**12)  # what channels may be apart, so that no shift leaves its range
     # g is rescaled to the right only: where a channel's state is too fine for that even with all 8 bits of b_shift (which
     # costs g at most one place of the state), it is coarser.
@@ -272,7 +293,7 @@ def _lower(builder: Builder, node: Node) -> None:
     exponent = np.ceil(np.log2(scale / scale.min()))
     h_scale = scale.min() * np.exp2(exponent)
     # g * b * 2^b_shift is the input's part of the state in Q15: as few bits of shift as keep g within 15 bits.
-    drive = np.abs(real[0] * real[1]).max((0, 1)) * HEADROOM * b.scale / h_scale
+    drive = seen["drive"] * HEADROOM * b.scale / h_scale
     b_shift = int(np.clip(math.ceil(math.log2(max(drive.max(), 1e-9) * 2**15 / 32767)), 0, 8))
     b_shift = max(b_shift, min(8, quantize_multiplier(unit / scale.min())[1] + 1))
     g_mult, g_shift = quantize_multiplier(unit / scale.min() * 2.0**-b_shift)
@@ -303,4 +324,4 @@ def _lower(builder: Builder, node: Node) -> None:
     builder.step("scan_powers_s8" if powers else "scan_s8", **args)
 
 
-LAYERS = (Layer("selective_scan", _forward, _lower, cheaper=nearest_powers),)
+LAYERS = (Layer("selective_scan", _vjp, _lower, cheaper=nearest_powers, observe=_observe, ask=_ask),)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 
 from tinyloc.kernels.fixed import INT32_MAX, add, quantize_multiplier, rdbpot, sat8, shl, srdhm, sub
 from tinyloc.kernels.jit import njit
-from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
-from tinyloc.reference.softmax import softmax
+from tinyloc.kernels.op import Args, Builder, Layer, Node, Op, vjp_of
+from tinyloc.reference.softmax import softmax, softmax_backward
 
 EXP_POWERS = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242)  # exp(-2^(i-2)) in Q0
 MAX_N = 511  # the sum stays below 2^28, so that no right shift of the result exceeds 31 (TFLM has the same limit)
@@ -94,6 +95,7 @@ def parameters(scale: float) -> tuple[int, int, int]:
     return mult, shift, max(-math.floor(31 * 2.0**26 / 2.0**shift), -(2**31))  # differences are above -256 anyway
 
 
+@lru_cache(maxsize=64)  # quantization-aware training lowers the same scales at every step
 def exponentials(scale: float) -> np.ndarray:
     """int32 (size,): exp(-d scale) in Q0 for differences of d codes, d < size <= 256, the last one for all beyond.
 
@@ -105,7 +107,9 @@ def exponentials(scale: float) -> np.ndarray:
     for d in range(min(256, 1 - diff_min)):
         table[d] = exp_on_negative(srdhm(shl(np.int32(-d), np.int32(shift)), np.int32(mult)), np.int32(5))
     table[table < 1 << 11] = 0
-    return table[: min(256, np.count_nonzero(table) + 1)].copy()
+    table = table[: min(256, np.count_nonzero(table) + 1)].copy()
+    table.flags.writeable = False
+    return table
 
 
 def _cases(rng: np.random.Generator, level: int) -> Iterator[Args]:
@@ -123,11 +127,6 @@ OPS = (Op("softmax_s8", "y:out:int8:t*n x:in:int8:t*n table:table:int32:size t:i
           streams=True, in_place=("x",)),)
 
 
-def _forward(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
-    y, _ = softmax(inputs[0])
-    return y
-
-
 def _lower(b: Builder, node: Node) -> None:
     """Output scale 1/256, zero point -128."""
     x = b.input(node.inputs[0])
@@ -138,4 +137,4 @@ def _lower(b: Builder, node: Node) -> None:
            n=x.shape[1], size=table.size)
 
 
-LAYERS = (Layer("softmax", _forward, _lower),)
+LAYERS = (Layer("softmax", vjp_of(softmax, softmax_backward), _lower),)

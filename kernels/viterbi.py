@@ -7,12 +7,13 @@ this is what decoding the whole window says, and neither the window nor back poi
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from tinyloc.errors import ModelError
 from tinyloc.kernels.fixed import sat16
-from tinyloc.kernels.op import Args, Builder, Layer, Node, Op
+from tinyloc.kernels.op import Args, Builder, Layer, Node, Op, labels_of
 from tinyloc.reference.crf import crf_viterbi
 
 MAX_CLASSES = 256
@@ -102,4 +103,10 @@ def _lower(b: Builder, node: Node) -> None:
            best=b.scratch(f"{node.out}.best", (c,), "int16"))
 
 
-LAYERS = (Layer("viterbi", _forward, _lower),)
+def _ask(node: Node, makers: list[Node]) -> list[Node]:
+    """The logits' codes leave room for the scores that are added to them."""
+    beside = max(float(np.abs(v).max()) for v in node.params.values())
+    return [replace(makers[0], attrs={**makers[0].attrs, "beside": beside})]
+
+
+LAYERS = (Layer("viterbi", labels_of(_forward), _lower, ask=_ask),)

@@ -158,8 +158,8 @@ def test_gradients_of_the_features_loss(house: Dataset, name: str) -> None:
     how = Distillation(alpha=0.3, temperature=2, beta=0.7)
     x, y = rng.uniform(size=(3, 5, len(house.aps))), rng.integers(0, c, (3, 5))
     taught = Beliefs(*crf_counts(*scores(3, 5, c)), how, rng.normal(size=(3, 5, 4)))
-    start = model.params | regressor(model, taught)
-    assert start["regressor.weight"].shape == (4, 2) and regressor(model, replace(taught, features=None)) == {}
+    start = model.params | regressor(model.width, taught)
+    assert start["regressor.weight"].shape == (4, 2) and regressor(model.width, replace(taught, features=None)) == {}
     params = {k: v.astype(float) for k, v in start.items()}
 
     def forward(**p: np.ndarray) -> tuple[float, dict[str, np.ndarray]]:

@@ -21,6 +21,7 @@ from tinyloc.model import Model, preset
 from tinyloc.program import Program
 from tinyloc.quantize import (
     METHODS,
+    Calibration,
     Candidate,
     GraphBuilder,
     Tensors,
@@ -171,8 +172,7 @@ def test_every_sum_is_proved(house: Dataset, models: dict[str, Model], name: str
 
 
 def builder(w: np.ndarray | None = None) -> GraphBuilder:
-    x = np.ones((1, 1, 3), np.float32)
-    return GraphBuilder(Tensors.of([Node("input", "x", ())], x), {"x": (0.0, 1.0)})
+    return GraphBuilder([Node("input", "x", ())], (1, 3), Calibration({"x": (0.0, 1.0)}))
 
 
 def test_weights_get_rows_only_where_it_helps() -> None:

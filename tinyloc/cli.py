@@ -18,6 +18,8 @@ from tinyloc.errors import BrokenError, ConfigError, TinylocError, unknown
 
 if TYPE_CHECKING:
     from tinyloc.data import Augmentation, Dataset
+    from tinyloc.distill import Distillation
+    from tinyloc.model import Model
     from tinyloc.program import Program
     from tinyloc.train import Epoch, Progress
 
@@ -75,6 +77,16 @@ CSV = _options(
     click.option("--house", help="byrne: the house, A to D. [A]"),
     click.option("--split", help="ujiindoorloc: groups (whole people and phones held out) or random. [groups]"),
 )
+TEACHERS = _options(
+    click.option("--teacher", "teachers", multiple=True, type=click.Path(dir_okay=False),
+                 help="A float model to learn from too (again for more: their mean counts)."),
+    click.option("--alpha", type=float, help="With --teacher: share of the loss that the labels have. [0.5]"),
+    click.option("--temperature", type=float, help="With --teacher: above 1, its second choices count for more. [2]"),
+    click.option("--hard", is_flag=True, help="With --teacher: its best paths are taken for labels, as in the paper."),
+    click.option("--beta", type=float, help="With --teacher: weight of predicting what its head reads. [0]"),
+)
+RESUME = click.option("--resume/--no-resume", default=True, show_default=True,
+                      help="Go on from OUT.checkpoint where a killed run left one.")
 DATA_HELP = "Data set (see `tinyloc data`) or the path of a CSV file."
 
 
@@ -104,6 +116,18 @@ def _own_source(info: Any, data: str | None, given: dict[str, Any]) -> dict[str,
     if asked["data"] != own.get("data"):
         return asked
     return {**own, **asked, "columns": {**own["columns"], **asked["columns"]}}
+
+
+def _distillation(teachers: tuple[str, ...], alpha: float | None, temperature: float | None, hard: bool,
+                  beta: float | None) -> Distillation | None:
+    from tinyloc.distill import Distillation
+
+    how = {"alpha": alpha, "temperature": 1.0 if hard and temperature is None else temperature, "hard": hard or None,
+           "beta": beta}
+    chosen = {k: v for k, v in how.items() if v is not None}
+    if chosen and not teachers:
+        raise ConfigError(f"--{next(iter(chosen))} says how to learn from a teacher; name one with --teacher")
+    return Distillation(**chosen) if teachers else None  # type: ignore[arg-type]
 
 
 def _program(path: str) -> Program:
@@ -219,14 +243,8 @@ def data(name: str | None, seed: int, as_json: bool, **given: Any) -> None:
 @click.option("--augment", multiple=True, metavar="KIND=AMOUNT",
               help="Change training windows at random: offset, noise, deaf (dB), gain, lost, dead (shares); again for more.")
 @click.option("--refit", is_flag=True, help="In the end train anew on training and validation rows, as long as was best.")
-@click.option("--teacher", "teachers", multiple=True, type=click.Path(dir_okay=False),
-              help="A float model to learn from too (again for more: their mean counts).")
-@click.option("--alpha", type=float, help="With --teacher: share of the loss that the labels have. [0.5]")
-@click.option("--temperature", type=float, help="With --teacher: above 1, its second choices count for more. [2]")
-@click.option("--hard", is_flag=True, help="With --teacher: its best paths are taken for labels, as in the paper.")
-@click.option("--beta", type=float, help="With --teacher: weight of predicting what its head reads. [0]")
-@click.option("--resume/--no-resume", default=True, show_default=True,
-              help="Go on from OUT.checkpoint where a killed run left one.")
+@TEACHERS
+@RESUME
 @SEED
 @CSV
 @JSON
@@ -238,17 +256,11 @@ def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch:
 
     Ctrl-C ends the training early and keeps the best so far.  A killed run goes on when started again.
     """
-    from tinyloc.distill import Distillation
     from tinyloc.files import check_writable
     from tinyloc.model import Model
     from tinyloc.train import Inputs, Recipe, fit, last_rows, scores, with_info
 
-    how = {"alpha": alpha, "temperature": 1.0 if hard and temperature is None else temperature, "hard": hard or None,
-           "beta": beta}
-    chosen = {k: v for k, v in how.items() if v is not None}
-    if chosen and not teachers:
-        raise ConfigError(f"--{next(iter(chosen))} says how to learn from a teacher; name one with --teacher")
-    distillation = Distillation(**chosen) if teachers else None  # type: ignore[arg-type]
+    distillation = _distillation(teachers, alpha, temperature, hard, beta)
     given_recipe = {"epochs": epochs, "batch": batch, "lr": lr, "patience": patience, "balance": balance}
     recipe = Recipe(seed=seed, **{k: v for k, v in given_recipe.items() if v is not None})  # type: ignore[arg-type]
     given_inputs = {"signal": signal, "least": least, "delay": delay}
@@ -289,28 +301,79 @@ def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch:
 @click.option("--out", required=True, type=click.Path(dir_okay=False), help="File to write the int8 Program to.")
 @click.option("--calibration", default="auto", show_default=True, help="auto, minmax, percentile or mse.")
 @click.option("--decay", default="auto", show_default=True, help="Of Mamba's states: auto, free or powers (faster).")
+@click.option("--qat", "trained", is_flag=True, help="Quantization-aware: train on, the integer Program as forward pass.")
+@click.option("--epochs", type=int, help="With --qat: at most so many passes over the training windows. [30]")
+@click.option("--batch", type=int, help="With --qat: windows a step. [64]")
+@click.option("--lr", type=float, help="With --qat: greatest learning rate. [0.001]")
+@click.option("--patience", type=int, help="With --qat: epochs without a better validation score before it ends. [15]")
+@TEACHERS
+@RESUME
 @click.option("--data", "data_name", help=DATA_HELP + " [what the model was trained on]")
 @click.option("--seed", type=int, help="Of the data's split. [the model's]")
 @CSV
 @JSON
-def quantize(model: str, out: str, calibration: str, decay: str, data_name: str | None, as_json: bool, **given: Any) -> None:
-    """Turn a float MODEL into an int8 Program: integers only, with a proof that no accumulator overflows."""
+def quantize(model: str, out: str, calibration: str, decay: str, trained: bool, epochs: int | None, batch: int | None,
+             lr: float | None, patience: int | None, teachers: tuple[str, ...], alpha: float | None,
+             temperature: float | None, hard: bool, beta: float | None, resume: bool, data_name: str | None, as_json: bool,
+             **given: Any) -> None:
+    """Turn a float MODEL into an int8 Program: integers only, with a proof that no accumulator overflows.
+
+    With --qat it is trained on, and the Program whose labels are the best on validation is kept; without --teacher it learns
+    what the MODEL itself believes (labels alone: --teacher MODEL --alpha 1).  Ctrl-C ends the training early and keeps the
+    best so far.  A killed run goes on when started again.
+    """
     from tinyloc.model import Model
     from tinyloc.quantize import calibrate
 
+    recipe = {k: v for k, v in {"epochs": epochs, "batch": batch, "lr": lr, "patience": patience}.items() if v is not None}
+    for name in (*recipe, *(["teacher"] if teachers else [])):
+        if not trained:
+            raise ConfigError(f"--{name} is about training; it needs --qat")
+    distillation = _distillation(teachers, alpha, temperature, hard, beta)
     m = Model.load(model)
-    d = _load(_own_source(m.info, data_name, given))
-    program = calibrate(m, d, calibration, decay)
-    program.save(out)
+    source = _own_source(m.info, data_name, given)
+    d = _load(source)
+    if trained:
+        program = _qat(m, d, out, {**recipe, "seed": source["seed"]}, resume, as_json, method=calibration, decay=decay,
+                       teachers=[Model.load(t) for t in teachers], distillation=distillation)
+    else:
+        program = calibrate(m, d, calibration, decay)
+        program.save(out)
     proofs = program.info["proofs"]
     tight = max(proofs, key=lambda k: proofs[k][0] / (proofs[k][1] or 1))
     by_kind = program.bytes_by_kind()
-    facts = {"program": out, "calibration": program.info["calibration"], "decay": program.info.get("decay"),
+    how, training = program.info.get("qat"), ""
+    if how:
+        training = (f", trained on (macro-F1 {how['validation_macro_f1']:.3f} on validation, epoch {how['best_epoch']} of "
+                    f"{how['epochs']}{', INTERRUPTED' if how['interrupted'] else ''})")
+    facts = {"program": out, "calibration": program.info["calibration"], "decay": program.info.get("decay"), "qat": how,
              "steps": len(program.steps), "bytes": by_kind, "proofs": proofs, "tightest": tight}
     _emit(as_json, facts, f"{out}: {len(program.steps)} steps, calibrated by {program.info['calibration']}"
-          f"{', decays: ' + program.info['decay'] if 'decay' in program.info else ''}; "
+          f"{', decays: ' + program.info['decay'] if 'decay' in program.info else ''}{training}; "
           f"{by_kind['weight']:,} B of weights, {by_kind['table']:,} of tables, {by_kind['state']:,} of state; "
           f"{len(proofs)} bounds proved, the tightest: {tight}, {proofs[tight][0]:,} of {proofs[tight][1]:,}")
+
+
+def _qat(m: Model, d: Dataset, out: str, recipe: dict[str, Any], resume: bool, quiet: bool, **how: Any) -> Program:
+    """The trained Program, which is saved; the checkpoint beside it is gone afterwards unless Ctrl-C ended the training."""
+    from dataclasses import replace
+
+    from tinyloc import qat
+    from tinyloc.files import check_writable
+
+    check_writable(out)
+    checkpoint = Path(out + ".checkpoint")
+    if not resume:
+        checkpoint.unlink(missing_ok=True)
+    show, end = progress_bar(m.info.get("name", m.config.family), quiet)
+    try:
+        program = qat.fit(m, d, replace(qat.RECIPE, **recipe), checkpoint=checkpoint, progress=show, **how)
+    finally:
+        end()
+    program.save(out)
+    if not program.info["qat"]["interrupted"]:
+        checkpoint.unlink(missing_ok=True)
+    return program
 
 
 def _codes(program: Program, source: dict[str, Any], most: int | None) -> tuple[Any, Any, Dataset]:

@@ -164,11 +164,11 @@ def _statistics(features: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     return mean, np.where(spread > 1e-6, spread, np.inf)
 
 
-def regressor(model: Model, taught: Beliefs | None, seed: int = 0) -> dict[str, np.ndarray]:
-    """Freshly initialized parameters of R, the map from the model's features to its teachers'; none where those have no
-    weight."""
+def regressor(width: int, taught: Beliefs | None, seed: int = 0) -> dict[str, np.ndarray]:
+    """Freshly initialized parameters of R, the map from the model's features, `width` of them, to its teachers'; none where
+    those have no weight."""
     if taught is None or taught.features is None:
         return {}
-    f, d = taught.features.shape[2], model.config.d
-    weight = np.random.default_rng([seed, 0xF17]).uniform(-1, 1, (f, d)) / math.sqrt(d)
+    f = taught.features.shape[2]
+    weight = np.random.default_rng([seed, 0xF17]).uniform(-1, 1, (f, width)) / math.sqrt(width)
     return {"regressor.weight": weight.astype(np.float32), "regressor.bias": np.zeros(f, np.float32)}

@@ -122,6 +122,11 @@ class Model:
         return Model(config, p)
 
     @property
+    def width(self) -> int:
+        """Number of features a step, which the head reads."""
+        return self.config.d
+
+    @property
     def parameters(self) -> int:
         """Number of parameters."""
         return sum(p.size for p in self.params.values())
@@ -193,7 +198,9 @@ class Model:
 
         Dropout is gone, dead weights with it, and consecutive linear layers are one.
         """
-        return fold(_graph(self, t))
+        from tinyloc.kernels.table import asked
+
+        return asked(fold(_graph(self, t)))
 
     def save(self, path: str | Path) -> None:
         """Writes parameters (safetensors) with configuration and info as JSON in the metadata; whole or not at all."""
@@ -249,10 +256,7 @@ def _graph(model: Model, t: int) -> list[Node]:
         u = add("silu", at + "silu", u)
         low, b, cc = np.split(q["x_proj.weight"], [r, r + c.n])
         raw = dense(at + "dt_raw", dense(at + "dt_low", u, low), q["dt_proj.weight"], q["dt_proj.bias"])
-        # A rare long step is cut before it would leave the integer scan's decays, 2^-16 and more a step.
-        rates = np.exp(q["a_log"].astype(float)).max()
-        dt = add("softplus", at + "dt", raw, top=15.9 / (rates * math.log2(math.e)))
-        y = add("selective_scan", at + "scan", u, dt, dense(at + "b", u, b, symmetric=True),
+        y = add("selective_scan", at + "scan", u, add("softplus", at + "dt", raw), dense(at + "b", u, b, symmetric=True),
                 dense(at + "c", u, cc, symmetric=True), params={"a_log": q["a_log"], "d_skip": q["d_skip"]})
         y = add("mul", at + "gated", y, add("silu", at + "gate", z))
         return add("add", at + "out", x, dense(at + "out_proj", y, q["out_proj.weight"]))
@@ -300,9 +304,7 @@ def _graph(model: Model, t: int) -> list[Node]:
         add("argmax", "label", dense("logits", x, p["head.weight"], bias, wide=True))
     else:
         crf = {k: p[f"crf.{k}"] for k in ("transitions", "start", "end")}
-        beside = max(float(np.abs(v).max()) for v in crf.values())
-        logits = dense("logits", x, p["head.weight"], p.get("head.bias"), wide=True, beside=beside)
-        add("viterbi", "label", logits, params=crf)
+        add("viterbi", "label", dense("logits", x, p["head.weight"], p.get("head.bias"), wide=True), params=crf)
     return nodes
 
 

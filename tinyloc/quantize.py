@@ -19,7 +19,7 @@ from tinyloc.kernels.fixed import quantize_multiplier
 from tinyloc.kernels.op import Node
 from tinyloc.kernels.table import LAYERS, OPS
 from tinyloc.model import Model
-from tinyloc.program import Buffer, Program, Step, add_constant
+from tinyloc.program import Buffer, Program, Step
 from tinyloc.reference.activation import ACTIVATIONS
 
 INPUT_SCALE, INPUT_ZERO = 1 / 255, -128  # scaled signals lie in [0, 1]
@@ -89,6 +89,14 @@ def _union(ranges: Sequence[Range]) -> Range:
     return min(0.0, *(lo for lo, _ in ranges)), max(0.0, *(hi for _, hi in ranges))
 
 
+@dataclass(frozen=True)
+class Calibration:
+    """What a Program takes from the calibration windows: a range a tensor, and what layers observed of their nodes."""
+
+    ranges: Mapping[str, Range]
+    observed: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
+
+
 @dataclass
 class Tensors:
     """Float values of a graph's tensors over the calibration windows: name -> (b, t, d)."""
@@ -116,6 +124,19 @@ class Tensors:
         if all(new is old for new, old in zip(nodes, self.nodes, strict=True)):
             return self
         return Tensors.of(nodes, self.values[self.nodes[0].out])
+
+    @cached_property
+    def observed(self) -> dict[str, dict[str, np.ndarray]]:
+        """What the layers have to know of their nodes' values beside ranges (`Layer.observe`), by the nodes' outputs."""
+        found = {}
+        for node in self.nodes:
+            if node.kind != "input" and (observe := LAYERS[node.kind].observe):
+                found[node.out] = observe(node, [self.values[n] for n in node.inputs])
+        return found
+
+    def calibrated(self, method: str) -> Calibration:
+        """All that a Program takes from these values."""
+        return Calibration(self.ranges(method), self.observed)
 
     def ranges(self, method: str) -> dict[str, Range]:
         """A range a tensor, those inside nodes included; inputs and output of an interleaving share one."""
@@ -156,14 +177,20 @@ def _least_scale(scale: float, bound: int) -> float:
 
 @dataclass
 class GraphBuilder:
-    """Collects a Program while the layers of a graph are lowered (see `tinyloc.kernels.op.Builder`)."""
+    """Collects a Program while the layers of a graph are lowered (see `tinyloc.kernels.op.Builder`).
 
-    tensors: Tensors
-    ranges: Mapping[str, Range]
+    shape: (t, a) of the graph's input; realized: what codes of a node's parameters stand for, where its layer says so.
+    """
+
+    nodes: Sequence[Node]
+    shape: tuple[int, int]
+    calibrated: Calibration
     buffers: dict[str, Buffer] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     data: dict[str, np.ndarray] = field(default_factory=dict)
     proofs: dict[str, list[int]] = field(default_factory=dict)
+    realized: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    _stored: dict[tuple[Any, ...], str] = field(default_factory=dict)
 
     def input(self, name: str) -> Buffer:
         """The quantized tensor of that name."""
@@ -177,20 +204,20 @@ class GraphBuilder:
         if fixed:
             scale, zero = fixed
         elif symmetric:
-            scale, zero = max(max(*map(abs, self.ranges[node.out]), 1e-6) / np.iinfo(dtype).max, least), 0
+            scale, zero = max(max(*map(abs, self.calibrated.ranges[node.out]), 1e-6) / np.iinfo(dtype).max, least), 0
         else:
-            scale, zero = scale_and_zero(*self.ranges[node.out], least)
+            scale, zero = scale_and_zero(*self.calibrated.ranges[node.out], least)
         made = Buffer(node.out, shape, dtype, "activation", float(scale), zero, timed=True)
         self.buffers[node.out] = made
         return made
 
     def inner(self, node: Node, sums: tuple[float, int], least: float) -> tuple[float, int]:
         """Scale, at least `least`, and zero point of int8 codes of what stays inside the node."""
-        return scale_and_zero(*self.ranges[node.out + INNER], max(least, _least_scale(*sums)))
+        return scale_and_zero(*self.calibrated.ranges[node.out + INNER], max(least, _least_scale(*sums)))
 
-    def calibration(self, name: str) -> np.ndarray:
-        """(b, t, d) float values of a tensor over the calibration windows."""
-        return self.tensors.values[name]
+    def observed(self, node: Node) -> Mapping[str, np.ndarray]:
+        """What the node's `Layer.observe` found on the calibration windows."""
+        return self.calibrated.observed[node.out]
 
     def quantize_weight(self, w: np.ndarray, least: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """int8 codes (n, k) in [-127, 127] and scales, (n,) or (1,), of which none is below `least` (n,)."""
@@ -204,6 +231,10 @@ class GraphBuilder:
         tensor = code(np.abs(w).max(keepdims=True), least.max(keepdims=True))
         row = code(np.abs(w).max(1, keepdims=True), least[:, None])
         return row[:2] if tensor[2] > PER_ROW_GAIN * row[2] else tensor[:2]
+
+    def realize(self, node: Node, **params: np.ndarray) -> None:
+        """Records what codes of the node's parameters stand for, in real units and in the parameters' own shapes."""
+        self.realized[node.out] = params
 
     def bias_and_rescale(self, name: str, acc: np.ndarray, m: np.ndarray, bound: int) -> dict[str, Any]:
         """Constants of a sum's start and rescaling; proves that sum and left shift fit 32 bits."""
@@ -224,7 +255,12 @@ class GraphBuilder:
 
     def constant(self, name: str, data: np.ndarray, kind: str = "weight") -> str:
         """Name of a constant buffer; equal ones are stored once."""
-        return add_constant(self.buffers, self.data, name, data, kind)
+        key = (kind, data.dtype.char, data.shape, data.tobytes())
+        if key not in self._stored:
+            self._stored[key] = name
+            self.buffers[name] = Buffer(name, data.shape, data.dtype.name, kind)
+            self.data[name] = np.array(data, order="C")
+        return self._stored[key]
 
     def state(self, name: str, init: np.ndarray) -> str:
         """Name of a buffer that survives from one call to the next and starts as `init`."""
@@ -257,10 +293,9 @@ class GraphBuilder:
 
     def lower(self) -> None:
         """Buffers and steps of every node."""
-        for node in self.tensors.nodes:
+        for node in self.nodes:
             if node.kind == "input":
-                _, t, d = self.tensors.values[node.out].shape
-                self.buffers[node.out] = Buffer(node.out, (t, d), "int8", "input", INPUT_SCALE, INPUT_ZERO, timed=True)
+                self.buffers[node.out] = Buffer(node.out, self.shape, "int8", "input", INPUT_SCALE, INPUT_ZERO, timed=True)
             else:
                 try:
                     LAYERS[node.kind].lower(self, node)
@@ -269,15 +304,18 @@ class GraphBuilder:
                 except ValueError as e:  # a multiplier out of range
                     raise ModelError(f"{node.out} ({node.kind}): {e}; its tensors' ranges are too far apart") from None
 
+    def program(self, info: Mapping[str, Any]) -> Program:
+        """The Program of the lowered nodes; the last one is the output."""
+        first, last = self.nodes[0].out, self.nodes[-1].out
+        buffers = {**self.buffers, last: replace(self.buffers[last], kind="output")}
+        return Program(buffers, tuple(self.steps), self.data, first, last, {**info, "proofs": self.proofs})
+
 
 def build(tensors: Tensors, method: str, info: Mapping[str, Any] | None = None) -> Program:
     """The Program of a calibrated graph; its last node is the output."""
-    b = GraphBuilder(tensors, tensors.ranges(method))
+    b = GraphBuilder(tensors.nodes, tensors.values[tensors.nodes[0].out].shape[1:], tensors.calibrated(method))
     b.lower()
-    first, last = tensors.nodes[0].out, tensors.nodes[-1].out
-    b.buffers[last] = replace(b.buffers[last], kind="output")
-    return Program(b.buffers, tuple(b.steps), b.data, first, last,
-                   {**(info or {}), "calibration": method, "proofs": b.proofs})
+    return b.program({**(info or {}), "calibration": method})
 
 
 def calibration_windows(x: np.ndarray, steps: int = 5000, seed: int = 0) -> np.ndarray:
@@ -367,8 +405,8 @@ class Candidate:
         return float(more.sum()) > 2 * float(np.sqrt((more**2).sum()))
 
 
-def calibrate(model: Model, dataset: Dataset, method: str = "auto", decay: str = "auto") -> Program:
-    """`quantize` on windows of the data set's training rows, scaled and cut as the model's info says.
+def calibration_of(model: Model, dataset: Dataset) -> np.ndarray:
+    """Windows (b, t, a) of the data set's training rows, one a row, scaled and cut as the model's info says.
 
     Access points that the model does not hear are left out.  Raises DataError when the data set lacks one that it hears, or
     has other rooms than the model was trained for.
@@ -380,5 +418,9 @@ def calibrate(model: Model, dataset: Dataset, method: str = "auto", decay: str =
         raise DataError(f"{dataset.name}: the model was trained for other rooms ({', '.join(known[:4])}, ...; {len(known)} "
                         f"of them) than the data has ({', '.join(got[:4])}, ...; {len(got)})")
     scaler = Scaler.from_dict(info["scaler"]) if "scaler" in info else Scaler.fit(dataset.train)
-    found = windows(dataset.train, scaler, int(info.get("window", dataset.window)), 1)
-    return quantize(model, found.x, method, decay)
+    return windows(dataset.train, scaler, int(info.get("window", dataset.window)), 1).x
+
+
+def calibrate(model: Model, dataset: Dataset, method: str = "auto", decay: str = "auto") -> Program:
+    """`quantize` on `calibration_of` the data set, with the errors of both."""
+    return quantize(model, calibration_of(model, dataset), method, decay)

@@ -8,7 +8,7 @@ Two backends that agree in all signatures agree in all bits.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from tinyloc.emulator.toolchain import CORES
 from tinyloc.errors import ConfigError, ModelError, unknown
-from tinyloc.program import Program, complete
+from tinyloc.program import Buffer, Program, Step, complete
 
 
 class Backend(Protocol):
@@ -94,6 +94,64 @@ class Numba:
 
     def value(self, name: str) -> np.ndarray:
         return self.arrays[name].reshape(self.program.buffers[name].shape).copy()
+
+
+class Steps:
+    """The host's C kernels, step by step, each buffer at a place of its own, so that all of them can be read after a run.
+
+    What runs is what `C` runs, without the image and the planned arena, and without a Program's checks: buffers, steps and
+    data that run once, such as those of a step of quantization-aware training, are not worth these.
+    """
+
+    def __init__(self, buffers: Mapping[str, Buffer], steps: Sequence[Step], data: Mapping[str, np.ndarray]) -> None:
+        from tinyloc.kernels import simd
+        from tinyloc.kernels._c import ffi
+        from tinyloc.kernels.table import NUMBERS, OPS
+
+        self._buffers = buffers
+        order = ("state", "input", "activation", "output", "scratch")  # what starts anew, what is kept, what is not
+        self._places, ends = {}, dict.fromkeys(order, 0)
+        end = 0
+        for kind in order:
+            for b in buffers.values():
+                if b.kind == kind:
+                    self._places[b.name] = end
+                    end += -(-b.nbytes // 8) * 8
+            ends[kind] = end
+        self._memory, self._kept = np.zeros(end, np.uint8), ends["output"]
+        for b in buffers.values():
+            if b.kind == "state":
+                self._view(self._memory, b.name)[:] = data[b.name]
+        self._start = self._memory[: ends["state"]].copy()
+        kernels = simd.kernels(simd.level())
+        self._arrays: list[Any] = []  # their memory is what the calls point to
+        self._calls: list[tuple[Callable[[Any], None], Any]] = []
+        for step in steps:
+            call = ffi.new("tl_arg[]", len(step.args))
+            for slot, p, a in zip(call, OPS[step.op].params, step.args, strict=True):
+                if not isinstance(a, str):
+                    slot.i = a
+                    continue
+                array = self._view(self._memory, a) if a in self._places else np.ascontiguousarray(data[a])
+                self._arrays.append(ffi.from_buffer(f"{p.dtype}_t[]", array))
+                slot.p = self._arrays[-1]
+            self._calls.append((kernels[NUMBERS[step.op]], call))
+
+    def _view(self, memory: np.ndarray, name: str) -> np.ndarray:
+        b, at = self._buffers[name], self._places[name]
+        return memory[..., at : at + b.nbytes].view(b.dtype).reshape(*memory.shape[:-1], *b.shape)
+
+    def run_windows(self, x: np.ndarray) -> Callable[[str], np.ndarray]:
+        """Runs each window of x (w, ...) from the initial state; the codes (w, ...) of any buffer by its name."""
+        memory, start, kept = self._memory, self._start, np.empty((len(x), self._kept), np.uint8)
+        into = self._view(memory, next(b.name for b in self._buffers.values() if b.kind == "input"))
+        for one, after in zip(x, kept, strict=True):
+            memory[: len(start)] = start
+            into[:] = one
+            for kernel, call in self._calls:
+                kernel(call)
+            after[:] = memory[: len(after)]
+        return lambda name: self._view(kept, name)
 
 
 class C:

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -104,6 +104,32 @@ class Inputs:
         if not names:
             raise DataError(f"no access point is heard in {self.least} training rows; the most is {rows.max(initial=0)}")
         return names
+class Trainable(Protocol):
+    """What `train` trains: a dataclass whose `params` alone change, such as `Model` and `tinyloc.qat.QuantizedGraph`."""
+
+    config: Any  # a dataclass; `classes` of it are the rooms
+    params: Params  # those of the CRF are crf.transitions, crf.start and crf.end; without them, they count for zeros
+    info: dict[str, Any]
+
+    @property
+    def width(self) -> int:
+        """d, the number of features."""
+
+    def forward(self, x: np.ndarray, rng: np.random.Generator | None = None, dropout: float = 0.0
+                ) -> tuple[np.ndarray, Any]:
+        """(emissions (b, t, c), cache) of x (b, t, a)."""
+
+    def backward(self, dy: np.ndarray, cache: Any, dfeatures: np.ndarray | None = None) -> Params:
+        """Gradients of all parameters but the CRF's; dfeatures: a loss's of `features`."""
+
+    def features(self, cache: Any) -> np.ndarray:
+        """(b, t, d) what the head reads, of `forward`'s cache."""
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """(b,) room at the last step of each window x (b, t, a)."""
+
+
+Trained = TypeVar("Trained", bound=Trainable)
 
 
 @dataclass
@@ -139,7 +165,7 @@ class Flat:
         return np.concatenate([params[name].reshape(-1) for name in self.views])
 
 
-def loss_and_gradients(model: Model, x: np.ndarray, y: np.ndarray, rng: np.random.Generator | None = None,
+def loss_and_gradients(model: Trainable, x: np.ndarray, y: np.ndarray, rng: np.random.Generator | None = None,
                        dropout: float = 0.0, taught: Beliefs | None = None, prior: np.ndarray | None = None
                        ) -> tuple[float, Params]:
     """CRF negative log-likelihood of the rooms y (b, t) a window, and its gradients by parameter.
@@ -149,7 +175,9 @@ def loss_and_gradients(model: Model, x: np.ndarray, y: np.ndarray, rng: np.rando
     prior (c,): what the likelihood adds to each step's emissions (`Recipe.balance`).
     """
     emissions, cache = model.forward(x, rng, dropout)
-    use, scores = layers(emissions.dtype), [model.params[f"crf.{n}"] for n in ("transitions", "start", "end")]
+    c, use = emissions.shape[2], layers(emissions.dtype)
+    shapes = {"crf.transitions": (c, c), "crf.start": (c,), "crf.end": (c,)}
+    scores = [model.params[n] if n in model.params else np.zeros(s, emissions.dtype) for n, s in shapes.items()]
     loss, grads = 0.0, [np.zeros_like(a) for a in (emissions, *scores)]
     parts: list[tuple[float, float, Any, Any]] = []  # weight, temperature, forward, backward
     alpha = taught.how.alpha if taught else 1.0
@@ -162,22 +190,21 @@ def loss_and_gradients(model: Model, x: np.ndarray, y: np.ndarray, rng: np.rando
     for weight, temperature, forward, backward in parts:
         heat = emissions.dtype.type(temperature)
         # T^2 keeps a gradient's size; one factor of it goes against the division of the scores.
-        value, c = forward(*(a / heat for a in (emissions, *scores))) if temperature != 1 else forward(emissions, *scores)
+        value, kept = forward(*(a / heat for a in (emissions, *scores))) if temperature != 1 else forward(emissions, *scores)
         loss += weight * temperature**2 * value
-        for total, part in zip(grads, backward(weight * temperature, c), strict=True):
+        for total, part in zip(grads, backward(weight * temperature, kept), strict=True):
             total += part
     of_regressor: Params = {}
     dfeatures: np.ndarray | None = None
     if taught and taught.features is not None:
-        guess, c = use.linear(model.features(cache), model.params["regressor.weight"], model.params["regressor.bias"])
+        guess, kept = use.linear(model.features(cache), model.params["regressor.weight"], model.params["regressor.bias"])
         miss = guess - taught.features
         scale = taught.how.beta / (len(miss) * miss.shape[2])  # the mean over windows, as the likelihood's
         loss += scale * float(np.vdot(miss, miss))
-        dfeatures, *dmap = use.linear_backward(miss * miss.dtype.type(2 * scale), c)
+        dfeatures, *dmap = use.linear_backward(miss * miss.dtype.type(2 * scale), kept)
         of_regressor = dict(zip(("regressor.weight", "regressor.bias"), dmap, strict=True))
     of_params = model.backward(grads[0], cache, dfeatures) | of_regressor
-    of_params |= {"crf.transitions": grads[1], "crf.start": grads[2], "crf.end": grads[3]}
-    return loss, of_params
+    return loss, of_params | {n: g for n, g in zip(shapes, grads[1:], strict=True) if n in model.params}
 
 
 @dataclass
@@ -247,14 +274,15 @@ class Changing:
         return self.scaler.transform(rssi[..., self.columns]), self.teachers.believe(rssi) if self.teachers else None
 
 
-def train(model: Model, training: Windows, validation: Windows | None, recipe: Recipe | None = None, *,
+def train(model: Trained, training: Windows, validation: Windows | None, recipe: Recipe | None = None, *,
           checkpoint: str | Path | None = None, progress: Progress | None = None, taught: Beliefs | None = None,
-          changing: Changing | None = None, until: int | None = None) -> Model:
+          changing: Changing | None = None, until: int | None = None, start: bool = False) -> Trained:
     """The model of the epoch with the best validation macro-F1 (of the last step of each window).
 
     checkpoint: a file that is written after each epoch and resumed from when it exists; remove it once the model is saved.
     taught: what teachers believe of the training windows (`tinyloc.distill.Teachers`).
     changing: instead of the training windows' x, and of `taught`, what this makes of them at each step.
+    start: the model as it is counts as epoch 0, and is returned unless training betters it.
     until: without validation windows, the epoch whose model is taken; the recipe's learning rates stay as they are.
     Ctrl-C ends the training; what was best so far is returned, with `info["interrupted"]` true.
     Raises DataError when a part has no window with a room for each step, ModelError for a checkpoint of another run.
@@ -276,21 +304,29 @@ def train(model: Model, training: Windows, validation: Windows | None, recipe: R
     rooms = np.maximum(np.bincount(y.reshape(-1), minlength=classes), 1)
     prior = (recipe.balance / y.shape[1] * np.log(rooms / rooms.sum())).astype(x.dtype) if recipe.balance else None
     batch = min(recipe.batch, max(8, len(x) // 4))
-    params = model.params | regressor(model, taught, recipe.seed)
+    params = model.params | regressor(model.width, taught, recipe.seed)
     weights = Flat(params)
     zeros, copy = np.zeros_like, weights.vector.copy
     run = _Run(weights, zeros(weights.vector), zeros(weights.vector), copy(), copy(),
                np.random.default_rng([recipe.seed, 0x7EA1]))
-    working = dataclasses.replace(model, params=weights.views)
+    working = _with(model, weights.views)
     identity = _identity(model, recipe, (training, validation), taught, changing, until)
     if checkpoint is not None and Path(checkpoint).exists():
         run.load(Path(checkpoint), identity)
     per_epoch = math.ceil(len(x) / batch)
-    averaged = dataclasses.replace(model, params=Flat(params).views)
+    averaged = _with(model, Flat(params).views)
     averaged_vector = next(iter(averaged.params.values())).base
     assert averaged_vector is not None
     last, interrupted = recipe.epochs if until is None else min(until, recipe.epochs), False
+
+    def score() -> float:
+        if validation is None:
+            return math.nan
+        return macro_f1(validation.y[seen, -1], averaged.predict(validation.x[seen]), classes)
+
     try:
+        if start and not run.epoch:
+            run.best_score = score()
         while run.epoch < last and (until is not None or run.epoch - run.best_epoch < recipe.patience):
             order, total = run.rng.permutation(len(x)), 0.0
             for i in range(per_epoch):
@@ -305,25 +341,28 @@ def train(model: Model, training: Windows, validation: Windows | None, recipe: R
                 _update(run, weights.gather(grads), recipe, per_epoch * recipe.epochs)
             run.epoch += 1
             averaged_vector[:] = run.averaged
-            score = math.nan
-            if validation is not None:
-                score = macro_f1(validation.y[seen, -1], averaged.predict(validation.x[seen]), classes)
-            if not score <= run.best_score:
-                run.best_score, run.best_epoch = score, run.epoch
+            reached = score()
+            if not reached <= run.best_score:
+                run.best_score, run.best_epoch = reached, run.epoch
                 run.best[:] = run.averaged
             if checkpoint is not None:
                 run.save(Path(checkpoint), identity)
             if progress:
-                progress(Epoch(run.epoch, last, total / len(x), score, run.best_score))
+                progress(Epoch(run.epoch, last, total / len(x), reached, run.best_score))
     except KeyboardInterrupt:
-        if not run.best_epoch:
+        if run.best_score < 0:
             raise
         interrupted = True
     averaged_vector[:] = run.best
     info = {**model.info, "recipe": asdict(recipe), "epochs": run.epoch, "interrupted": interrupted}
     if validation is not None:
         info |= {"validation_macro_f1": run.best_score, "best_epoch": run.best_epoch}
-    return dataclasses.replace(model, params={k: averaged.params[k].copy() for k in model.params}, info=info)
+    return _with(model, {k: averaged.params[k].copy() for k in model.params}, info)
+
+
+def _with(model: Trained, params: Params, info: Mapping[str, Any] | None = None) -> Trained:
+    """The same with other parameters."""
+    return dataclasses.replace(model, params=params, info=dict(info or {}))  # type: ignore[type-var]
 
 
 def _update(run: _Run, g: np.ndarray, recipe: Recipe, steps: int) -> None:
@@ -343,7 +382,7 @@ def _update(run: _Run, g: np.ndarray, recipe: Recipe, steps: int) -> None:
                           lr * recipe.decay, 1 - keep)
 
 
-def _identity(model: Model, recipe: Recipe, parts: Sequence[Windows | None], taught: Beliefs | None,
+def _identity(model: Trainable, recipe: Recipe, parts: Sequence[Windows | None], taught: Beliefs | None,
               changing: Changing | None, until: int | None) -> str:
     """Digest of all that decides a run."""
     import hashlib
@@ -358,9 +397,9 @@ def _identity(model: Model, recipe: Recipe, parts: Sequence[Windows | None], tau
 
 
 def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *, inputs: Inputs | None = None,
-        augmentation: Augmentation | None = None, refit: bool = False, window: int | None = None, hop: int | None = None,
-        checkpoint: str | Path | None = None, progress: Progress | None = None, teachers: Sequence[Model] = (),
-        distillation: Distillation | None = None) -> Model:
+        augmentation: Augmentation | None = None, refit: bool = False, until: int | None = None, window: int | None = None,
+        hop: int | None = None, checkpoint: str | Path | None = None, progress: Progress | None = None,
+        teachers: Sequence[Model] = (), distillation: Distillation | None = None) -> Model:
     """A model for a data set: scaler from the training rows, windows, training.
 
     config: a Config or the name of a preset; window, hop: rows a window and from one to the next (the data set's).  A Config
@@ -368,6 +407,8 @@ def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *,
     augmentation: how training windows are changed anew at each step.
     refit: train once more, on training and validation rows together, for as many epochs as validation found best (Goodfellow
     et al., Deep Learning, 2016, algorithm 7.2); the score in `info` is still that of the first run.
+    until: only that last training, for so many epochs; for teachers that have seen the validation rows, by which no student of
+    theirs could be chosen.
     teachers: models of any family for the same access points, rooms and window, from which to learn as `distillation` says.
     `info` holds all that is needed to use the model on raw samples: scaler, rooms, access points, window, delay, rate.
     """
@@ -379,8 +420,7 @@ def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *,
     made = preset(config, len(aps), len(dataset.rooms)) if isinstance(config, str) else config
     if made.aps == len(dataset.aps):
         made = dataclasses.replace(made, aps=len(aps))
-    ears = {*aps, *(ap for t in teachers for ap in t.info.get("aps", ()))}
-    wide, dataset = dataset.select([ap for ap in dataset.aps if ap in ears]), dataset.select(aps)
+    wide, dataset = heard_by(dataset, (aps, *(t.info.get("aps", ()) for t in teachers))), dataset.select(aps)
     length, step, delay = window or dataset.window, hop or dataset.hop, inputs.delay
     scaler = Scaler.fit(dataset.train, signal=inputs.signal)
     model = Model.create(made, recipe.seed)
@@ -396,14 +436,12 @@ def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *,
         model.info["distillation"] = asdict(asked.how)
 
     def run(rows: Samples, validation: Windows | None, file: str | Path | None, until: int | None) -> Model:
-        """`rows` are heard by `wide`'s access points."""
-        training = windows(rows.select(aps), scaler, length, step, delay)
-        augmenter = Augmenter(rows, scaler.hold, length, delay, dataset.rate_hz, augmentation or Augmentation())
-        taught = asked.believe(augmenter.windows(training.row)) if asked else None
-        changing = Changing(augmenter, scaler, np.array([wide.aps.index(ap) for ap in aps]), asked) if augmentation else None
+        training, taught, changing = prepare(model.info, rows, asked)
         return train(model, training, validation, recipe, checkpoint=file, progress=progress, taught=taught,
                      changing=changing, until=until)
 
+    if until is not None:
+        return run(wide.known, None, checkpoint, until)
     chosen = run(wide.train, every_row(dataset.val, scaler, length, delay), checkpoint, None)
     if not refit or chosen.info["interrupted"]:
         return chosen
@@ -411,6 +449,25 @@ def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *,
     if again.info["interrupted"]:
         return with_info(chosen, interrupted=True)
     return with_info(again, **{k: chosen.info[k] for k in ("validation_macro_f1", "best_epoch")}, refit=True)
+
+
+def heard_by(dataset: Dataset, ears: Sequence[Sequence[str]]) -> Dataset:
+    """The data set as heard by the access points that any of `ears` names, in the data's order."""
+    names = {ap for some in ears for ap in some}
+    return dataset.select([ap for ap in dataset.aps if ap in names])
+
+
+def prepare(info: Mapping[str, Any], rows: Samples, teachers: Teachers | None = None
+            ) -> tuple[Windows, Beliefs | None, Changing | None]:
+    """(training windows, what the teachers believe of them, what changes them at each step) of `rows`, which the teachers'
+    access points hear too, for a model whose info says scaler, access points, window, hop, delay, rate and augmentation."""
+    scaler, delay = Scaler.from_dict(info["scaler"]), int(info.get("delay", 0))
+    length, how = int(info["window"]), Augmentation(**info.get("augmentation", {}))
+    training = windows(rows.select(info["aps"]), scaler, length, int(info["hop"]), delay)
+    augmenter = Augmenter(rows, scaler.hold, length, delay, float(info["rate_hz"]), how)
+    taught = teachers.believe(augmenter.windows(training.row)) if teachers else None
+    columns = np.array([rows.aps.index(ap) for ap in info["aps"]])
+    return training, taught, Changing(augmenter, scaler, columns, teachers) if "augmentation" in info else None
 
 
 def last_rows(info: Mapping[str, Any], samples: Samples) -> Windows:

@@ -1,0 +1,203 @@
+"""Quantization-aware training: the forward pass is the integer Program, so that what is trained is what is deployed.
+
+Jacob et al. (arXiv 1712.05877) simulate integers by rounding floats, which is near to what a kernel does.  Here each step of
+training lowers the parameters of the moment to a Program, as `tinyloc.quantize` does, runs its C kernels on the batch, and
+reads the codes of every tensor.  The loss is that of the logits' codes.  Backward, each node has the derivative of its float
+layer at the values that its inputs' codes and its weights' codes stand for.  Rounding passes gradients straight through
+(Bengio et al., arXiv 1308.3432), where a code is at an end of its range and the float value is beyond it, none pass.
+
+Trained are the parameters of the graph (`Model.graph`), not those of the model behind it: what was folded into one layer is
+one layer here, scans have the decays that quantization chose, and a new kind of layer needs its row in the table alone.
+Ranges stay as they were calibrated; the scales of weights follow the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinyloc.data import Dataset
+from tinyloc.distill import Distillation, Teachers
+from tinyloc.errors import ConfigError, DataError
+from tinyloc.kernels.op import Node, Pullback
+from tinyloc.kernels.table import LAYERS, asked
+from tinyloc.model import Model, Params
+from tinyloc.program import Buffer, Program
+from tinyloc.quantize import Calibration, GraphBuilder, Tensors, calibration_of, calibration_windows, quantize
+from tinyloc.run import Session, Steps
+from tinyloc.train import Progress, Recipe, heard_by, last_rows, prepare, train
+
+#: From a trained model on: a lower rate than a fresh one's, and no dropout, as a Program drops nothing.
+RECIPE = Recipe(epochs=30, lr=1e-3, dropout=0.0, patience=15)
+#: What the float model believes, and nothing else: integers are to say what it says, and it has seen the labels already.
+ITSELF = Distillation(alpha=0.0, temperature=1.0)
+
+
+@dataclass(frozen=True)
+class GraphConfig:
+    """What a QuantizedGraph is beside its parameters: rooms, shape (t, a) of a window, how ranges and decays were chosen."""
+
+    classes: int
+    shape: tuple[int, int]
+    calibration: str
+    decay: str | None = None
+
+
+#: Of a node: what its inputs' and parameters' gradients are, and where its codes pass gradients (None: everywhere).
+_Taped = tuple[Node, Pullback, np.ndarray | None]
+
+
+@dataclass
+class QuantizedGraph:
+    """A graph of float parameters that computes in integers, for `tinyloc.train.train`.
+
+    params: by the output of their node and their name in it; those of the decoder, which is last, are crf.<name>.
+    """
+
+    config: GraphConfig
+    params: Params
+    nodes: Sequence[Node]
+    calibrated: Calibration
+    info: dict[str, Any] = field(default_factory=dict)
+
+    @staticmethod
+    def of(model: Model, x: np.ndarray, method: str = "auto", decay: str = "auto") -> QuantizedGraph:
+        """That of a float model, calibrated on windows x (b, t, a): arguments and errors of `tinyloc.quantize.quantize`."""
+        program = quantize(model, x, method, decay)
+        info = {k: v for k, v in program.info.items() if k != "proofs"}
+        x = calibration_windows(x)
+        tensors = Tensors.of(model.graph(x.shape[1]), x)
+        if info.get("decay") == "powers":
+            tensors = tensors.cheaper()
+        nodes = list(tensors.nodes)
+        params = {_name(nodes, n, p): v.astype(np.float32) for n in nodes for p, v in n.params.items()}
+        config = GraphConfig(model.config.classes, (x.shape[1], x.shape[2]), info["calibration"], info.get("decay"))
+        return QuantizedGraph(config, params, nodes, tensors.calibrated(info["calibration"]), info)
+
+    @property
+    def width(self) -> int:
+        """Number of features a step: what the last layer before the decoder reads."""
+        return int(self.nodes[-2].params["weight"].shape[1])
+
+    def lower(self) -> GraphBuilder:
+        """The graph with the parameters as they are, lowered.  Raises ModelError when a bound cannot be proved."""
+        nodes = asked([replace(n, params={p: self.params[_name(self.nodes, n, p)] for p in n.params}) for n in self.nodes])
+        builder = GraphBuilder(nodes, self.config.shape, self.calibrated)
+        builder.lower()
+        return builder
+
+    def program(self) -> Program:
+        """The Program of the parameters as they are: what `forward` and `predict` run."""
+        return self.lower().program(self.info)
+
+    def codes(self, x: np.ndarray) -> tuple[GraphBuilder, Callable[[str], np.ndarray]]:
+        """(the lowered graph, codes (b, t, d) of a tensor by its name) of windows x (b, t, a)."""
+        builder = self.lower()
+        steps = Steps(builder.buffers, builder.steps, builder.data)
+        return builder, steps.run_windows(builder.buffers[builder.nodes[0].out].quantize(x))
+
+    def forward(self, x: np.ndarray, rng: np.random.Generator | None = None, dropout: float = 0.0
+                ) -> tuple[np.ndarray, Any]:
+        """(what the Program's logits stand for (b, t, c), cache) of windows x (b, t, a).
+
+        Raises ConfigError for a dropout: nothing can be dropped inside a Program.
+        """
+        if dropout:
+            raise ConfigError(f"quantization-aware training: dropout = {dropout!r}; expected 0: a Program drops nothing")
+        builder, codes = self.codes(x)
+        real: dict[str, np.ndarray] = {}
+        tape: list[_Taped] = []
+        for node in builder.nodes[:-1]:  # all but the decoder
+            buffer = builder.buffers[node.out]
+            q = codes(node.out)
+            real[node.out] = buffer.dequantize(q).astype(np.float32)
+            if node.kind != "input":
+                rounded = replace(node, params={**node.params, **_float32(builder.realized.get(node.out, {}))})
+                y, pull = LAYERS[node.kind].vjp(rounded, [real[name] for name in node.inputs])
+                tape.append((node, pull, _passes(buffer, q, real[node.out], y)))
+        logits = builder.nodes[-2]
+        return real[logits.out], (tape, real[logits.inputs[0]])
+
+    @staticmethod
+    def features(cache: Any) -> np.ndarray:
+        """(b, t, d) what the codes stand for that the last layer reads, of `forward`'s cache."""
+        found: np.ndarray = cache[1]
+        return found
+
+    def backward(self, dy: np.ndarray, cache: Any, dfeatures: np.ndarray | None = None) -> Params:
+        """Gradients of the parameters by name, straight through all rounding (the decoder's come from its loss);
+        dfeatures: a loss's of `features`."""
+        tape: list[_Taped] = cache[0]
+        logits = tape[-1][0]
+        first, grads = self.nodes[0].out, {logits.out: dy}
+        if dfeatures is not None:
+            grads[logits.inputs[0]] = dfeatures
+        of_params: Params = {}
+        for node, pull, passes in reversed(tape):
+            g = grads.pop(node.out)
+            of_inputs, own = pull(g if passes is None else g * passes)
+            of_params |= {_name(self.nodes, node, p): v for p, v in own.items()}
+            for name, part in zip(node.inputs, of_inputs, strict=True):
+                if name != first:
+                    grads[name] = grads[name] + part if name in grads else part
+        return of_params
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """(b,) room at the last step of each window x (b, t, a), by the Program in C."""
+        program = self.program()
+        labels = Session(program, "c").run_windows(program.buffers[program.input].quantize(x))
+        return labels[:, -1, 0].astype(np.int64)
+
+
+def _name(nodes: Sequence[Node], node: Node, param: str) -> str:
+    return f"{'crf' if node.out == nodes[-1].out else node.out}.{param}"
+
+
+def _float32(params: Mapping[str, np.ndarray]) -> Params:
+    return {k: v.astype(np.float32) for k, v in params.items()}
+
+
+def _passes(buffer: Buffer, q: np.ndarray, real: np.ndarray, y: np.ndarray) -> np.ndarray | None:
+    """Where codes q pass gradients: not at an end of the range that the float value y is beyond."""
+    ends = np.iinfo(buffer.dtype)
+    low, high = q == ends.min, q == ends.max
+    if not (low.any() or high.any()):
+        return None
+    return ~((low & (y < real)) | (high & (y > real)))
+
+
+def fit(model: Model, dataset: Dataset, recipe: Recipe | None = None, *, method: str = "auto", decay: str = "auto",
+        teachers: Sequence[Model] = (), distillation: Distillation | None = None, checkpoint: str | Path | None = None,
+        progress: Progress | None = None) -> Program:
+    """The Program of a float model, trained on as integers on the data set that the model was trained on.
+
+    recipe: `RECIPE` by default; method, decay: how the start is quantized, as for `tinyloc.quantize.quantize`.
+    teachers, distillation: as for `tinyloc.train.fit`; without teachers it is the float model itself, as in `ITSELF` unless
+    `distillation` says otherwise (alpha 1: by the labels alone).
+    checkpoint, progress, Ctrl-C: as for `tinyloc.train.train`.
+    It is the Program whose labels had the best macro-F1 on validation; that of the float model as it is, calibrated only,
+    counts as epoch 0.  `info["qat"]` has recipe, score, epochs, the best of them, and whether Ctrl-C ended it.
+    Raises DataError when the data set has other access points or rooms than the model.
+    """
+    recipe, info = recipe or RECIPE, model.info
+    calibration = calibration_of(model, dataset)
+    lacking = [k for k in ("scaler", "aps", "window", "hop", "rate_hz") if k not in info]
+    if lacking:
+        raise DataError(f"the model does not say its {lacking[0]}; expected a model that `tinyloc.train.fit` made")
+    distillation = distillation or (None if teachers else ITSELF)
+    teachers = teachers or (model,)
+    wide = heard_by(dataset, (info["aps"], *(t.info.get("aps", ()) for t in teachers)))
+    asked = Teachers(teachers, wide, int(info["window"]), int(info.get("delay", 0)), distillation)
+    training, taught, changing = prepare(info, wide.train, asked)
+    graph = QuantizedGraph.of(model, calibration, method, decay)
+    base = graph.info
+    trained = train(graph, training, last_rows(info, dataset.val), recipe, checkpoint=checkpoint, progress=progress,
+                    taught=taught, changing=changing, start=True)
+    names = ("recipe", "validation_macro_f1", "best_epoch", "epochs", "interrupted")
+    how = {k: trained.info[k] for k in names}
+    how |= {"teachers": [t.info.get("name", t.config.family) for t in teachers], "distillation": asdict(asked.how)}
+    return replace(trained, info={**base, "qat": how}).program()
