@@ -653,8 +653,9 @@ def search(data_name: str, ram: str | None, flash: str | None, mcu: str | None, 
     from tinyloc.bench import core_of
     from tinyloc.emulator.mcu import budget as find_budget
     from tinyloc.emulator.mcu import find
-    from tinyloc.search import Plan, countable, need, workers
+    from tinyloc.search import countable, need, workers
     from tinyloc.search import search as run_search
+    from tinyloc.trial import Goal
 
     need()
     limit = find_budget(mcu, ram, flash)
@@ -667,7 +668,7 @@ def search(data_name: str, ram: str | None, flash: str | None, mcu: str | None, 
     why = why or countable(which)
     if count and scheduler:
         raise ConfigError("--workers is for a cluster on this machine; with --scheduler, its own workers count")
-    plan = Plan(limit, total, trials, epochs, repeats, "" if why else which, seed)
+    goal = Goal(limit, total, trials, epochs, repeats, "" if why else which, seed)
     source = _source(data_name, seed, given)
     d = _load(source)
     if why and not as_json:
@@ -675,10 +676,10 @@ def search(data_name: str, ram: str | None, flash: str | None, mcu: str | None, 
     show, end = _search_bar(as_json)
     try:
         with workers(scheduler, count) as client:
-            facts = run_search(d, out, plan, client, source=source, picture=picture, progress=show)
+            facts = run_search(d, out, goal, client, source=source, picture=picture, progress=show)
     finally:
         end()
-    unit = "instructions" if plan.core else "~MACs"
+    unit = "instructions" if goal.core else "~MACs"
     rows = [["trial", "settings", "window", "F1 validation", "spread", "F1 test", "RAM", "all in RAM", unit]]
     for p in facts["front"]:
         c = p["config"]
