@@ -37,7 +37,7 @@ from tinyloc.pareto import non_dominated
 from tinyloc.program import Program
 from tinyloc.search import STORAGE, Study, search, suggest, workers
 from tinyloc.train import Recipe, fit
-from tinyloc.trial import RUNGS, SLACK, SPACE, Goal, Job, Setting, estimate, evaluate, labels, make
+from tinyloc.trial import RUNGS, SPACE, Goal, Job, Setting, estimate, evaluate, labels, make
 from tinyloc.verify import audit
 
 # Small models, so that a trial takes a second; some of them exceed 3 KB.
@@ -191,11 +191,11 @@ def test_behind_its_rivals_a_trial_ends(house: Dataset) -> None:
     made = make({"config.family": "mamba", "config.d": 4, "config.n": 2}, house, goal)
     whole = evaluate(house, Job(made, goal))
     rungs = whole.facts["rungs"]
-    assert whole.state == "done" and len(rungs) == len(RUNGS) + 1 and rungs[-1] == whole.facts["int8"][0]
-    near = tuple(r + 0.9 * SLACK for r in rungs)
-    assert evaluate(house, Job(made, goal, near)).state == "done"
+    assert whole.state == "done" and len(rungs) == len(RUNGS) and rungs[-1] == whole.facts["int8"][0]
+    near, far = ([r + share * slack for r, (_, slack) in zip(rungs, RUNGS, strict=True)] for share in (0.9, 1.1))
+    assert evaluate(house, Job(made, goal, tuple(near))).state == "done"
     for i in range(len(rungs)):
-        stopped = evaluate(house, Job(made, goal, (*near[:i], rungs[i] + 1.1 * SLACK, *near[i + 1 :])))
+        stopped = evaluate(house, Job(made, goal, (*near[:i], far[i], *near[i + 1 :])))
         assert stopped.state == "stopped" and stopped.facts["rungs"] == rungs[:i] and stopped.model is None
 
 

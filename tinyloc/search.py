@@ -169,8 +169,8 @@ class Study:
             return trial, make(suggest(trial, self.goal.space, self.dataset), self.dataset, self.goal)
 
     def bar(self, taken: int, work: int) -> tuple[float, ...]:
-        """The greatest score at each rung of the trials that take no more bytes and multiply-accumulates."""
-        rivals = [t.user_attrs["outcome"]["rungs"] for t in self.trials("done")
+        """The best at each rung, and in the end, of the trials that take no more bytes and multiply-accumulates."""
+        rivals = [(*t.user_attrs["outcome"]["rungs"][:-1], t.values[0]) for t in self.trials("done")
                   if t.user_attrs["bytes"] <= taken and t.user_attrs["macs"] <= work]
         return tuple(max(column) for column in zip(*rivals, strict=True))
 

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from tinyloc.program import Program
     from tinyloc.verify import Memory
 
-SLACK = 0.05  # macro-F1 that a trial may lie behind at a rung: three times the spread of a training and more
-RUNGS = (0.25, 0.5)  # of the epochs, in the first training; its int8 score is the last rung
+# Where a trial is compared with its rivals: shares of the first training's epochs, with the macro-F1 that it may lie behind
+# there.  Early on learning rates decide more than models do; at the end, in int8, two spreads of a training remain.
+RUNGS = ((0.25, 0.2), (0.5, 0.1), (1.0, 0.02))
 SCALES = ("order", "names", "linear", "log")
 
 
@@ -156,7 +157,7 @@ def estimate(made: Made) -> tuple[Memory, int]:
 
 @dataclass(frozen=True)
 class Job:
-    """A trial as a worker is given it.  bar: for each rung, what trials reached there that it would have to beat."""
+    """A trial as a worker is given it.  bar: what its rivals reached at best, for each rung; () without any."""
 
     made: Made
     goal: Goal
@@ -191,11 +192,11 @@ def evaluate(dataset: Dataset, job: Job) -> Outcome:
     from tinyloc.verify import audit
 
     made, goal, began = job.made, job.goal, (time.monotonic(), time.thread_time())
-    at = [math.ceil(share * made.recipe.epochs) for share in RUNGS]
+    at = [math.ceil(share * made.recipe.epochs) for share, _ in RUNGS[:-1]]
     reached: list[float] = []
 
     def rung(score: float) -> None:
-        if len(reached) < len(job.bar) and score < job.bar[len(reached)] - SLACK:
+        if job.bar and score < job.bar[len(reached)] - RUNGS[len(reached)][1]:
             raise _Behind
         reached.append(score)
 
