@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -31,7 +32,7 @@ import optuna
 
 from tinyloc.data import Dataset, load, macro_f1
 from tinyloc.emulator.mcu import budget
-from tinyloc.errors import ConfigError
+from tinyloc.errors import ConfigError, ModelError
 from tinyloc.model import Config, Model
 from tinyloc.pareto import non_dominated
 from tinyloc.program import Program
@@ -261,6 +262,27 @@ def test_what_is_no_storage_is_refused(house: Dataset, client: Any, tmp_path: Pa
     with pytest.raises(ConfigError, match=f"{STORAGE}: no storage of a search"):
         search(house, tmp_path, GOAL, client)
     assert (tmp_path / STORAGE).read_bytes() == b"my diary" * 100
+
+
+def test_a_trial_that_fails_is_one_trial(found: tuple[Path, dict[str, Any]], house: Dataset, client: Any, tmp_path: Path,
+                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(dataset: Dataset, job: Job) -> Any:
+        raise RuntimeError("no luck\ntoday")
+
+    monkeypatch.setattr("tinyloc.search.evaluate", broken)
+    shutil.copytree(found[0], tmp_path / "copy")
+    said = search(house, tmp_path / "copy", replace(GOAL, trials=GOAL.trials + 1), client)
+    assert said["trials"]["failed"] == 1 and said["errors"] == ["RuntimeError: no luck"]
+    assert [p["validation"] for p in said["front"]] == [p["validation"] for p in found[1]["front"]]
+    with pytest.raises(RuntimeError, match="no luck"):  # nothing ever worked: it is not the trial
+        search(house, tmp_path / "new", GOAL, client)
+    monkeypatch.setattr("tinyloc.train.fit", _refuse)
+    outcome = evaluate(house, Job(make({"config.family": "mamba", "config.d": 4}, house, GOAL), GOAL))
+    assert (outcome.state, outcome.facts["error"]) == ("failed", "the loss became nan")
+
+
+def _refuse(*args: Any, **how: Any) -> Model:
+    raise ModelError("the loss became nan")
 
 
 # ---- the command ----

@@ -373,7 +373,7 @@ def _drive(study: Study, client: Any, progress: Callable[[Progress], None] | Non
                 continue
             for future in wait(list(running), return_when="FIRST_COMPLETED").done:
                 trial = running.pop(future)
-                study.tell(trial, _outcome(future))
+                study.tell(trial, _outcome(future, bool(study.trials("done"))))
                 finished = len(study.trials(*COUNTED))
                 if progress:
                     front = study.front()
@@ -383,12 +383,13 @@ def _drive(study: Study, client: Any, progress: Callable[[Progress], None] | Non
         client.cancel([*running, data])
 
 
-def _outcome(future: Any) -> Outcome:
-    """A trial's outcome; a worker that dies again and again by it (Dask tries elsewhere) is the trial's failure."""
-    from distributed import KilledWorker
-
+def _outcome(future: Any, others: bool) -> Outcome:
+    """A trial's outcome.  Where others succeeded, an error that nobody foresaw is the trial's failure, and so are workers
+    that die by it again and again (Dask tries elsewhere); else something is wrong with the workers, and it is raised."""
     try:
         found: Outcome = future.result()
-    except KilledWorker as e:
-        return Outcome("failed", {"error": f"its workers died: {str(e).splitlines()[0]}"})
+    except Exception as e:
+        if not others:
+            raise
+        return Outcome("failed", {"error": f"{type(e).__name__}: {(str(e).splitlines() or [''])[0]}"})
     return found
