@@ -123,7 +123,7 @@ class Study:
             self.study = optuna.load_study(storage=f"sqlite:///{path.resolve()}", study_name=NAME)
         except Exception as e:  # of SQLite, SQLAlchemy, Alembic or Optuna
             self._lock.close()
-            raise ConfigError(f"{path}: no storage of a search ({type(e).__name__}: {str(e).splitlines()[0]})") from None
+            raise ConfigError(f"{path}: no storage of a search ({type(e).__name__}: {_first_line(e)})") from None
         same = json.loads(json.dumps(self._identity()))
         known = self.study.user_attrs.get("search")
         if known is None:
@@ -265,6 +265,10 @@ def _locked(path: Path) -> Any:
     return file
 
 
+def _first_line(e: Exception) -> str:
+    return (str(e).splitlines() or [""])[0]
+
+
 def _short(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) < 80 else text[:76] + " ..."
@@ -392,5 +396,5 @@ def _outcome(future: Any, others: bool) -> Outcome:
     except Exception as e:
         if not others:
             raise
-        return Outcome("failed", {"error": f"{type(e).__name__}: {(str(e).splitlines() or [''])[0]}"})
+        return Outcome("failed", {"error": f"{type(e).__name__}: {_first_line(e)}"})
     return found
