@@ -34,6 +34,7 @@ def draw(facts: Mapping[str, Any], everything: Sequence[tuple[float, int, int]],
     import matplotlib
     from matplotlib.colors import LogNorm
     from matplotlib.figure import Figure
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
     unit, over = facts["cost"]["unit"], facts["budget"]["counts"] == "total"
     names = ("bytes, all in RAM" if over else "bytes of RAM, image in flash", f"{unit} a window")
@@ -43,7 +44,7 @@ def draw(facts: Mapping[str, Any], everything: Sequence[tuple[float, int, int]],
     cloud = np.array(everything, float).reshape(-1, 3)
     with matplotlib.rc_context({"svg.hashsalt": "tinyloc", "font.size": 9}):
         figure = Figure(figsize=(11, 4.6))
-        figure.subplots_adjust(left=0.06, right=0.98, bottom=0.11, top=0.92, wspace=0.08)
+        figure.subplots_adjust(left=0.07, right=0.97, bottom=0.11, top=0.92, wspace=0.06)
         for i, axes in enumerate(figure.subplots(1, 2, sharey=True)):
             axes.scatter(cloud[:, i + 1], cloud[:, 0], s=9, color="0.8", label="other trials", zorder=1)
             order = np.lexsort((-score, costs[:, i]))
@@ -56,12 +57,14 @@ def draw(facts: Mapping[str, Any], everything: Sequence[tuple[float, int, int]],
                 if mine.any():
                     shown = axes.scatter(costs[mine, i], score[mine], c=other[mine], cmap="viridis", marker=marker, s=42,
                                          edgecolors="black", linewidths=0.6, label=family, zorder=3, norm=norm)
-            axes.set_xscale("log", base=2 if i == 0 else 10)
-            if i == 0:
-                axes.xaxis.set_major_formatter(lambda v, _: f"{v:,.0f}")
+            axes.set_xscale("log")
+            bar = figure.colorbar(shown, ax=axes, label=names[1 - i], pad=0.02)
+            for axis in (axes.xaxis, bar.ax.yaxis):
+                axis.set_major_locator(LogLocator(10, (1, 2, 5)))
+                axis.set_major_formatter(EngFormatter(sep=""))
+                axis.set_minor_formatter(NullFormatter())
             axes.set_xlabel(names[i])
             axes.grid(alpha=0.3)
-            figure.colorbar(shown, ax=axes, label=names[1 - i])
         first = figure.axes[0]
         first.set_ylabel("macro-F1, int8, validation")
         first.legend(loc="lower right")
