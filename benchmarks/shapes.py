@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tinyloc.bench import macs  # noqa: F401 (for the benchmarks)
 from tinyloc.kernels.op import Node
 from tinyloc.model import Config, Model, _graph, preset
 from tinyloc.program import Program
@@ -39,24 +40,6 @@ def variants() -> Iterator[tuple[str, str]]:
     for name in PRESETS:
         for decay in DECAYS[name.split("-")[0]]:
             yield name, decay
-
-
-def macs(graph: Tensors) -> int:
-    """Multiply-accumulates of one window: each weight of a linear layer and of a convolution once an output row, m n k of a
-    product of activations, and three a state and step of a scan (decay, input, output).  All else counts nothing."""
-    total = 0
-    for node in graph.nodes:
-        t, d = graph.values[node.out].shape[1:]
-        if node.kind in ("linear", "conv1d", "depthwise_conv1d"):
-            total += t * node.params["weight"].size
-        elif node.kind == "matmul":
-            total += t * d * graph.values[node.inputs[0]].shape[2]
-        elif node.kind == "attention":
-            query, key = (graph.values[n].shape[1:] for n in node.inputs[:2])
-            total += t * key[0] * (query[1] + d)
-        elif node.kind == "selective_scan":
-            total += 3 * t * d * graph.values[node.inputs[2]].shape[2]
-    return total
 
 
 def _node(kind: str, out: str, *inputs: str, params: Mapping[str, np.ndarray] | None = None, **attrs: Any) -> Node:

@@ -343,7 +343,7 @@ def test_bad_input(house: Dataset, models: dict[str, Model]) -> None:
         qat.fit(model, house, QUICK, method="msee")
     with pytest.raises(DataError, match="of which the data lack 6"):
         qat.fit(model, load("simulated", minutes=4, test_minutes=1, aps=5), QUICK)
-    with pytest.raises(DataError, match="does not say what it was trained on"):
+    with pytest.raises(DataError, match="the model does not say its scaler"):
         qat.fit(Model(model.config, model.params), house, QUICK, method="minmax")
     with pytest.raises(TypeError, match="labels have no derivative"):
         LAYERS["argmax"].vjp(Node("argmax", "y", ("x",)), [np.ones((1, 1, 2))])[1](np.ones((1, 1, 1)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from tinyloc.emulator.mcu import Mcu
 from tinyloc.emulator.toolchain import Memory
 from tinyloc.errors import ConfigError
 from tinyloc.program import Program
+
+if TYPE_CHECKING:
+    from tinyloc.quantize import Tensors
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,24 @@ def bench(program: Program, core: str, mcu: Mcu | None = None, *, compiler: str 
         f"cortex-{which}", compiler, optimize, program.steps_of_time,
         tuple(cost(s.op, str(s.args[0]), p) for s, p in zip(packed.steps, steps, strict=True)),
         cost("run", packed.output, whole), timing(which).source, active.source if per_cycle is not None and active else None)
+
+
+def macs(graph: Tensors) -> int:
+    """Multiply-accumulates of one window: each weight of a linear layer and of a convolution once an output row, m n k of a
+    product of activations, and three a state and step of a scan (decay, input, output).  All else counts nothing."""
+    total = 0
+    for node in graph.nodes:
+        t, d = graph.values[node.out].shape[1:]
+        if node.kind in ("linear", "conv1d", "depthwise_conv1d"):
+            total += t * node.params["weight"].size
+        elif node.kind == "matmul":
+            total += t * d * graph.values[node.inputs[0]].shape[2]
+        elif node.kind == "attention":
+            query, key = (graph.values[n].shape[1:] for n in node.inputs[:2])
+            total += t * key[0] * (query[1] + d)
+        elif node.kind == "selective_scan":
+            total += 3 * t * d * graph.values[node.inputs[2]].shape[2]
+    return total
 
 
 @dataclass(frozen=True)

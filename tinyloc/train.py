@@ -407,8 +407,7 @@ def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *,
     augmentation: how training windows are changed anew at each step.
     refit: train once more, on training and validation rows together, for as many epochs as validation found best (Goodfellow
     et al., Deep Learning, 2016, algorithm 7.2); the score in `info` is still that of the first run.
-    until: only that last training, for so many epochs; for teachers that have seen the validation rows, by which no student of
-    theirs could be chosen.
+    until: only that last training, for so many epochs.
     teachers: models of any family for the same access points, rooms and window, from which to learn as `distillation` says.
     `info` holds all that is needed to use the model on raw samples: scaler, rooms, access points, window, delay, rate.
     """

@@ -1,0 +1,336 @@
+"""Search: the front is one, the budget holds, a killed search goes on as if it never was, and results can be made again."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_cli import COLUMNS, complaint, facts, tinyloc, walk
+
+pytest.importorskip("optuna", reason="the extra search is not installed: pip install 'tinyloc[search]'")
+pytest.importorskip("distributed", reason="the extra search is not installed: pip install 'tinyloc[search]'")
+pytest.importorskip("matplotlib", reason="the extra search is not installed: pip install 'tinyloc[search]'")
+
+import distributed
+import optuna
+
+from tinyloc.data import Dataset, load, macro_f1
+from tinyloc.emulator.mcu import budget
+from tinyloc.errors import ConfigError, ModelError
+from tinyloc.model import Config, Model
+from tinyloc.pareto import non_dominated
+from tinyloc.program import Program
+from tinyloc.search import STORAGE, Study, search, suggest, workers
+from tinyloc.train import Recipe, fit
+from tinyloc.trial import RUNGS, SPACE, Goal, Job, Setting, estimate, evaluate, labels, make
+from tinyloc.verify import audit
+
+# Small models, so that a trial takes a second; some of them exceed 3 KB.
+SMALL = (Setting("config.family", ("mamba", "mdcsa"), "names"), Setting("config.d", (2, 4, 8)),
+         Setting("config.n", (2, 4), family="mamba"), Setting("window", (0.5, 1.0)),
+         Setting("recipe.lr", (2e-3, 2e-2), "log"))
+GOAL = Goal(budget(ram="3K"), total=True, trials=4, epochs=2, repeats=1, core="", space=SMALL)
+TRIALS = {"trials": 3, "epochs": 2, "repeats": 1}
+FLAGS = tuple(str(v) for k, n in TRIALS.items() for v in (f"--{k}", n))
+
+
+@pytest.fixture(scope="module")
+def house() -> Dataset:
+    return load("simulated", minutes=4, test_minutes=1)
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    """One worker in this process."""
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0",
+                                  protocol="tcp") as cluster, distributed.Client(cluster) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def found(house: Dataset, client: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A search's folder and what it said."""
+    folder = tmp_path_factory.mktemp("search")
+    return folder, search(house, folder, GOAL, client, picture=folder / "front.svg")
+
+
+def told(folder: Path) -> list[tuple[Any, ...]]:
+    """Number, state, settings and values of each trial in a storage."""
+    study = optuna.load_study(study_name="tinyloc", storage=f"sqlite:///{folder / STORAGE}")
+    return [(t.number, t.state.name, t.params, t.values) for t in study.get_trials()]
+
+
+# ---- the front ----
+
+@settings(derandomize=True, deadline=None)
+@given(st.lists(st.tuples(*[st.integers(0, 4)] * 3), max_size=12))
+def test_front_is_what_nothing_dominates(points: list[tuple[int, ...]]) -> None:
+    front = [points[i] for i in non_dominated(points)]
+    assert len(set(front)) == len(front)
+
+    def better(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
+        return a != b and all(x <= y for x, y in zip(a, b, strict=True))
+
+    assert not any(better(a, b) for a in points for b in front)
+    assert all(p in front or any(better(a, p) for a in front) for p in points)
+
+
+def test_front_of_a_search(found: tuple[Path, dict[str, Any]], house: Dataset) -> None:
+    folder, said = found
+    front = [(-p["validation"]["macro_f1"], p["bytes"], p["macs"]) for p in said["front"]]
+    assert front and sorted(non_dominated(front)) == list(range(len(front)))
+    assert [p["bytes"] for p in said["front"]] == sorted(p["bytes"] for p in said["front"])
+    assert said["trials"]["finished"] == GOAL.trials == sum(said["trials"][k] for k in ("done", "stopped", "failed"))
+    assert {k: v for k, v in said.items() if k != "picture"} == json.loads((folder / "front.json").read_text())
+    files = {str(p) for p in (folder / "models").iterdir()}
+    assert files == {p[k] for p in said["front"] for k in ("model", "program")}
+    for p in said["front"]:
+        program = Program.load(p["program"])
+        memory = audit(program).best
+        assert p["bytes"] == memory.total <= GOAL.budget.ram_bytes and p["memory"] == memory.to_dict()
+        assert p["validation"]["macro_f1"] == macro_f1(*labels(program, house, "val"), len(house.rooms))
+        assert p["test"]["int8"]["macro_f1"] == macro_f1(*labels(program, house, "test"), len(house.rooms))
+        # What is printed is all that is needed to have the model again.
+        again = fit(house, Config(**p["config"]), Recipe(**p["recipe"]), window=p["window"], hop=p["hop"])
+        assert all(np.array_equal(v, again.params[k]) for k, v in Model.load(p["model"]).params.items())
+
+
+def test_picture(found: tuple[Path, dict[str, Any]], house: Dataset, client: Any) -> None:
+    folder, said = found
+    text = (folder / "front.svg").read_text()
+    assert said["picture"] == str(folder / "front.svg") and text.startswith("<?xml") and "</svg>" in text
+    search(house, folder, GOAL, client, picture=folder / "front.png")  # all trials are there: it only draws
+    assert (folder / "front.png").read_bytes().startswith(b"\x89PNG")
+
+
+# ---- the budget ----
+
+def test_over_budget_is_known_before_training(found: tuple[Path, dict[str, Any]]) -> None:
+    folder, said = found
+    study = optuna.load_study(study_name="tinyloc", storage=f"sqlite:///{folder / STORAGE}")
+    over = [t for t in study.get_trials() if t.user_attrs["outcome"]["state"] == "over"]
+    assert len(over) == said["trials"]["over"] > 0
+    for t in over:
+        assert t.user_attrs["bytes"] > GOAL.budget.ram_bytes and "rungs" not in t.user_attrs["outcome"]
+    assert all(t.user_attrs["bytes"] <= GOAL.budget.ram_bytes for t in study.get_trials() if t not in over)
+
+
+@pytest.mark.parametrize("values", [
+    {"config.family": "mamba", "config.d": 8, "config.n": 2, "config.tied": True, "window": 0.5},
+    {"config.family": "mamba", "config.d": 6, "config.blocks": 2, "config.expand": 1, "config.k": 3},
+    {"config.family": "mdcsa", "config.d": 6, "config.kernels": (1, 4, 7), "window": 1.5},
+], ids=str)
+def test_estimate_is_what_the_trained_model_takes(house: Dataset, values: dict[str, Any]) -> None:
+    goal = replace(GOAL, budget=budget(ram="64K"))
+    made = make(values, house, goal)
+    memory, macs = estimate(made)
+    outcome = evaluate(house, Job(made, goal))
+    trained = outcome.facts["memory"]
+    assert outcome.state == "done" and macs > 0
+    assert (memory.ram, memory.state, memory.activations) == tuple(trained[k] for k in ("ram", "state", "activations"))
+    assert memory.total == pytest.approx(trained["total"], rel=0.15)
+    # Trained, it is judged again.
+    tight = replace(goal, budget=budget(ram=str(trained["total"] - 1)))
+    assert evaluate(house, Job(made, tight)).state == "over"
+
+
+@pytest.mark.parametrize("total, flash, ram, fits", [(False, None, "2K", True), (False, "3K", "2K", False),
+                                                     (True, None, "2K", False), (True, None, "8K", True)])
+def test_budget_is_that_of_audit(total: bool, flash: str | None, ram: str, fits: bool) -> None:
+    memory, _ = estimate(make({"config.family": "mamba", "config.d": 8}, load("simulated", minutes=4), GOAL))
+    assert memory.ram < 2048 < 3072 < memory.image < memory.total < 8192
+    assert (Goal(budget(ram=ram, flash=flash), total=total).over(memory) <= 0) == fits
+
+
+def test_nothing_fits(house: Dataset, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tinyloc.search.HOPELESS", 3)
+    with pytest.raises(ConfigError, match=r"nothing fits: 3 settings in a row exceed 100 RAM; the least takes [\d,]+ B"):
+        search(house, tmp_path, replace(GOAL, budget=budget(ram="100")), client)
+
+
+# ---- settings ----
+
+def test_space_makes_models_at_its_ends(house: Dataset) -> None:
+    for family in ("mamba", "mdcsa"):
+        for end in (0, -1):
+            ends = {s.name: s.values[end] for s in SPACE if s.family in ("", family)} | {"config.family": family}
+            fixed = optuna.trial.FixedTrial({n: v if s.scale != "order" else end % len(s.values)
+                                             for s in SPACE if (n := s.name) in ends for v in [ends[n]]})
+            values = suggest(fixed, SPACE, house)
+            assert values == ends
+            made = make(values, house, Goal(budget(ram="32K")))
+            assert made.window == round(house.window * ends["window"]) and made.config.d == ends["config.d"]
+            assert made.recipe.lr == ends["recipe.lr"] and made.recipe.epochs == 60
+    alone = replace(house, rate_hz=0.0)  # a row is a measurement on its own
+    assert "window" not in suggest(fixed, SPACE, alone) and make({"config.family": "mamba", "config.d": 4}, alone,
+                                                                GOAL).window == house.window
+
+
+def test_every_field_can_be_searched() -> None:
+    names = [f"config.{f.name}" for f in fields(Config)] + [f"recipe.{f.name}" for f in fields(Recipe)]
+    assert Goal(budget(ram="1K"), space=tuple(Setting(n, (1, 2)) for n in names)).trials == 200
+
+
+def test_behind_its_rivals_a_trial_ends(house: Dataset) -> None:
+    goal = replace(GOAL, budget=budget(ram="64K"), epochs=4)
+    made = make({"config.family": "mamba", "config.d": 4, "config.n": 2}, house, goal)
+    whole = evaluate(house, Job(made, goal))
+    rungs = whole.facts["rungs"]
+    assert whole.state == "done" and len(rungs) == len(RUNGS) and rungs[-1] == whole.facts["int8"][0]
+    near, far = ([r + share * slack for r, (_, slack) in zip(rungs, RUNGS, strict=True)] for share in (0.9, 1.1))
+    assert evaluate(house, Job(made, goal, tuple(near))).state == "done"
+    for i in range(len(rungs)):
+        stopped = evaluate(house, Job(made, goal, (*near[:i], far[i], *near[i + 1 :])))
+        assert stopped.state == "stopped" and stopped.facts["rungs"] == rungs[:i] and stopped.model is None
+
+
+# ---- going on ----
+
+def test_same_seed_same_trials_and_more_of_them(found: tuple[Path, dict[str, Any]], house: Dataset, client: Any,
+                                                tmp_path: Path) -> None:
+    folder, said = found
+    search(house, tmp_path, replace(GOAL, trials=2), client)
+    short = told(tmp_path)
+    assert len(short) < len(told(folder)) and told(folder)[: len(short)] == short
+    longer = search(house, tmp_path, GOAL, client)
+    assert told(tmp_path) == told(folder)
+    assert [p["validation"] for p in longer["front"]] == [p["validation"] for p in said["front"]]
+
+
+def test_killed_and_started_again(tmp_path: Path, client: Any) -> None:
+    """SIGKILL of the search and of its workers while a trial runs; the next one has the trials of one never stopped."""
+    recording = walk(tmp_path / "walk.csv")
+    folder = tmp_path / "killed"
+    args = ["search", "--data", str(recording), *COLUMNS, "--ram", "6K", "--total", *FLAGS, "--out", str(folder)]
+    code = "import sys; from tinyloc.cli import main; main(sys.argv[1:])"
+    process = subprocess.Popen([sys.executable, "-c", code, *args, "--workers", "1"], start_new_session=True, cwd=tmp_path,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    deadline, states = time.monotonic() + 120, [""]
+    try:
+        while "COMPLETE" not in states or states[-1] != "RUNNING":
+            assert process.poll() is None and time.monotonic() < deadline, process.stderr and process.stderr.read()
+            time.sleep(0.02)
+            if (folder / STORAGE).exists():
+                with contextlib.closing(sqlite3.connect(f"file:{folder / STORAGE}?mode=ro", uri=True)) as reader:
+                    states += [state for state, in reader.execute("SELECT state FROM trials ORDER BY number")]
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    before = told(folder)
+    kept = [t for t in before if t[1] != "RUNNING"]
+    assert len(kept) < len(before) and sum(state == "COMPLETE" for _, state, _, _ in kept) < TRIALS["trials"]
+    said = facts(*args, "--scheduler", client.scheduler.address)
+    after = told(folder)
+    assert said["trials"]["finished"] == TRIALS["trials"] and after[: len(kept)] == kept
+    args[-1] = str(tmp_path / "whole")
+    tinyloc(*args, "--scheduler", client.scheduler.address)
+    assert told(tmp_path / "whole") == after and all(state != "RUNNING" for _, state, _, _ in after)
+
+
+def test_another_search_in_the_folder(found: tuple[Path, dict[str, Any]], house: Dataset, client: Any) -> None:
+    folder, _ = found
+    before = told(folder)
+    for change, what in (({"epochs": 4}, "epochs"), ({"seed": 1}, "seed"), ({"budget": budget(ram="2K")}, "budget"),
+                         ({"space": SMALL[:-1]}, "space")):
+        with pytest.raises(ConfigError, match=f"holds a search with another {what}"):
+            search(house, folder, replace(GOAL, **change), client)  # type: ignore[arg-type]
+    study = Study(folder, house, GOAL)
+    with pytest.raises(ConfigError, match="another search is at work there"):
+        search(house, folder, GOAL, client)
+    study.close()
+    assert told(folder) == before
+
+
+def test_what_is_no_storage_is_refused(house: Dataset, client: Any, tmp_path: Path) -> None:
+    (tmp_path / STORAGE).write_bytes(b"my diary" * 100)
+    with pytest.raises(ConfigError, match=f"{STORAGE}: no storage of a search"):
+        search(house, tmp_path, GOAL, client)
+    assert (tmp_path / STORAGE).read_bytes() == b"my diary" * 100
+
+
+def test_a_trial_that_fails_is_one_trial(found: tuple[Path, dict[str, Any]], house: Dataset, client: Any, tmp_path: Path,
+                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(dataset: Dataset, job: Job) -> Any:
+        raise RuntimeError("no luck\ntoday")
+
+    monkeypatch.setattr("tinyloc.search.evaluate", broken)
+    shutil.copytree(found[0], tmp_path / "copy")
+    said = search(house, tmp_path / "copy", replace(GOAL, trials=GOAL.trials + 1), client)
+    assert said["trials"]["failed"] == 1 and said["errors"] == ["RuntimeError: no luck"]
+    assert [p["validation"] for p in said["front"]] == [p["validation"] for p in found[1]["front"]]
+    with pytest.raises(RuntimeError, match="no luck"):  # nothing ever worked: it is not the trial
+        search(house, tmp_path / "new", GOAL, client)
+    monkeypatch.setattr("tinyloc.train.fit", _refuse)
+    outcome = evaluate(house, Job(make({"config.family": "mamba", "config.d": 4}, house, GOAL), GOAL))
+    assert (outcome.state, outcome.facts["error"]) == ("failed", "the loss became nan")
+
+
+def _refuse(*args: Any, **how: Any) -> Model:
+    raise ModelError("the loss became nan")
+
+
+# ---- the command ----
+
+def test_command(tmp_path: Path, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    recording = walk(tmp_path / "walk.csv")
+    args = ("search", "--data", recording, *COLUMNS, "--mcu", "nrf52810", "--trials", "1", "--epochs", "2", "--repeats", "2",
+            "--out", tmp_path / "out", "--scheduler", client.scheduler.address)
+    said = facts(*args)
+    (point,) = said["front"]
+    assert said["budget"]["name"] == "nrf52810" and len(point["validation"]["int8"]) == 2
+    assert point["validation"]["macro_f1"] == pytest.approx(np.mean(point["validation"]["int8"]))
+    assert facts("audit", point["program"], "--mcu", "nrf52810")["memory"][
+        "stream" if point["streams"] else "window"] == point["memory"]
+    facts("verify", point["program"], "--windows", "5")  # it knows its data
+    text = tinyloc(*args).stdout
+    assert re.search(r"^ +0  m(amba|dcsa) ", text, re.M) and "test: of the kept model, chose nothing" in text
+    if said["cost"]["unit"] == "instructions":
+        counted = facts("bench", point["program"], "--mcu", "nrf52810")["total"]["instructions"]
+        assert point["instructions"] == counted * (point["window"] if point["streams"] else 1)
+        monkeypatch.setattr("tinyloc.search.countable", lambda core: "no compiler")
+        assert "holds a search with another core" in tinyloc(*args, code=2).stderr
+        guessed = facts(*(tmp_path / "macs" if a == tmp_path / "out" else a for a in args))
+        assert guessed["cost"]["unit"] == "multiply-accumulates" and guessed["front"][0]["instructions"] is None
+
+
+def test_bad_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = ("--out", tmp_path)
+    for args, says in (((), "no budget: expected a size of RAM"), (("--ram", "lots"), "'lots' is no size"),
+                       (("--ram", "32K", "--core", "cortex-m99"), "unknown core 'cortex-m99'"),
+                       (("--ram", "32K", "--scheduler", "tcp://h:1", "--workers", "2"), "--workers is for a cluster on"),
+                       (("--ram", "32K", "--scheduler", "nowhere://x"), "no Dask scheduler answers at nowhere://x")):
+        assert says in complaint("search", *out, *args), args
+    with pytest.raises(ConfigError, match=r"unknown setting 'config\.hidden'"):
+        Goal(budget(ram="1K"), space=(Setting("config.hidden", (1, 2)),))
+    with pytest.raises(ConfigError, match="unknown scale of a setting 'cubic'"):
+        Goal(budget(ram="1K"), space=(Setting("config.d", (1, 2), "cubic"),))
+    with pytest.raises(ConfigError, match="repeats = 0; expected 1 or more"):
+        Goal(budget(ram="1K"), repeats=0)
+    with pytest.raises(ConfigError, match=r"front\.gif: expected a picture's name that ends in \.png, \.svg, \.pdf"):
+        search(load("simulated", minutes=4), tmp_path, GOAL, None, picture="front.gif")
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    assert complaint("search", "--ram", "32K", *out) == ("tinyloc: search needs the package distributed; install it with: "
+                                                         "pip install 'tinyloc[search]'\n")
+
+
+@pytest.mark.level2
+def test_workers_of_this_machine(house: Dataset, tmp_path: Path) -> None:
+    with workers(count=2) as two:
+        assert list(two.nthreads().values()) == [1, 1]
+        assert search(house, tmp_path, GOAL, two)["trials"]["finished"] == GOAL.trials
