@@ -129,7 +129,8 @@ def test_unknown_presets(name: str, words: str) -> None:
 @pytest.mark.parametrize("change, words", [
     ({"d": 0}, "d: expected a whole number from 1"), ({"aps": 2.5}, "aps: expected"),
     ({"family": "mlp"}, "unknown model family"),
-    ({"fc1": 0}, "fc1: expected a whole number from 1"), ({"family": "mamba", "inner": 1.5}, "inner: expected a whole number"),
+    ({"fc1": 0}, "fc1: expected a whole number from 1"),
+    ({"family": "mamba", "inner": 1.5}, "inner: expected a whole number"),
     ({"kernels": (1, 4, 7, 10)}, "expected 1 to 3 kernel sizes")])
 def test_bad_configurations(change: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
