@@ -39,7 +39,7 @@ AMONG = {"mamba": ("aps", "d", "inner", "state"), "mdcsa": ("aps", "d", "fc1", "
 BUDGETS = {"ram": "RAM with the image in flash", "total": "all in RAM", "image": "flash"}
 DECAYS = ("powers", "free")
 RETRIES = 3  # stages more, when the trained model takes some bytes more than the budget
-CALIBRATION = 64  # windows on which the planner's bytes are counted while cutting
+CALIBRATION = 8  # windows on which the planner's bytes are counted while cutting
 BATCH = 16  # windows a gradient of the importance: more of them tell apart what cancels out in a mean
 
 #: Of each parameter, below its block or head: the dimensions that lie along its axes, one after the other along an axis;
@@ -171,8 +171,8 @@ def cut(model: Model, dimension: str, keep: Keep) -> Model:
     What says nothing can be cut without a change of the model's output but for rounding, of:
         aps, inner, state, rank, fc1, fc2, blocks    structures whose gate is zero (`AXES`)
         d of a Mamba     channels that are zero all along; the norms' gains make up for the smaller mean square
-        heads            a head that says what another one says, and whose tap of the last convolution is zero: it takes part
-                         in a mean over all heads
+        heads            heads that all say the same, and the last convolution does not listen to those that go: attention is
+                         a mean over all of them
     Not so d of an MDCSA: layer norm and attention look at zeros too, and the positional encoding is another one.
     Of tied decay rates, A[j, k] = (k + 1) A[j, 0], states m - 1, 2 m - 1, ... may stay, and no others.
     Raises ConfigError for a dimension that the family lacks or indices that make no sense.
@@ -360,14 +360,20 @@ class _Stages:
     done: int = 0
 
     def load(self) -> None:
+        """Goes on from the file; makes it when there is none, so that what lies beside it is known to be of this run."""
         if self.path is None or not self.path.exists():
-            return
+            return self.save()
         model = Model.load(self.path)
         found = model.info.pop("stages", None)
         if not isinstance(found, dict) or found.get("identity") != self.identity:
             raise ModelError(f"{self.path}: a checkpoint of another run (model, data, recipe or targets differ); remove it "
                              "or name another file")
         self.model, self.done = model, int(found["done"])
+
+    def save(self) -> None:
+        if self.path is not None:
+            info = {**self.model.info, "stages": {"identity": self.identity, "done": self.done}}
+            Model(self.model.config, self.model.params, info).save(self.path)
 
     def of_stage(self) -> Path | None:
         """The checkpoint of the training in the stage that is next."""
@@ -377,9 +383,8 @@ class _Stages:
         """Takes the model of a stage.  One that was interrupted is not kept: its training goes on the next time."""
         trained = self.of_stage()
         self.model, self.done = model, self.done + 1
-        if self.path is not None and trained is not None and not model.info["interrupted"]:
-            info = {**model.info, "stages": {"identity": self.identity, "done": self.done}}
-            Model(model.config, model.params, info).save(self.path)
+        if trained is not None and not model.info["interrupted"]:
+            self.save()
             trained.unlink(missing_ok=True)
 
 
