@@ -3,6 +3,7 @@ run goes on."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,6 @@ from tinyloc.cli import main
 from tinyloc.data import Dataset, Windows, load
 from tinyloc.errors import ConfigError, DataError, ModelError, TinylocError
 from tinyloc.model import Config, Model, preset
-from tinyloc.program import Program
 from tinyloc.prune import DIMENSIONS, PLACES, choose, cut, forget, importance, measure, parts, prune, resolve, shrink, within
 from tinyloc.quantize import calibrate, quantize
 from tinyloc.reference.conv import conv1d
@@ -115,8 +115,8 @@ def test_what_speaks_does_not(name: str, dimension: str) -> None:
     assert np.abs(y - model.forward(x)[0]).max() > 1e-5
 
 
-@pytest.mark.parametrize("heads, keep", [(2, [0]), (2, [1]), (3, [0]), (3, [1]), (3, [2]), (3, [0, 1]), (3, [0, 2]), (3, [1, 2]),
-                                         (3, [2, 0])])
+@pytest.mark.parametrize("heads, keep", [(2, [0]), (2, [1]), (3, [0]), (3, [1]), (3, [2]), (3, [0, 1]), (3, [0, 2]),
+                                         (3, [1, 2]), (3, [2, 0])])
 def test_taps_follow_their_heads(heads: int, keep: list[int]) -> None:
     """The last convolution of silent heads and speaking ones is that of the speaking ones."""
     model = random(Config("mdcsa", 5, 4, 4, kernels=(2,) * heads))
@@ -209,9 +209,11 @@ def test_parameters_that_the_table_does_not_know() -> None:
 
 
 @pytest.mark.parametrize("keep, sizes", [
-    ({"inner": 0.5, "state": 3, "d": 0.01}, {"inner": 4, "state": 3, "d": 1}), ({"blocks": 1.0, "aps": 1}, {"blocks": 3, "aps": 1}),
-    ({"state": 7}, "state: keep 7; expected a whole number from 1 to 6"), ({"state": 0}, "keep 0;"), ({"d": 1.5}, "keep 1.5"),
-    ({"d": True}, "keep True"), ({"d": float("nan")}, "keep nan"), ({"fc1": 2}, "unknown dimension of a mamba 'fc1'"),
+    ({"inner": 0.5, "state": 3, "d": 0.01}, {"inner": 4, "state": 3, "d": 1}),
+    ({"blocks": 1.0, "aps": 1}, {"blocks": 3, "aps": 1}),
+    ({"state": 7}, "state: keep 7; expected a whole number from 1 to 6"), ({"state": 0}, "keep 0;"),
+    ({"d": 1.5}, "keep 1.5"), ({"d": True}, "keep True"), ({"d": float("nan")}, "keep nan"),
+    ({"fc1": 2}, "unknown dimension of a mamba 'fc1'"),
     ({"inner": -0.5}, "above 0.0 and up to 1.0")])
 def test_targets(keep: dict[str, float], sizes: dict[str, int] | str) -> None:
     if isinstance(sizes, dict):
@@ -228,7 +230,7 @@ def test_shrink_cuts_what_matters_least_and_importances_go_along() -> None:
     smaller, left = shrink(model, scores, {"heads": 2, "aps": 3, "fc1": 2, "d": 4})
     assert smaller.config.sizes == {"aps": 3, "classes": 4, "d": 4, "heads": 2, "fc1": 2, "fc2": 5}
     assert smaller.info["aps"] == ["ap0", "ap2", "ap4"]
-    assert [v.tolist() for v in left["fc1"]] == [[4, 5], [5, 4]] and left["aps"][0].tolist() == [5, 4, 3]
+    assert [v.tolist() for v in left["fc1"]] == [[5, 4], [4, 5]] and left["aps"][0].tolist() == [5, 4, 3]
     np.testing.assert_array_equal(smaller.params["mdcsa.dcsa0.grn.fc1.bias"],
                                   model.params["mdcsa.dcsa1.grn.fc1.bias"][[0, 5]])
     again, same = shrink(model, scores, {})
@@ -237,9 +239,9 @@ def test_shrink_cuts_what_matters_least_and_importances_go_along() -> None:
 
 # preset, what is kept: bytes (weights, state, activations) before and after, 11 access points and rooms, 20 steps
 BYTES: dict[str, tuple[dict[str, float], tuple[int, ...], tuple[int, ...]]] = {
-    "mamba-h16l1": ({"inner": 0.5, "state": 8}, (4283, 1144, 272), ()),
-    "mdcsa-h8l3": ({"heads": 2, "fc1": 0.25, "fc2": 0.25}, (5653, 24, 1440), ()),
-    "mdcsa-h16l1": ({"fc1": 16, "fc2": 16}, (6125, 24, 2240), ()),
+    "mamba-h16l1": ({"inner": 0.5, "state": 8}, (4283, 1144, 272), (2298, 328, 144)),
+    "mdcsa-h8l3": ({"heads": 2, "fc1": 0.25, "fc2": 0.25}, (5653, 24, 1440), (3138, 24, 920)),
+    "mdcsa-h16l1": ({"fc1": 16, "fc2": 16}, (6125, 24, 2240), (3629, 24, 1400)),
 }
 
 
@@ -340,13 +342,106 @@ def test_killed_and_resumed_is_as_if_never_stopped(house: Dataset, mamba: Model,
 
     whole = prune(mamba, house, targets, QUICK, rounds=3, between=2)
     with pytest.raises(Stop):
-        prune(mamba, house, targets, replace(QUICK), rounds=3, between=2, checkpoint=file, progress=stop)
+        prune(mamba, house, targets, QUICK, rounds=3, between=2, checkpoint=file, progress=stop)
     with pytest.raises(ModelError, match="a checkpoint of another run"):
         prune(mamba, house, {**targets, "inner": 7}, QUICK, rounds=3, between=2, checkpoint=file)
     seen: list[int] = []
-    again = prune(mamba, house, targets, QUICK, rounds=3, between=2, checkpoint=file, progress=lambda e: seen.append(e.number))
+    again = prune(mamba, house, targets, QUICK, rounds=3, between=2, checkpoint=file,
+                  progress=lambda e: seen.append(e.number))
     assert seen == list(range(at + 1, 8)) and same(again, whole) and again.info == whole.info
     assert [p.name for p in tmp_path.iterdir()] == [file.name]
     assert same(prune(mamba, house, targets, QUICK, rounds=3, between=2, checkpoint=file), whole), "a finished run's is read"
     forget(file)
     assert not list(tmp_path.iterdir())
+
+
+def test_ctrl_c_keeps_the_last_training_only(house: Dataset, mamba: Model, tmp_path: Path) -> None:
+    file = tmp_path / "c"
+
+    def go(at: int) -> Model:
+        def stop(e: Epoch) -> None:
+            if e.number == at:
+                raise KeyboardInterrupt
+
+        return prune(mamba, house, {"inner": 6}, QUICK, rounds=2, between=2, checkpoint=file, progress=stop)
+
+    with pytest.raises(KeyboardInterrupt):
+        go(1)
+    stopped = go(3)
+    assert stopped.info["interrupted"] and stopped.config.sizes["inner"] == 6
+    assert not go(0).info["interrupted"] and same(go(0), prune(mamba, house, {"inner": 6}, QUICK, rounds=2, between=2))
+
+
+@pytest.mark.parametrize("name, budget", [("mamba", "total"), ("mdcsa", "ram")])
+def test_a_budget_is_kept(house: Dataset, mamba: Model, name: str, budget: str) -> None:
+    model = mamba if name == "mamba" else fit(house, "mdcsa-h8l1", Recipe(epochs=2))
+    before = getattr(audit(calibrate(model, house)).best, budget)
+    limit = int(0.9 * before)
+    pruned = prune(model, house, {}, QUICK, budget={budget: limit}, rounds=2, between=1)
+    after = getattr(audit(calibrate(pruned, house)).best, budget)
+    assert 0.8 * limit < after <= limit < before, "kept, and not by far more than was asked for"
+
+
+def test_a_budget_cuts_what_it_may(house: Dataset, mamba: Model) -> None:
+    w, _ = pruning._inputs(mamba, house)
+    scores, few = importance(mamba, w), w.x[:8]
+    total = measure(mamba, few).total
+    assert within(mamba, few, scores, {"total": total}) == {}
+    sizes = within(mamba, few, scores, {"total": total - 300}, ["state"])
+    assert sizes.keys() == {"state"} and measure(shrink(mamba, scores, sizes)[0], few).total <= total - 300
+    with pytest.raises(ConfigError, match=r"out of reach of the budget of 1,000 bytes \(all in RAM\): cutting state leaves"):
+        within(mamba, few, scores, {"total": 1000}, ["state"])
+    with pytest.raises(ConfigError, match="unknown budget 'rom'"):
+        within(mamba, few, scores, {"rom": 1000})
+    with pytest.raises(ConfigError, match="a budget of 0 bytes of ram"):
+        within(mamba, few, scores, {"ram": 0})
+    with pytest.raises(ConfigError, match="unknown dimension of a mamba 'heads'"):
+        within(mamba, few, scores, {"ram": 100}, ["heads"])
+
+
+def test_bad_input(house: Dataset, mamba: Model) -> None:
+    few = house.select(house.aps[:5])
+    cases: list[tuple[str, Any]] = [
+        ("nothing to cut", lambda: prune(mamba, house)),
+        ("unknown decay 'power'; did you mean 'powers'", lambda: prune(mamba, house, {"d": 4}, decay="power")),
+        ("0 rounds", lambda: prune(mamba, house, {"d": 4}, rounds=0)),
+        ("does not say what it was trained on", lambda: prune(Model(mamba.config, mamba.params), house, {"d": 4})),
+        ("hears 11 access points, of which the data lack 6", lambda: prune(mamba, few, {"d": 4})),
+        ("knows other rooms", lambda: prune(with_info(mamba, rooms=["x"]), house, {"d": 4})),
+    ]
+    for words, call in cases:
+        with pytest.raises(TinylocError, match=words):
+            call()
+
+
+def test_command(mamba: Model, tmp_path: Path) -> None:
+    source = {"data": "simulated", "seed": 0, "columns": {}}
+    with_info(mamba, source=source).save(tmp_path / "m")
+    mamba.save(tmp_path / "nowhere")
+    given = [str(tmp_path / "m"), "--out", str(tmp_path / "p"), "--epochs", "1", "--rounds", "2", "--between", "1"]
+    run = CliRunner()
+    r = run.invoke(main, ["prune", *given, "--aps", "5", "--inner", "50%", "--state", "0.25", "--teacher", given[0],
+                          "--json"])
+    assert r.exit_code == 0, r.output
+    found, pruned = json.loads(r.stdout), Model.load(tmp_path / "p")
+    assert pruned.config.sizes == {**mamba.config.sizes, "aps": 5, "inner": 8, "state": 4} == found["sizes"]
+    assert found["parameters"] == pruned.parameters and found["test"] == pruned.info["test"]
+    assert pruned.info["source"] == source and pruned.info["distillation"]["alpha"] == 0.5
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m", "nowhere", "p"]
+    for command in (["quantize", str(tmp_path / "p"), "--out", str(tmp_path / "p8"), "--calibration", "minmax"],
+                    ["run", str(tmp_path / "p8"), "--stream"],
+                    ["export", str(tmp_path / "p8"), "--out", str(tmp_path / "firmware")]):
+        r = run.invoke(main, command)
+        assert r.exit_code == 0, f"{command}: {r.output}"
+    for args, words in ((["--inner", "many"], "--inner 'many': expected a number, or a share such as 0.5 or 50%"),
+                        (["--inner", "17"], "keep 17; expected a whole number from 1 to 16"),
+                        (["--fc1", "3"], "unknown dimension of a mamba 'fc1'"), ([], "nothing to cut"),
+                        (["--total", "1K"], "out of reach of the budget of 1,024 bytes"), (["--ram", "lots"], "'lots'"),
+                        (["--inner", "4", "--alpha", "0.3"], "name one with --teacher")):
+        r = run.invoke(main, ["prune", *given, "--no-resume", *args])
+        assert r.exit_code == 2 and words in r.stderr and r.stderr.count("\n") == 1, r.output
+    r = run.invoke(main, ["prune", str(tmp_path / "nowhere"), "--out", str(tmp_path / "q"), "--inner", "4"])
+    assert r.exit_code == 2 and "does not say which data" in r.stderr
+    r = run.invoke(main, ["prune", *given, "--total", "4300", "--among", "inner", "--among", "state"])
+    assert r.exit_code == 0, r.output
+    assert audit(calibrate(Model.load(tmp_path / "p"), load("simulated"))).best.total <= 4300

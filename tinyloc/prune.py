@@ -330,14 +330,14 @@ def within(model: Model, x: np.ndarray, scores: Scores, budget: Mapping[str, int
     while over:
         best: tuple[float, Model, Scores, int, np.ndarray] | None = None
         for name in among:
-            size = now.config.sizes[name]
-            if size == 1:
-                continue
-            keep = choose(now.config, name, left[name], size - max(1, size // 8), decay)
-            smaller = cut(now, name, keep)
-            lost = sum(float(s.sum() - s[k].sum()) for s, k in zip(left[name], keep, strict=True))
-            heard = inputs[keep[0]] if name == "aps" else inputs
-            still = excess(measure(smaller, x[:, :, heard], decay))
+            size, still = now.config.sizes[name], over
+            for go in range(max(1, size // 8), size, max(1, size // 8)):  # where few of them save nothing, more may
+                keep = choose(now.config, name, left[name], size - go, decay)
+                smaller, heard = cut(now, name, keep), inputs[keep[0]] if name == "aps" else inputs
+                still = excess(measure(smaller, x[:, :, heard], decay))
+                if still < over:
+                    break
+            lost = sum(float(s.sum() - s[k].sum()) for s, k in zip(left[name], keep, strict=True)) if still < over else 0.0
             if still < over and (best is None or lost / (over - still) < best[0]):
                 rest = {**left, name: [s[k] for s, k in zip(left[name], keep, strict=True)]}
                 best = lost / (over - still), smaller, rest, still, heard
@@ -362,7 +362,8 @@ class _Stages:
     def load(self) -> None:
         """Goes on from the file; makes it when there is none, so that what lies beside it is known to be of this run."""
         if self.path is None or not self.path.exists():
-            return self.save()
+            self.save()
+            return
         model = Model.load(self.path)
         found = model.info.pop("stages", None)
         if not isinstance(found, dict) or found.get("identity") != self.identity:
@@ -435,9 +436,9 @@ def prune(model: Model, dataset: Dataset, keep: Mapping[str, int | float] | None
         taught = beliefs(teachers, dataset, training, int(info["window"]), int(info.get("hop", dataset.hop)), distillation)
     run = _Stages(Path(checkpoint) if checkpoint is not None else None, _identity(
         model, training, taught, [targets, dict(budget or {}), list(among), rounds, between, decay, asdict(recipe)]), model)
-    run.load()
     if budget:
         targets = _within(model, dataset, targets, budget, among, taught, decay)
+    run.load()
 
     def next_sizes() -> Mapping[str, int] | None:
         """What the next stage cuts to; None: nothing is left to do."""
