@@ -1,10 +1,10 @@
 """Macro-F1 of pruned models beside models of the same shape trained from scratch: `python benchmarks/pruning.py --help`.
 
-In float, on the test rows, over several seeds; every choice is made on validation only.  A row's columns: the unpruned model;
-cut at once without training; pruned by default (`tinyloc.prune.prune`); the same with the unpruned model as its teacher; the
-pruned one's shape (and access points, for lack of a better choice) trained from scratch by the recipe, and for as many epochs
-as the pruned one saw in all.  Bytes: all in RAM, of the int8 Program.  Results are kept in build/pruning.json and not
-computed twice.
+In float, on the test rows, over several seeds; every choice is made on validation only.  A row's columns: the unpruned
+model; cut at once without training; pruned by default (`tinyloc.prune.prune`); the same with the unpruned model as its
+teacher; the pruned one's shape, and its access points, trained from scratch by the recipe, and for as many epochs as the
+pruned one saw in all.  Bytes: all in RAM, of the int8 Program.  Results are kept in build/pruning.json and not computed
+twice.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tinyloc.cli import table
 from tinyloc.data import Dataset, Scaler, load, macro_f1, windows
 from tinyloc.files import write_atomic
 from tinyloc.model import Model
-from tinyloc.prune import importance, prune, resolve, shrink
+from tinyloc.prune import RECIPE, importance, prune, resolve, shrink
 from tinyloc.quantize import calibrate
 from tinyloc.train import Recipe, fit, last_rows
 from tinyloc.verify import audit
@@ -58,10 +58,11 @@ def measure(data: str, preset: str, keep: Mapping[str, float], decay: str, seed:
     model = Model.load(file)
     training = windows(d.train, Scaler.from_dict(model.info["scaler"]), model.info["window"], model.info["hop"])
     cut, _ = shrink(model, importance(model, training), resolve(model.config, keep), decay)
-    pruned, taught = (prune(model, d, keep, recipe, rounds=ROUNDS, between=BETWEEN, decay=decay, teachers=teachers)
+    fine = replace(RECIPE, seed=seed, **({"epochs": EPOCHS[data] // 2} if data in EPOCHS else {}))
+    pruned, taught = (prune(model, d, keep, fine, rounds=ROUNDS, between=BETWEEN, decay=decay, teachers=teachers)
                       for teachers in ([], [model]))
-    heard, longer = d.select(pruned.info["aps"]), replace(recipe, epochs=2 * recipe.epochs + (ROUNDS - 1) * BETWEEN)
-    scratch = [fit(heard, pruned.config, r) for r in (recipe, longer)]
+    longer = replace(recipe, epochs=recipe.epochs + (ROUNDS - 1) * BETWEEN + fine.epochs)
+    scratch = [fit(d.select(pruned.info["aps"]), pruned.config, r) for r in (recipe, longer)]
     found = dict(zip(COLUMNS, (f1(m, d) for m in (model, cut, pruned, taught, *scratch)), strict=True))
     return {**found, **{f"bytes {k}": audit(calibrate(m, d)).best.total for k, m in (("before", model), ("after", pruned))}}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -315,8 +316,8 @@ def _keep(name: str, text: str) -> int | float:
 @click.option("--between", default=5, show_default=True, help="Epochs of training from one cut to the next.")
 @click.option("--decay", default="powers", show_default=True,
               help="States that stay: powers keeps the faster scan possible, free the most important ones.")
-@click.option("--epochs", type=int, help="At most so many passes over the training windows after the last cut. [120]")
-@click.option("--lr", type=float, help="Greatest learning rate. [0.005]")
+@click.option("--epochs", type=int, help="At most so many passes over the training windows after the last cut. [60]")
+@click.option("--lr", type=float, help="Greatest learning rate. [0.002]")
 @click.option("--patience", type=int, help="Epochs without a better validation score before it ends. [40]")
 @click.option("--teacher", "teachers", multiple=True, type=click.Path(dir_okay=False),
               help="A float model to learn from too, such as MODEL itself (again for more: their mean counts).")
@@ -340,9 +341,9 @@ def prune(model: str, out: str, ram: str | None, total: str | None, flash: str |
     from tinyloc.emulator.mcu import parse_size
     from tinyloc.files import check_writable
     from tinyloc.model import Model
-    from tinyloc.prune import forget
+    from tinyloc.prune import RECIPE, forget
     from tinyloc.prune import prune as cut_and_train
-    from tinyloc.train import Recipe, last_rows, scores, with_info
+    from tinyloc.train import last_rows, scores, with_info
 
     m = Model.load(model)
     keep = {k: _keep("width" if k == "d" else k, text) for k in
@@ -354,7 +355,8 @@ def prune(model: str, out: str, ram: str | None, total: str | None, flash: str |
     distillation = Distillation(**chosen) if teachers else None  # type: ignore[arg-type]
     source = _own_source(m.info, data_name, given)
     given_recipe = {"epochs": epochs, "lr": lr, "patience": patience}
-    recipe = Recipe(seed=source["seed"], **{k: v for k, v in given_recipe.items() if v is not None})  # type: ignore[arg-type]
+    recipe = replace(RECIPE, seed=source["seed"],
+                     **{k: v for k, v in given_recipe.items() if v is not None})  # type: ignore[arg-type]
     d = _load(source)
     check_writable(out)
     checkpoint = Path(out + ".checkpoint")

@@ -38,6 +38,8 @@ DIMENSIONS = {"mamba": ("blocks", "aps", "d", "inner", "state", "rank"), "mdcsa"
 AMONG = {"mamba": ("aps", "d", "inner", "state"), "mdcsa": ("aps", "d", "fc1", "fc2")}
 BUDGETS = {"ram": "RAM with the image in flash", "total": "all in RAM", "image": "flash"}
 DECAYS = ("powers", "free")
+#: Half of a training at a lower rate: on flat neither longer nor gentler ones came out better (benchmarks/pruning.py).
+RECIPE = Recipe(epochs=60, lr=2e-3)
 RETRIES = 3  # stages more, when the trained model takes some bytes more than the budget
 CALIBRATION = 8  # windows on which the planner's bytes are counted while cutting
 BATCH = 16  # windows a gradient of the importance: more of them tell apart what cancels out in a mean
@@ -405,7 +407,8 @@ def prune(model: Model, dataset: Dataset, keep: Mapping[str, int | float] | None
     keep: what is to be left of each dimension (`DIMENSIONS`): a number, or a share such as 0.5.
     budget: bytes that the quantized model may take besides, {"ram" | "total" | "image": bytes} of `verify.Memory`, kept by
     cutting the dimensions `among` (`within`), and checked on the model that is returned.
-    rounds: cuts, each by the same factor, with `between` epochs after each but the last, after which the recipe trains.
+    rounds: cuts, each by the same factor, with `between` epochs after each but the last, after which the recipe (`RECIPE`)
+    trains.
     decay: "powers" keeps the states of a Mamba such that the cheaper scan stays possible, "free" the most important ones.
     teachers, distillation: as of `train.fit`; the unpruned model may be one of them.
     checkpoint: a file that is written after every round (and one beside it after every epoch); a killed run goes on from
@@ -417,7 +420,7 @@ def prune(model: Model, dataset: Dataset, keep: Mapping[str, int | float] | None
     model hears, ModelError for a model that does not say what it was trained on, or a checkpoint of another run; BrokenError
     when the budget is not met after all.
     """
-    recipe, info = recipe or Recipe(), model.info
+    recipe, info = recipe or RECIPE, model.info
     if not {"scaler", "window", "rooms", "aps"} <= info.keys():
         raise ModelError("pruning: the model does not say what it was trained on; expected a model that `fit` made")
     if tuple(info["rooms"]) != dataset.rooms:
