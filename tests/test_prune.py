@@ -414,29 +414,36 @@ def test_bad_input(house: Dataset, mamba: Model) -> None:
             call()
 
 
-def test_command(mamba: Model, tmp_path: Path) -> None:
-    source = {"data": "simulated", "seed": 0, "columns": {}}
-    with_info(mamba, source=source).save(tmp_path / "m")
-    mamba.save(tmp_path / "nowhere")
+def test_command(house: Dataset, tmp_path: Path) -> None:
+    file = tmp_path / "walk.csv"
+    with file.open("w") as f:
+        f.write(",".join(["time", "room", *(f"rssi_{a}" for a in house.aps)]) + "\n")
+        for i, (room, rssi) in enumerate(zip(house.train.room, house.train.rssi, strict=True)):
+            f.write(",".join([str(i / 5), house.rooms[room], *("" if np.isnan(v) else f"{v:.0f}" for v in rssi)]) + "\n")
+    source, data = {"data": str(file), "seed": 0, "columns": {}}, load(file)
+    model = with_info(fit(data, "mamba-h8l1", Recipe(epochs=4)), source=source)
+    model.save(tmp_path / "m")
+    Model(model.config, model.params, {k: v for k, v in model.info.items() if k != "source"}).save(tmp_path / "nowhere")
     given = [str(tmp_path / "m"), "--out", str(tmp_path / "p"), "--epochs", "1", "--rounds", "2", "--between", "1"]
     run = CliRunner()
     r = run.invoke(main, ["prune", *given, "--aps", "5", "--inner", "50%", "--state", "0.25", "--teacher", given[0],
                           "--json"])
     assert r.exit_code == 0, r.output
     found, pruned = json.loads(r.stdout), Model.load(tmp_path / "p")
-    assert pruned.config.sizes == {**mamba.config.sizes, "aps": 5, "inner": 8, "state": 4} == found["sizes"]
+    assert pruned.config.sizes == {**model.config.sizes, "aps": 5, "inner": 8, "state": 4} == found["sizes"]
     assert found["parameters"] == pruned.parameters and found["test"] == pruned.info["test"]
     assert pruned.info["source"] == source and pruned.info["distillation"]["alpha"] == 0.5
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["m", "nowhere", "p"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m", "nowhere", "p", "walk.csv"]
     for command in (["quantize", str(tmp_path / "p"), "--out", str(tmp_path / "p8"), "--calibration", "minmax"],
-                    ["run", str(tmp_path / "p8"), "--stream"],
+                    ["verify", str(tmp_path / "p8")], ["run", str(tmp_path / "p8"), "--stream"],
                     ["export", str(tmp_path / "p8"), "--out", str(tmp_path / "firmware")]):
         r = run.invoke(main, command)
         assert r.exit_code == 0, f"{command}: {r.output}"
     for args, words in ((["--inner", "many"], "--inner 'many': expected a number, or a share such as 0.5 or 50%"),
                         (["--inner", "17"], "keep 17; expected a whole number from 1 to 16"),
                         (["--fc1", "3"], "unknown dimension of a mamba 'fc1'"), ([], "nothing to cut"),
-                        (["--total", "1K"], "out of reach of the budget of 1,024 bytes"), (["--ram", "lots"], "'lots'"),
+                        (["--total", "1K", "--among", "state"], "out of reach of the budget of 1,024 bytes"),
+                        (["--ram", "lots"], "'lots'"),
                         (["--inner", "4", "--alpha", "0.3"], "name one with --teacher")):
         r = run.invoke(main, ["prune", *given, "--no-resume", *args])
         assert r.exit_code == 2 and words in r.stderr and r.stderr.count("\n") == 1, r.output
@@ -444,4 +451,4 @@ def test_command(mamba: Model, tmp_path: Path) -> None:
     assert r.exit_code == 2 and "does not say which data" in r.stderr
     r = run.invoke(main, ["prune", *given, "--total", "4300", "--among", "inner", "--among", "state"])
     assert r.exit_code == 0, r.output
-    assert audit(calibrate(Model.load(tmp_path / "p"), load("simulated"))).best.total <= 4300
+    assert audit(calibrate(Model.load(tmp_path / "p"), data)).best.total <= 4300
