@@ -332,17 +332,18 @@ def within(model: Model, x: np.ndarray, scores: Scores, budget: Mapping[str, int
     while over:
         best: tuple[float, Model, Scores, int, np.ndarray] | None = None
         for name in among:
-            size, still = now.config.sizes[name], over
-            for go in range(max(1, size // 8), size, max(1, size // 8)):  # where few of them save nothing, more may
+            size = now.config.sizes[name]
+            for go in range(max(1, size // 8), size, max(1, size // 8)):
                 keep = choose(now.config, name, left[name], size - go, decay)
                 smaller, heard = cut(now, name, keep), inputs[keep[0]] if name == "aps" else inputs
                 still = excess(measure(smaller, x[:, :, heard], decay))
-                if still < over:
-                    break
-            lost = sum(float(s.sum() - s[k].sum()) for s, k in zip(left[name], keep, strict=True)) if still < over else 0.0
-            if still < over and (best is None or lost / (over - still) < best[0]):
+                if still == over:
+                    continue  # where few of them save nothing, for alignment or as the peak is elsewhere, more may
                 rest = {**left, name: [s[k] for s, k in zip(left[name], keep, strict=True)]}
-                best = lost / (over - still), smaller, rest, still, heard
+                lost = float(sum(s.sum() for s in left[name]) - sum(s.sum() for s in rest[name]))
+                if best is None or lost / (over - still) < best[0]:
+                    best = lost / (over - still), smaller, rest, still, heard
+                break
         if best is None:
             m = measure(now, x[:, :, inputs], decay)
             raise ConfigError("pruning: out of reach of the budget of "
@@ -421,18 +422,18 @@ def prune(model: Model, dataset: Dataset, keep: Mapping[str, int | float] | None
     when the budget is not met after all.
     """
     recipe, info = recipe or RECIPE, model.info
+    targets = resolve(model.config, keep or {})
+    if not targets and not budget:
+        raise ConfigError("pruning: nothing to cut; expected what to keep of a dimension, or a budget")
+    if decay not in DECAYS:
+        raise unknown("decay", decay, DECAYS)
+    if rounds < 1 or between < 1:
+        raise ConfigError(f"pruning: {rounds} rounds and {between} epochs between, expected at least 1")
     if not {"scaler", "window", "rooms", "aps"} <= info.keys():
         raise ModelError("pruning: the model does not say what it was trained on; expected a model that `fit` made")
     if tuple(info["rooms"]) != dataset.rooms:
         raise DataError(f"{dataset.name}: the model knows other rooms ({len(info['rooms'])}) than the data have "
                         f"({len(dataset.rooms)})")
-    if decay not in DECAYS:
-        raise unknown("decay", decay, DECAYS)
-    if rounds < 1 or between < 1:
-        raise ConfigError(f"pruning: {rounds} rounds and {between} epochs between, expected at least 1")
-    targets = resolve(model.config, keep or {})
-    if not targets and not budget:
-        raise ConfigError("pruning: nothing to cut; expected what to keep of a dimension, or a budget")
     training, _ = _inputs(model, dataset)
     taught = None
     if teachers or distillation:
@@ -450,11 +451,12 @@ def prune(model: Model, dataset: Dataset, keep: Mapping[str, int | float] | None
             # Every m-th state of all is another choice than every m-th of some: they go at once.
             return {k: v if k == "state" and decay == "powers" else _on_the_way(model.config.sizes[k], v, reached)
                     for k, v in targets.items()}
-        # Which scales a trained model needs, and so some of its bytes, is known when it is trained.
+        # Which scales and decays a trained model needs, and so some of its bytes, is known when it is trained.
         over = _over(run.model, dataset, budget or {})
         if not over or run.done >= rounds + RETRIES:
             return None
-        tighter = {k: v - over.get(k, 0) for k, v in (budget or {}).items()}
+        now = measure(run.model, _few(run.model, dataset), decay)
+        tighter = {k: getattr(now, k) - over[k] if k in over else v for k, v in (budget or {}).items()}
         return _within(run.model, dataset, {}, tighter, among, taught, decay)
 
     of = (rounds - 1) * between + recipe.epochs
@@ -474,7 +476,9 @@ def prune(model: Model, dataset: Dataset, keep: Mapping[str, int | float] | None
     if budget and not interrupted and (over := _over(pruned, dataset, budget)):
         raise BrokenError("pruned, but over the budget by "
                           + ", ".join(f"{v:,} bytes ({BUDGETS[k]})" for k, v in over.items()))
-    more: dict[str, Any] = {"pruning": {"from": model.config.sizes, "to": pruned.config.sizes, "rounds": rounds,
+    name = str(info.get("name", model.config.family))
+    more: dict[str, Any] = {"name": name if name.endswith("-pruned") else f"{name}-pruned",
+                            "pruning": {"from": model.config.sizes, "to": pruned.config.sizes, "rounds": rounds,
                                         "between": between, "decay": decay}}
     if taught:
         more |= {"teachers": [t.info.get("name", t.config.family) for t in teachers], "distillation": asdict(taught.how)}
@@ -503,9 +507,13 @@ def _within(model: Model, dataset: Dataset, targets: Mapping[str, int], budget: 
     """`targets`, and what is to be cut besides to keep the budget."""
     training, _ = _inputs(model, dataset)
     smaller, scores = shrink(model, importance(model, training, taught), targets, decay)
-    windows_heard, _ = _inputs(smaller, dataset)
-    few = windows_heard.x[:: max(1, len(windows_heard) // CALIBRATION)]
-    return {**targets, **within(smaller, few, scores, budget, among, decay)}
+    return {**targets, **within(smaller, _few(smaller, dataset), scores, budget, among, decay)}
+
+
+def _few(model: Model, dataset: Dataset) -> np.ndarray:
+    """Some windows (b, t, a) for `measure`."""
+    x = _inputs(model, dataset)[0].x
+    return x[:: max(1, len(x) // CALIBRATION)]
 
 
 def _over(model: Model, dataset: Dataset, budget: Mapping[str, int]) -> dict[str, int]:
