@@ -2,9 +2,8 @@
 
 In float, on the test rows, over several seeds; every choice is made on validation only.  A row's columns: the unpruned
 model; cut at once without training; pruned by default (`tinyloc.prune.prune`); the same with the unpruned model as its
-teacher; the pruned one's shape, and its access points, trained from scratch by the recipe, and for as many epochs as the
-pruned one saw in all.  Bytes: all in RAM, of the int8 Program.  Results are kept in build/pruning.json and not computed
-twice.
+teacher; the pruned one's shape, and its access points, trained from scratch by the recipe that made the unpruned one.
+Bytes: all in RAM, of the int8 Program.  Results are kept in build/pruning.json and not computed twice.
 """
 
 from __future__ import annotations
@@ -27,7 +26,6 @@ from tinyloc.train import Recipe, fit, last_rows
 from tinyloc.verify import audit
 
 EPOCHS = {"ujiindoorloc": 30}  # as in accuracy.py
-ROUNDS, BETWEEN = 4, 5
 ROWS: tuple[tuple[str, str, Mapping[str, float], str], ...] = (  # data, preset, what is kept, which states
     ("flat", "mamba-h16l1", {"inner": 0.5}, "powers"),
     ("flat", "mamba-h16l1", {"state": 8}, "powers"),
@@ -39,7 +37,7 @@ ROWS: tuple[tuple[str, str, Mapping[str, float], str], ...] = (  # data, preset,
     ("ujiindoorloc", "mamba-h16l1", {"aps": 200}, "powers"),
     ("ujiindoorloc", "mamba-h16l1", {"aps": 150}, "powers"),
 )
-COLUMNS = ("unpruned", "cut", "pruned", "taught", "scratch", "longer")
+COLUMNS = ("unpruned", "cut", "pruned", "taught", "scratch")
 
 
 def f1(model: Model, d: Dataset) -> float:
@@ -58,11 +56,10 @@ def measure(data: str, preset: str, keep: Mapping[str, float], decay: str, seed:
     training = windows(d.train, Scaler.from_dict(model.info["scaler"]), model.info["window"], model.info["hop"])
     cut, _ = shrink(model, importance(model, training), resolve(model.config, keep), decay)
     fine = replace(RECIPE, seed=seed, **({"epochs": EPOCHS[data] // 2} if data in EPOCHS else {}))
-    pruned, taught = (prune(model, d, keep, fine, rounds=ROUNDS, between=BETWEEN, decay=decay, teachers=teachers)
+    pruned, taught = (prune(model, d, keep, fine, decay=decay, teachers=teachers)
                       for teachers in ([], [model]))
-    longer = replace(recipe, epochs=recipe.epochs + (ROUNDS - 1) * BETWEEN + fine.epochs)
-    scratch = [fit(d.select(pruned.info["aps"]), pruned.config, r) for r in (recipe, longer)]
-    found = dict(zip(COLUMNS, (f1(m, d) for m in (model, cut, pruned, taught, *scratch)), strict=True))
+    scratch = fit(d.select(pruned.info["aps"]), pruned.config, recipe)
+    found = dict(zip(COLUMNS, (f1(m, d) for m in (model, cut, pruned, taught, scratch)), strict=True))
     return {**found, **{f"bytes {k}": audit(calibrate(m, d)).best.total for k, m in (("before", model), ("after", pruned))}}
 
 
