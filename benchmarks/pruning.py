@@ -56,8 +56,7 @@ def measure(data: str, preset: str, keep: Mapping[str, float], decay: str, seed:
     training = windows(d.train, Scaler.from_dict(model.info["scaler"]), model.info["window"], model.info["hop"])
     cut, _ = shrink(model, importance(model, training), resolve(model.config, keep), decay)
     fine = replace(RECIPE, seed=seed, **({"epochs": EPOCHS[data] // 2} if data in EPOCHS else {}))
-    pruned, taught = (prune(model, d, keep, fine, decay=decay, teachers=teachers)
-                      for teachers in ([], [model]))
+    pruned, taught = (prune(model, d, keep, fine, decay=decay, teachers=teachers) for teachers in ([], [model]))
     scratch = fit(d.select(pruned.info["aps"]), pruned.config, recipe)
     found = dict(zip(COLUMNS, (f1(m, d) for m in (model, cut, pruned, taught, scratch)), strict=True))
     return {**found, **{f"bytes {k}": audit(calibrate(m, d)).best.total for k, m in (("before", model), ("after", pruned))}}
