@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from tinyloc import prune as pruning
 from tinyloc.cli import main
 from tinyloc.data import Dataset, Windows, load
+from tinyloc.distill import Distillation
 from tinyloc.errors import ConfigError, DataError, ModelError, TinylocError
 from tinyloc.model import Config, Model, preset
 from tinyloc.prune import DIMENSIONS, PLACES, choose, cut, forget, importance, measure, parts, prune, resolve, shrink, within
@@ -306,7 +307,7 @@ def test_a_pruned_model_works_on_the_data_it_hears_less_of(house: Dataset, mamba
     assert w.x.shape[2] == 5 and compare(program, program.buffers[program.input].quantize(w.x[:20])).equal
     assert audit(program).best.total < audit(calibrate(mamba, house)).best.total
     # It teaches, is taught, and is pruned once more.
-    more = prune(again, house, {"aps": 4}, QUICK, rounds=1, teachers=[mamba, again])
+    more = prune(again, house, {"aps": 4}, QUICK, rounds=1, teachers=[mamba, again], distillation=Distillation(beta=0.1))
     assert set(more.info["aps"]) < set(again.info["aps"]) and more.info["teachers"] == [
         "mamba-h8l1", "mamba-h8l1-pruned"] and more.info["name"] == "mamba-h8l1-pruned"
 

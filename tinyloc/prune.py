@@ -117,11 +117,13 @@ def parts(model: Model) -> Iterator[Part]:
 def importance(model: Model, training: Windows, taught: Beliefs | None = None, batch: int = BATCH) -> Scores:
     """Importances of all structures by dimension: the mean over minibatches of the training windows of (dE/dz)^2.
 
-    taught: what teachers believe of the windows, when they have their share of the loss.
+    taught: what teachers believe of the windows, when they have their share of the loss; their features have no part, as the
+    map to them is made anew by every training.
     Raises DataError without a window whose every step has a room.
     """
     known = (training.y >= 0).all(1)
-    training, taught = labeled(training), taught.take(np.flatnonzero(known)) if taught else None
+    training = labeled(training)
+    taught = replace(taught.take(np.flatnonzero(known)), features=None) if taught else None
     if not len(training):
         raise DataError("pruning: training has no labeled window; expected at least one")
     sizes, all_parts = model.config.sizes, list(parts(model))
@@ -532,6 +534,6 @@ def _identity(model: Model, training: Windows, taught: Beliefs | None, how: Sequ
     import hashlib
 
     h = hashlib.sha256(json.dumps([asdict(model.config), how, asdict(taught.how) if taught else None]).encode())
-    for a in (*model.params.values(), training.x, training.y, *((taught.rooms, taught.moves) if taught else ())):
+    for a in (*model.params.values(), training.x, training.y, *(taught.arrays if taught else ())):
         h.update(np.ascontiguousarray(a).tobytes())
     return h.hexdigest()
