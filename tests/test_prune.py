@@ -18,7 +18,7 @@ from tinyloc import prune as pruning
 from tinyloc.cli import main
 from tinyloc.data import Dataset, Windows, load
 from tinyloc.distill import Distillation
-from tinyloc.errors import ConfigError, DataError, ModelError, TinylocError
+from tinyloc.errors import BrokenError, ConfigError, DataError, ModelError, TinylocError
 from tinyloc.model import Config, Model, preset
 from tinyloc.prune import DIMENSIONS, PLACES, choose, cut, forget, importance, measure, parts, prune, resolve, shrink, within
 from tinyloc.quantize import calibrate, quantize
@@ -382,6 +382,23 @@ def test_a_budget_is_kept(house: Dataset, mamba: Model, name: str, budget: str) 
     pruned = prune(model, house, {}, QUICK, budget={budget: limit}, rounds=2, between=1)
     after = getattr(audit(calibrate(pruned, house)).best, budget)
     assert 0.8 * limit < after <= limit < before, "kept, and not by far more than was asked for"
+
+
+def test_a_trained_model_over_the_budget_is_cut_again(house: Dataset, mamba: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Model] = []
+
+    def over(model: Model, dataset: Dataset, budget: dict[str, int]) -> dict[str, int]:
+        seen.append(model)
+        return {"total": 60} if len(seen) == 1 else {}
+
+    w, _ = pruning._inputs(mamba, house)
+    budget = {"total": measure(mamba, w.x[:8]).total - 100}
+    monkeypatch.setattr(pruning, "_over", over)
+    pruned = prune(mamba, house, {}, QUICK, budget=budget, among=["inner"], rounds=1)
+    assert measure(pruned, w.x[:8]).total <= measure(seen[0], w.x[:8]).total - 60
+    monkeypatch.setattr(pruning, "_over", lambda *_: {"total": 7})
+    with pytest.raises(BrokenError, match=r"over the budget by 7 bytes \(all in RAM\)"):
+        prune(mamba, house, {}, replace(QUICK, epochs=1), budget=budget, among=["inner"], rounds=1)
 
 
 def test_a_budget_cuts_what_it_may(house: Dataset, mamba: Model) -> None:
