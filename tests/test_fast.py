@@ -17,10 +17,11 @@ from tinyloc.errors import ConfigError
 from tinyloc.fast import attention
 from tinyloc.fast.jit import expm1, kernel, tanh
 from tinyloc.fast.matmul import matmul
+from tinyloc.model import Config, Model
 from tinyloc.reference.crf import crf_viterbi
 from tinyloc.reference.mamba import mamba_params
 from tinyloc.reference.mdcsa import mdcsa_params
-from tinyloc.train import Recipe, fit
+from tinyloc.train import Recipe, fit, loss_and_gradients
 
 #: Greatest |fast - reference in float64| over the reference's greatest magnitude, of values and of each gradient: float32's
 #: rounding over sums of up to 4,000 products.
@@ -29,6 +30,9 @@ FAST, SLOW = layers.Layers("fast"), layers.Layers("reference")
 #: batch, steps, width, states, taps, inner width / width, one rate a channel
 BLOCKS = [(1, 1, 1, 1, 1, 1, False), (3, 20, 8, 16, 4, 2, False), (3, 20, 8, 16, 4, 2, True), (2, 65, 16, 5, 3, 1, False),
           (5, 2, 7, 3, 4, 3, True), (64, 12, 16, 16, 4, 2, False), (2, 130, 32, 16, 4, 2, True), (4, 1, 32, 16, 4, 2, False)]
+#: What pruning leaves: widths of any size, two heads.
+PRUNED = [Config("mamba", 5, 4, 6, n=5, inner=7, rank=3), Config("mamba", 5, 4, 6, blocks=2, n=3, inner=13, tied=True),
+          Config("mdcsa", 5, 4, 6, fc1=7, fc2=5), Config("mdcsa", 5, 4, 6, kernels=(1, 4), fc1=3, fc2=9)]
 
 
 @kernel("void(f4[::1], f4[::1], f4[::1])")
@@ -265,6 +269,17 @@ def test_a_training_is_the_same_twice_and_near_the_references(name: str) -> None
     for key, value in one.items():
         np.testing.assert_array_equal(value, two[key], key)
         np.testing.assert_allclose(value, reference[key], atol=2e-3, err_msg=key)  # Adam divides by small gradients
+
+
+@pytest.mark.parametrize("config", PRUNED, ids=lambda c: f"{c.family}-{c.sizes}")
+def test_models_of_any_widths(config: Config) -> None:
+    rng, model = np.random.default_rng(0), Model.create(config)
+    x, y = rng.random((3, 12, 5), np.float32), rng.integers(0, 4, (3, 12))
+    _, fast = loss_and_gradients(model, x, y)
+    exact = Model(config, {k: v.astype(float) for k, v in model.params.items()})
+    _, slow = loss_and_gradients(exact, x.astype(float), y)
+    for name, value in slow.items():
+        close(fast[name], value, name)
 
 
 def test_the_choice_of_layers(monkeypatch: pytest.MonkeyPatch) -> None:

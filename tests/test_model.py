@@ -13,9 +13,11 @@ from tinyloc.errors import ConfigError, ModelError
 from tinyloc.kernels.op import Node
 from tinyloc.kernels.table import LAYERS
 from tinyloc.model import PRESETS, Config, Model, fold, preset
+from tinyloc.quantize import quantize
 from tinyloc.reference import check_grads
 from tinyloc.reference.crf import crf_viterbi
 from tinyloc.train import loss_and_gradients
+from tinyloc.verify import compare
 
 # (access points, rooms) of the paper's houses A to D and of its UJIIndoorLoc with 59 zones.
 SETS = {"A": (8, 4), "B": (11, 11), "C": (11, 9), "D": (11, 10), "UJI": (520, 59)}
@@ -50,7 +52,9 @@ def test_parameter_counts_are_the_papers() -> None:
 
 
 SMALL = {"mamba": Config("mamba", 3, 4, 4, blocks=2, n=3, k=3), "mdcsa_1": Config("mdcsa", 3, 4, 4),
-         "mdcsa_3": Config("mdcsa", 3, 4, 4, kernels=(1, 4, 7), dead_weights=True)}
+         "mdcsa_3": Config("mdcsa", 3, 4, 4, kernels=(1, 4, 7), dead_weights=True),
+         "mamba_widths": Config("mamba", 3, 4, 4, inner=5, rank=2, n=2, tied=True),
+         "mdcsa_2": Config("mdcsa", 3, 4, 4, kernels=(2, 3), fc1=5, fc2=3, dead_weights=True)}
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -74,12 +78,12 @@ def run_graph(nodes: list[Node], x: np.ndarray) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("t", [1, 7, 20])
-@pytest.mark.parametrize("name", ["mamba-h8l1", "mamba-h4l2", "mdcsa-h8l1", "mdcsa-h4l3", "mdcsa-h8l1-lean"])
+@pytest.mark.parametrize("name", ["mamba-h8l1", "mamba-h4l2", "mdcsa-h8l1", "mdcsa-h4l3", "mdcsa-h8l1-lean", *SMALL])
 def test_graph_is_the_model(name: str, t: int) -> None:
-    model = Model.create(preset(name, 5, 6), seed=2)
+    model = Model.create(SMALL[name] if name in SMALL else preset(name, 5, 6), seed=2)
     rng = np.random.default_rng(1)
     model.params = {k: v.astype(float) + 0.2 * rng.standard_normal(v.shape) for k, v in model.params.items()}
-    x = rng.random((3, t, 5))
+    x = rng.random((3, t, model.config.aps))
     values = run_graph(model.graph(t), x)
     emissions, _ = model.forward(x)
     logits = values["logits"] - (model.params["crf.start"] + model.params["crf.end"] if t == 1 else 0)
@@ -125,7 +129,9 @@ def test_unknown_presets(name: str, words: str) -> None:
 @pytest.mark.parametrize("change, words", [
     ({"d": 0}, "d: expected a whole number from 1"), ({"aps": 2.5}, "aps: expected"),
     ({"family": "mlp"}, "unknown model family"),
-    ({"kernels": (1, 4)}, "expected 1 or 3 kernel sizes")])
+    ({"fc1": 0}, "fc1: expected a whole number from 1"),
+    ({"family": "mamba", "inner": 1.5}, "inner: expected a whole number"),
+    ({"kernels": (1, 4, 7, 10)}, "expected 1 to 3 kernel sizes")])
 def test_bad_configurations(change: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         Config(**{"family": "mdcsa", "aps": 3, "classes": 3, "d": 4, **change})  # type: ignore[arg-type]
@@ -140,6 +146,27 @@ def test_file_round_trip(tmp_path: Path) -> None:
     assert again.config == model.config and again.info == model.info and list(again.params) == list(model.params)
     assert all(np.array_equal(again.params[k], v) for k, v in model.params.items())
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_widths_are_in_the_file(name: str, tmp_path: Path) -> None:
+    Model.create(SMALL[name]).save(tmp_path / "m")
+    again = Model.load(tmp_path / "m")
+    assert again.config == SMALL[name] and again.config.sizes == SMALL[name].sizes
+
+
+def test_sizes_name_what_follows_from_others() -> None:
+    assert preset("mamba-h32l2", 5, 6).sizes == {
+        "aps": 5, "classes": 6, "d": 32, "blocks": 2, "state": 16, "inner": 64, "rank": 2}
+    assert SMALL["mdcsa_2"].sizes == {"aps": 3, "classes": 4, "d": 4, "heads": 2, "fc1": 5, "fc2": 3}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_widths_of_any_size_are_quantized_to_the_same_bits(name: str) -> None:
+    rng = np.random.default_rng(0)
+    program = quantize(Model.create(SMALL[name]), rng.random((9, 6, 3), np.float32), "minmax")
+    codes = rng.integers(-128, 128, (20, 6, 3)).astype(np.int8)
+    assert compare(program, codes).equal
 
 
 def test_bad_files_are_named(tmp_path: Path) -> None:

@@ -211,7 +211,7 @@ def test_causal_attention_does_not_look_ahead() -> None:
 
 @pytest.mark.parametrize("call, words", [
     (lambda: ref.attention(*[np.zeros((1, 2, 3))] * 3, heads=2), "heads=2 must divide"),
-    (lambda: out_conv_geometry(2), "expected 1 or 3 kernel sizes, got 2"),
+    (lambda: out_conv_geometry(4), "expected 1 to 3 kernel sizes, got 4"),
     (lambda: ref.distillation(np.zeros((1, 2)), np.zeros((1, 2)), 0), "temperature: expected"),
     (lambda: ref.selective_scan_chunked(*[np.zeros((1, 1, 1))] * 2, np.zeros((1, 1)), *[np.zeros((1, 1, 1))] * 2,
                                         np.zeros(1), chunk=0), "chunk: expected at least 1 step"),

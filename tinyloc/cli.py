@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -294,6 +295,108 @@ def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch:
           f"{info['validation_macro_f1']:.3f} on validation, {info['test']['macro_f1']:.3f} on test (accuracy "
           f"{info['test']['accuracy']:.3f}) of {d.name}{' (SIMULATED)' if d.simulated else ''}"
           + ("; INTERRUPTED, best so far" if info["interrupted"] else ""))
+
+
+def _keep(name: str, text: str) -> int | float:
+    """What to keep of a dimension: a number as an int, a share as a float."""
+    try:
+        if text.endswith("%"):
+            return float(text[:-1]) / 100
+        return float(text) if "." in text else int(text)
+    except ValueError:
+        raise ConfigError(f"--{name} {text!r}: expected a number, or a share such as 0.5 or 50%") from None
+
+
+@main.command()
+@click.argument("model", type=click.Path(dir_okay=False))
+@click.option("--out", required=True, type=click.Path(dir_okay=False), help="File to write the smaller float model to.")
+@click.option("--aps", help="Access points to keep: a number, or a share such as 0.5 or 50% (all below likewise).")
+@click.option("--width", "d", help="Model width H to keep.")
+@click.option("--blocks", help="mamba: blocks to keep.")
+@click.option("--inner", help="mamba: inner channels to keep in each block.")
+@click.option("--state", help="mamba: states a channel to keep.")
+@click.option("--rank", help="mamba: channels of the time step's bottleneck to keep in each block.")
+@click.option("--heads", help="mdcsa: heads to keep.")
+@click.option("--fc1", help="mdcsa: first hidden channels of the gated network to keep in each head.")
+@click.option("--fc2", help="mdcsa: second hidden channels of it, likewise.")
+@click.option("--ram", help="Cut until the int8 Program needs no more RAM than this, such as 2K, its image in flash.")
+@click.option("--total", help="Likewise, with everything in RAM.")
+@click.option("--flash", help="Likewise, its image in flash.")
+@click.option("--among", multiple=True, help="With a budget: a dimension that may be cut for it (again for more). "
+              "[mamba: aps, d, inner, state; mdcsa: aps, d, fc1, fc2]")
+@click.option("--rounds", default=4, show_default=True, help="Cuts, each by the same factor.")
+@click.option("--between", default=5, show_default=True, help="Epochs of training from one cut to the next.")
+@click.option("--decay", default="powers", show_default=True,
+              help="States that stay: powers keeps the faster scan possible, free the most important ones.")
+@click.option("--epochs", type=int, help="At most so many passes over the training windows after the last cut. [60]")
+@click.option("--lr", type=float, help="Greatest learning rate. [0.002]")
+@click.option("--patience", type=int, help="Epochs without a better validation score before it ends. [40]")
+@click.option("--teacher", "teachers", multiple=True, type=click.Path(dir_okay=False),
+              help="A float model to learn from too, such as MODEL itself (again for more: their mean counts).")
+@click.option("--alpha", type=float, help="With --teacher: share of the loss that the labels have. [0.5]")
+@click.option("--temperature", type=float, help="With --teacher: above 1, its second choices count for more. [2]")
+@click.option("--resume/--no-resume", default=True, show_default=True,
+              help="Go on from OUT.checkpoint where a killed run left one.")
+@click.option("--data", "data_name", help=DATA_HELP + " [what the model was trained on]")
+@click.option("--seed", type=int, help="Of the data's split and the training. [the model's]")
+@CSV
+@JSON
+def prune(model: str, out: str, ram: str | None, total: str | None, flash: str | None, among: tuple[str, ...], rounds: int,
+          between: int, decay: str, epochs: int | None, lr: float | None, patience: int | None, teachers: tuple[str, ...],
+          alpha: float | None, temperature: float | None, resume: bool, data_name: str | None, as_json: bool, **given: Any
+          ) -> None:
+    """Cut whole access points, channels, states, heads or blocks from a float MODEL, and train what is left.
+
+    What the loss would miss least goes first.  A killed run goes on when started again.
+    """
+    from tinyloc.distill import Distillation
+    from tinyloc.emulator.mcu import parse_size
+    from tinyloc.files import check_writable
+    from tinyloc.model import Model
+    from tinyloc.prune import RECIPE, forget
+    from tinyloc.prune import prune as cut_and_train
+    from tinyloc.train import last_rows, scores, with_info
+
+    m = Model.load(model)
+    keep = {k: _keep("width" if k == "d" else k, text) for k in
+            ("aps", "d", "blocks", "inner", "state", "rank", "heads", "fc1", "fc2") if (text := given[k]) is not None}
+    budget = {k: parse_size(v) for k, v in (("ram", ram), ("total", total), ("image", flash)) if v is not None}
+    chosen = {k: v for k, v in (("alpha", alpha), ("temperature", temperature)) if v is not None}
+    if chosen and not teachers:
+        raise ConfigError(f"--{next(iter(chosen))} says how to learn from a teacher; name one with --teacher")
+    distillation = Distillation(**chosen) if teachers else None  # type: ignore[arg-type]
+    source = _own_source(m.info, data_name, given)
+    given_recipe = {"epochs": epochs, "lr": lr, "patience": patience}
+    recipe = replace(RECIPE, seed=source["seed"],
+                     **{k: v for k, v in given_recipe.items() if v is not None})  # type: ignore[arg-type]
+    d = _load(source)
+    check_writable(out)
+    checkpoint = Path(out + ".checkpoint")
+    if not resume:
+        forget(checkpoint)
+    show, end = progress_bar(str(m.info.get("name", m.config.family)), as_json)
+    try:
+        pruned = cut_and_train(m, d, keep, recipe, budget=budget, among=among, rounds=rounds, between=between, decay=decay,
+                               teachers=[Model.load(t) for t in teachers], checkpoint=checkpoint, progress=show,
+                               distillation=distillation)
+    finally:
+        end()
+    f1 = []
+    for each in (m, pruned):
+        w = last_rows(each.info, d.test)
+        f1.append(scores(w.y[:, -1], each.predict(w.x), d.rooms))
+    pruned = with_info(pruned, source=source, test=f1[1])
+    pruned.save(out)
+    if not pruned.info["interrupted"]:
+        forget(checkpoint)
+    sizes = {k: (v, pruned.config.sizes[k]) for k, v in m.config.sizes.items() if v != pruned.config.sizes[k]}
+    facts = {"model": out, "parameters": pruned.parameters, "sizes": pruned.config.sizes, "unpruned": m.config.sizes,
+             "data": d.name, "simulated": d.simulated, "interrupted": pruned.info["interrupted"],
+             "validation_macro_f1": pruned.info["validation_macro_f1"], "test": f1[1], "unpruned_test": f1[0]}
+    _emit(as_json, facts, f"{out}: {', '.join(f'{k} {a} -> {b}' for k, (a, b) in sizes.items()) or 'nothing was cut'}; "
+          f"parameters {m.parameters:,} -> {pruned.parameters:,}; macro-F1 {f1[0]['macro_f1']:.3f} -> "
+          f"{f1[1]['macro_f1']:.3f} on test of {d.name}{' (SIMULATED)' if d.simulated else ''}"
+          + ("; INTERRUPTED, best so far" if pruned.info["interrupted"] else ""))
 
 
 @main.command()

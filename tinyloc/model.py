@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 Params = dict[str, np.ndarray]
 FORMAT, VERSION = "tinyloc-model", 1
 WIDTHS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+WIDTHS_OF = {"mamba": ("inner", "rank"), "mdcsa": ("fc1", "fc2")}  # fields that are None for what is usual
 FAMILIES: dict[str, dict[int, dict[str, Any]]] = {  # family -> L -> what it stands for
     "mamba": {n: {"blocks": n} for n in (1, 2, 4)},
     "mdcsa": {1: {"kernels": (1,)}, 3: {"kernels": (1, 4, 7)}},
@@ -47,8 +48,10 @@ class Config:
     aps, classes  access points in, rooms out
     d             model width H
     blocks, n, k, expand  mamba: blocks, states a channel, convolution taps, inner width / d
+    inner, rank   mamba: inner width (None: expand d) and width of the time step's bottleneck (None: d / 16, rounded up)
     tied          mamba: A[j, k] = (k + 1) A[j, 0], one decay rate a channel
     kernels       mdcsa: the heads' kernel sizes
+    fc1, fc2      mdcsa: hidden widths of the heads' gated networks (None: 4 d)
     dead_weights  mdcsa: also the parameters that the paper's counts hold and nothing reads
     """
 
@@ -63,12 +66,18 @@ class Config:
     tied: bool = False
     kernels: tuple[int, ...] = (1,)
     dead_weights: bool = False
+    inner: int | None = None
+    rank: int | None = None
+    fc1: int | None = None
+    fc2: int | None = None
 
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
             raise unknown("model family", self.family, FAMILIES)
-        for name in ("aps", "classes", "d", "blocks", "n", "k", "expand"):
+        for name in ("aps", "classes", "d", "blocks", "n", "k", "expand", *WIDTHS_OF[self.family]):
             value = getattr(self, name)
+            if name in WIDTHS_OF[self.family] and value is None:
+                continue
             if not isinstance(value, int) or not 1 <= value <= 4096:
                 raise ConfigError(f"{name}: expected a whole number from 1 to 4096, got {value!r}")
         object.__setattr__(self, "kernels", tuple(int(k) for k in self.kernels))
@@ -76,6 +85,18 @@ class Config:
             out_conv_geometry(len(self.kernels))
         except ValueError as e:
             raise ConfigError(str(e)) from None
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Every dimension that the family has, by name, those that follow from others included."""
+        sizes = {"aps": self.aps, "classes": self.classes, "d": self.d}
+        if self.family == "mamba":
+            usual = {"inner": self.expand * self.d, "rank": math.ceil(self.d / 16)}
+            sizes |= {"blocks": self.blocks, "state": self.n}
+        else:
+            usual = {"fc1": 4 * self.d, "fc2": 4 * self.d}
+            sizes["heads"] = len(self.kernels)
+        return sizes | {name: getattr(self, name) or width for name, width in usual.items()}
 
 
 def preset(name: str, aps: int, classes: int) -> Config:
@@ -103,7 +124,8 @@ class Model:
     def create(config: Config, seed: int = 0) -> Model:
         """Freshly initialized, float32."""
         rng = np.random.default_rng([seed, 0x1417])
-        c = config
+        c, sizes = config, config.sizes
+        widths = {name: sizes[name] for name in WIDTHS_OF[c.family]}
 
         def uniform(shape: tuple[int, ...], fan_in: int) -> np.ndarray:
             return (rng.uniform(-1, 1, shape) / math.sqrt(fan_in)).astype(np.float32)
@@ -111,9 +133,10 @@ class Model:
         p: Params = {"encoder.weight": uniform((c.d, c.aps), c.aps), "encoder.bias": uniform((c.d,), c.aps)}
         if c.family == "mamba":
             for i in range(c.blocks):
-                p |= {f"blocks.{i}.{k}": v for k, v in mamba_params(rng, c.d, c.n, c.k, c.expand, c.tied).items()}
+                made = mamba_params(rng, c.d, c.n, c.k, c.expand, c.tied, **widths)
+                p |= {f"blocks.{i}.{k}": v for k, v in made.items()}
         else:
-            p |= {f"mdcsa.{k}": v for k, v in mdcsa_params(rng, c.d, c.kernels, c.dead_weights).items()}
+            p |= {f"mdcsa.{k}": v for k, v in mdcsa_params(rng, c.d, c.kernels, c.dead_weights, **widths).items()}
         p["head.weight"] = uniform((c.classes, c.d), c.d)
         if c.family == "mdcsa":
             p["head.bias"] = uniform((c.classes,), c.d)

@@ -185,7 +185,7 @@ def fit(model: Model, dataset: Dataset, recipe: Recipe | None = None, *, method:
     """
     recipe, info = recipe or RECIPE, model.info
     calibration = calibration_of(model, dataset)
-    lacking = [k for k in ("scaler", "aps", "window", "hop", "rate_hz") if k not in info]
+    lacking = [k for k in ("scaler", "aps", "window") if k not in info]
     if lacking:
         raise DataError(f"the model does not say its {lacking[0]}; expected a model that `tinyloc.train.fit` made")
     distillation = distillation or (None if teachers else ITSELF)

@@ -462,8 +462,8 @@ def prepare(info: Mapping[str, Any], rows: Samples, teachers: Teachers | None = 
     access points hear too, for a model whose info says scaler, access points, window, hop, delay, rate and augmentation."""
     scaler, delay = Scaler.from_dict(info["scaler"]), int(info.get("delay", 0))
     length, how = int(info["window"]), Augmentation(**info.get("augmentation", {}))
-    training = windows(rows.select(info["aps"]), scaler, length, int(info["hop"]), delay)
-    augmenter = Augmenter(rows, scaler.hold, length, delay, float(info["rate_hz"]), how)
+    training = windows(rows.select(info["aps"]), scaler, length, int(info.get("hop", max(1, length // 2))), delay)
+    augmenter = Augmenter(rows, scaler.hold, length, delay, float(info.get("rate_hz", 0)), how)
     taught = teachers.believe(augmenter.windows(training.row)) if teachers else None
     columns = np.array([rows.aps.index(ap) for ap in info["aps"]])
     return training, taught, Changing(augmenter, scaler, columns, teachers) if "augmentation" in info else None

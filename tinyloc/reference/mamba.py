@@ -17,12 +17,13 @@ State = tuple[np.ndarray, np.ndarray]
 
 
 def mamba_params(rng: np.random.Generator, d: int, n: int = 16, k: int = 4, expand: int = 2,
-                 tied: bool = False) -> Params:
+                 tied: bool = False, inner: int | None = None, rank: int | None = None) -> Params:
     """Mamba's own initialization: softplus(dt bias) log-uniform in [1e-3, 1e-1], A = -1..-n, D = 1.  float32.
 
     tied: one decay rate a channel, A[j] = -exp(a_log[j]) (1, ..., n).
+    inner, rank: inner width and width of the time step's bottleneck; None: expand d, and d / 16 rounded up.
     """
-    e, r = expand * d, math.ceil(d / 16)
+    e, r = inner or expand * d, rank or math.ceil(d / 16)
 
     def uniform(rows: int, columns: int, fan_in: int) -> np.ndarray:
         return rng.uniform(-1, 1, (rows, columns)) / math.sqrt(fan_in)

@@ -31,17 +31,22 @@ def out_conv_geometry(heads: int) -> tuple[int, int]:
     """(stride, padding on both sides) of the last convolution, so that it answers with one step a step."""
     if heads == 1:
         return 1, 1
+    if heads == 2:  # sees the second head of the step before too: three taps do not divide by two
+        return 2, 1
     if heads == 3:
         return 3, 0
-    raise ValueError(f"MDCSA: expected 1 or 3 kernel sizes, got {heads}")
+    raise ValueError(f"MDCSA: expected 1 to 3 kernel sizes, got {heads}")
 
 
-def mdcsa_params(rng: np.random.Generator, d: int, kernels: Sequence[int] = (1,), dead_weights: bool = False) -> Params:
+def mdcsa_params(rng: np.random.Generator, d: int, kernels: Sequence[int] = (1,), dead_weights: bool = False,
+                 fc1: int | None = None, fc2: int | None = None) -> Params:
     """PyTorch's initialization (uniform, 1 / sqrt(fan in)), float32.
 
     dead_weights: also the parameters of the authors' second input, which nothing reads when there is RSSI only; the
     paper's counts include them.
+    fc1, fc2: hidden widths of the gated networks; None: 4 d.
     """
+    fc1, fc2 = fc1 or 4 * d, fc2 or 4 * d
     p: Params = {}
 
     def add(name: str, shape: tuple[int, ...], fan_in: int, bias: bool = True) -> None:
@@ -59,11 +64,11 @@ def mdcsa_params(rng: np.random.Generator, d: int, kernels: Sequence[int] = (1,)
             add(head + name, (d, k, d), k * d)
         for name in ("norm1", *(("norm2",) if dead_weights else ()), "norm3"):
             norm(head + name)
-        add(head + "grn.fc1", (4 * d, d), d)
+        add(head + "grn.fc1", (fc1, d), d)
         if dead_weights:
-            add(head + "grn.context", (4 * d, d), d, bias=False)
-        add(head + "grn.fc2", (4 * d, 4 * d), 4 * d)
-        add(head + "grn.glu", (2 * d, 4 * d), 4 * d)
+            add(head + "grn.context", (fc1, d), d, bias=False)
+        add(head + "grn.fc2", (fc2, fc1), fc1)
+        add(head + "grn.glu", (2 * d, fc2), fc2)
     add("out_conv", (d, 3, d), 3 * d)
     norm("norm")
     return {name: v.astype(np.float32) for name, v in p.items()}
@@ -123,7 +128,7 @@ def _head_backward(dy: np.ndarray, cache: Cache, head: str, g: Params) -> np.nda
 
 def mdcsa(x: np.ndarray, params: Params, kernels: Sequence[int] = (1,), rng: np.random.Generator | None = None,
           dropout: float = 0.0) -> tuple[np.ndarray, Cache]:
-    """(y (b, t, d), cache) for x (b, t, d); kernels: one size, or three.
+    """(y (b, t, d), cache) for x (b, t, d); kernels: one size a head, of one to three heads.
 
     rng, dropout: in training, the share of the GRN's hidden values that is dropped.
     """
