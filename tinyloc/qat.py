@@ -34,7 +34,8 @@ from tinyloc.train import Progress, Recipe, train
 #: From a trained model on: a lower rate than a fresh one's, and no dropout, as a Program drops nothing.
 RECIPE = Recipe(epochs=30, lr=1e-3, dropout=0.0, patience=15)
 #: What the float model believes, and nothing else: integers are to say what it says, and it has seen the labels already.
-ITSELF = Distillation(alpha=0.0, temperature=1.0)
+#: The temperature is for its second choices: of rows that it was trained on, its first is too sure to teach anything.
+ITSELF = Distillation(alpha=0.0, temperature=3.0)
 
 
 @dataclass(frozen=True)
@@ -162,8 +163,8 @@ def fit(model: Model, dataset: Dataset, recipe: Recipe | None = None, *, method:
     teachers, distillation: as for `tinyloc.train.fit`; without teachers it is the float model itself, as in `ITSELF` unless
     `distillation` says otherwise (alpha 1: by the labels alone).
     checkpoint, progress, Ctrl-C: as for `tinyloc.train.train`.
-    It is the Program whose labels had the best macro-F1 on validation; that of the float model as it is, calibrated only,
-    counts as epoch 0.  `info["qat"]` has recipe, score, epochs, the best of them, and whether Ctrl-C ended it.
+    It is that of the epoch whose labels, the Program's, had the best macro-F1 on validation.  `info["qat"]` has recipe,
+    score, epochs, the best of them, whether Ctrl-C ended it, teachers and distillation.
     Raises DataError when the data set has other access points or rooms than the model.
     """
     recipe = recipe or RECIPE
@@ -177,7 +178,7 @@ def fit(model: Model, dataset: Dataset, recipe: Recipe | None = None, *, method:
     graph = QuantizedGraph.of(model, calibration, method, decay)
     base = graph.info
     trained = train(graph, training, every_row(dataset.val, scaler, length), recipe, checkpoint=checkpoint,
-                    progress=progress, taught=taught, start=True)
+                    progress=progress, taught=taught)
     names = ("recipe", "validation_macro_f1", "best_epoch", "epochs", "interrupted")
     how = {k: trained.info[k] for k in names}
     how |= {"teachers": [t.info.get("name", t.config.family) for t in teachers], "distillation": asdict(taught.how)}

@@ -196,13 +196,12 @@ def labeled(w: Windows) -> Windows:
 
 
 def train(model: Trained, training: Windows, validation: Windows, recipe: Recipe | None = None, *,
-          checkpoint: str | Path | None = None, progress: Progress | None = None, taught: Beliefs | None = None,
-          start: bool = False) -> Trained:
+          checkpoint: str | Path | None = None, progress: Progress | None = None, taught: Beliefs | None = None
+          ) -> Trained:
     """The model of the epoch with the best validation macro-F1 (of the last step of each window).
 
     checkpoint: a file that is written after each epoch and resumed from when it exists; remove it once the model is saved.
     taught: what teachers believe of the training windows (`tinyloc.distill.beliefs`).
-    start: the model as it is counts as epoch 0, and is returned unless training betters it.
     Ctrl-C ends the training; what was best so far is returned, with `info["interrupted"]` true.
     Raises DataError when a part has no window with a room for each step, ModelError for a checkpoint of another run.
     """
@@ -231,13 +230,7 @@ def train(model: Trained, training: Windows, validation: Windows, recipe: Recipe
     averaged_vector = next(iter(averaged.params.values())).base
     assert averaged_vector is not None
     interrupted = False
-
-    def score() -> float:
-        return macro_f1(validation.y[seen, -1], averaged.predict(validation.x[seen]), classes)
-
     try:
-        if start and not run.epoch:
-            run.best_score = score()
         while run.epoch < recipe.epochs and run.epoch - run.best_epoch < recipe.patience:
             order, total = run.rng.permutation(len(x)), 0.0
             for i in range(per_epoch):
@@ -251,16 +244,17 @@ def train(model: Trained, training: Windows, validation: Windows, recipe: Recipe
                 _update(run, weights.gather(grads), recipe, per_epoch * recipe.epochs)
             run.epoch += 1
             averaged_vector[:] = run.averaged
-            reached = score()
-            if reached > run.best_score:
-                run.best_score, run.best_epoch = reached, run.epoch
+            predicted = averaged.predict(validation.x[seen])
+            score = macro_f1(validation.y[seen, -1], predicted, classes)
+            if score > run.best_score:
+                run.best_score, run.best_epoch = score, run.epoch
                 run.best[:] = run.averaged
             if checkpoint is not None:
                 run.save(Path(checkpoint), identity)
             if progress:
-                progress(Epoch(run.epoch, recipe.epochs, total / len(x), reached, run.best_score))
+                progress(Epoch(run.epoch, recipe.epochs, total / len(x), score, run.best_score))
     except KeyboardInterrupt:
-        if run.best_score < 0:
+        if not run.best_epoch:
             raise
         interrupted = True
     averaged_vector[:] = run.best
