@@ -31,8 +31,7 @@ QAT_EPOCHS = {"ujiindoorloc": 3}  # which is still more steps than the others' 3
 def measure(data: str, preset: str, seed: int, trained: bool = False, **options: str) -> dict[str, float]:
     """float and int8: macro-F1 on the test rows; validation: the score that chose the model.
 
-    trained: also qat, that of quantization-aware training, and qat_epoch, the epoch of its best validation score; 0 is
-    what was calibrated.
+    trained: also qat, that of quantization-aware training, and qat_epoch, the epoch of its best validation score.
     """
     d = load(data, seed=seed, **options)
     model = fit(d, preset, Recipe(seed=seed, **({"epochs": EPOCHS[data]} if data in EPOCHS else {})))

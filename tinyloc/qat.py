@@ -34,7 +34,8 @@ from tinyloc.train import Progress, Recipe, heard_by, last_rows, prepare, train
 #: From a trained model on: a lower rate than a fresh one's, and no dropout, as a Program drops nothing.
 RECIPE = Recipe(epochs=30, lr=1e-3, dropout=0.0, patience=15)
 #: What the float model believes, and nothing else: integers are to say what it says, and it has seen the labels already.
-ITSELF = Distillation(alpha=0.0, temperature=1.0)
+#: The temperature is for its second choices: of rows that it was trained on, its first is too sure to teach anything.
+ITSELF = Distillation(alpha=0.0, temperature=3.0)
 
 
 @dataclass(frozen=True)
@@ -172,15 +173,16 @@ def _passes(buffer: Buffer, q: np.ndarray, real: np.ndarray, y: np.ndarray) -> n
 
 def fit(model: Model, dataset: Dataset, recipe: Recipe | None = None, *, method: str = "auto", decay: str = "auto",
         teachers: Sequence[Model] = (), distillation: Distillation | None = None, checkpoint: str | Path | None = None,
-        progress: Progress | None = None) -> Program:
+        progress: Progress | None = None, until: int | None = None) -> Program:
     """The Program of a float model, trained on as integers on the data set that the model was trained on.
 
     recipe: `RECIPE` by default; method, decay: how the start is quantized, as for `tinyloc.quantize.quantize`.
     teachers, distillation: as for `tinyloc.train.fit`; without teachers it is the float model itself, as in `ITSELF` unless
     `distillation` says otherwise (alpha 1: by the labels alone).
     checkpoint, progress, Ctrl-C: as for `tinyloc.train.train`.
-    It is the Program whose labels had the best macro-F1 on validation; that of the float model as it is, calibrated only,
-    counts as epoch 0.  `info["qat"]` has recipe, score, epochs, the best of them, and whether Ctrl-C ended it.
+    It is that of the epoch whose labels, the Program's, had the best macro-F1 on validation; or, on training and validation
+    rows together, that of the epoch `until`.  `info["qat"]` has recipe, score, epochs, the best of them, whether Ctrl-C ended
+    it, teachers and distillation.
     Raises DataError when the data set has other access points or rooms than the model.
     """
     recipe, info = recipe or RECIPE, model.info
@@ -192,12 +194,13 @@ def fit(model: Model, dataset: Dataset, recipe: Recipe | None = None, *, method:
     teachers = teachers or (model,)
     wide = heard_by(dataset, (info["aps"], *(t.info.get("aps", ()) for t in teachers)))
     asked = Teachers(teachers, wide, int(info["window"]), int(info.get("delay", 0)), distillation)
-    training, taught, changing = prepare(info, wide.train, asked)
+    known = until is not None
+    training, taught, changing = prepare(info, wide.known if known else wide.train, asked)
     graph = QuantizedGraph.of(model, calibration, method, decay)
     base = graph.info
-    trained = train(graph, training, last_rows(info, dataset.val), recipe, checkpoint=checkpoint, progress=progress,
-                    taught=taught, changing=changing, start=True)
-    names = ("recipe", "validation_macro_f1", "best_epoch", "epochs", "interrupted")
+    trained = train(graph, training, None if known else last_rows(info, dataset.val), recipe, checkpoint=checkpoint,
+                    progress=progress, taught=taught, changing=changing, until=until)
+    names = ("recipe", "epochs", "interrupted", *(() if known else ("validation_macro_f1", "best_epoch")))
     how = {k: trained.info[k] for k in names}
     how |= {"teachers": [t.info.get("name", t.config.family) for t in teachers], "distillation": asdict(asked.how)}
     return replace(trained, info={**base, "qat": how}).program()

@@ -276,13 +276,12 @@ class Changing:
 
 def train(model: Trained, training: Windows, validation: Windows | None, recipe: Recipe | None = None, *,
           checkpoint: str | Path | None = None, progress: Progress | None = None, taught: Beliefs | None = None,
-          changing: Changing | None = None, until: int | None = None, start: bool = False) -> Trained:
+          changing: Changing | None = None, until: int | None = None) -> Trained:
     """The model of the epoch with the best validation macro-F1 (of the last step of each window).
 
     checkpoint: a file that is written after each epoch and resumed from when it exists; remove it once the model is saved.
     taught: what teachers believe of the training windows (`tinyloc.distill.Teachers`).
     changing: instead of the training windows' x, and of `taught`, what this makes of them at each step.
-    start: the model as it is counts as epoch 0, and is returned unless training betters it.
     until: without validation windows, the epoch whose model is taken; the recipe's learning rates stay as they are.
     Ctrl-C ends the training; what was best so far is returned, with `info["interrupted"]` true.
     Raises DataError when a part has no window with a room for each step, ModelError for a checkpoint of another run.
@@ -318,15 +317,7 @@ def train(model: Trained, training: Windows, validation: Windows | None, recipe:
     averaged_vector = next(iter(averaged.params.values())).base
     assert averaged_vector is not None
     last, interrupted = recipe.epochs if until is None else min(until, recipe.epochs), False
-
-    def score() -> float:
-        if validation is None:
-            return math.nan
-        return macro_f1(validation.y[seen, -1], averaged.predict(validation.x[seen]), classes)
-
     try:
-        if start and not run.epoch:
-            run.best_score = score()
         while run.epoch < last and (until is not None or run.epoch - run.best_epoch < recipe.patience):
             order, total = run.rng.permutation(len(x)), 0.0
             for i in range(per_epoch):
@@ -341,16 +332,18 @@ def train(model: Trained, training: Windows, validation: Windows | None, recipe:
                 _update(run, weights.gather(grads), recipe, per_epoch * recipe.epochs)
             run.epoch += 1
             averaged_vector[:] = run.averaged
-            reached = score()
-            if not reached <= run.best_score:
-                run.best_score, run.best_epoch = reached, run.epoch
+            score = math.nan
+            if validation is not None:
+                score = macro_f1(validation.y[seen, -1], averaged.predict(validation.x[seen]), classes)
+            if not score <= run.best_score:
+                run.best_score, run.best_epoch = score, run.epoch
                 run.best[:] = run.averaged
             if checkpoint is not None:
                 run.save(Path(checkpoint), identity)
             if progress:
-                progress(Epoch(run.epoch, last, total / len(x), reached, run.best_score))
+                progress(Epoch(run.epoch, last, total / len(x), score, run.best_score))
     except KeyboardInterrupt:
-        if run.best_score < 0:
+        if not run.best_epoch:
             raise
         interrupted = True
     averaged_vector[:] = run.best
