@@ -12,10 +12,10 @@ from click.testing import CliRunner
 
 from tinyloc.cli import main
 from tinyloc.data import Dataset, Scaler, load, windows
-from tinyloc.distill import Beliefs, Distillation, beliefs
+from tinyloc.distill import Beliefs, Distillation, beliefs, regressor
 from tinyloc.errors import ConfigError, DataError
 from tinyloc.layers import Layers
-from tinyloc.model import Model
+from tinyloc.model import Model, preset
 from tinyloc.reference.crf import crf_counts, crf_cross_entropy, crf_cross_entropy_backward, crf_marginals, crf_nll
 from tinyloc.reference.gradcheck import check_grads
 from tinyloc.train import Recipe, fit, loss_and_gradients, with_info
@@ -132,8 +132,57 @@ def test_a_student_comes_nearer_to_its_teacher(house: Dataset, teachers: list[Mo
 
     taught = fit(house, family, recipe, teachers=teachers, distillation=how)
     assert distance(taught) < distance(fit(house, family, recipe))
-    assert taught.info["distillation"] == {"alpha": 0, "temperature": 2, "hard": False}
+    assert taught.info["distillation"] == {"alpha": 0, "temperature": 2, "hard": False, "beta": 0}
     assert taught.info["teachers"] == ["mamba-h8l1"] * 2
+
+
+def test_features_stand_side_by_side_and_are_standard(house: Dataset, teachers: list[Model]) -> None:
+    both, *each = (believed(some, house, Distillation(beta=1)).features for some in (teachers, teachers[:1], teachers[1:]))
+    assert both is not None and all(e is not None for e in each)
+    np.testing.assert_array_equal(both, np.concatenate(each, 2))  # type: ignore[arg-type]
+    np.testing.assert_allclose(both.mean((0, 1)), 0, atol=1e-5)
+    np.testing.assert_allclose(both.std((0, 1)), 1, atol=1e-4)
+    # The head of the teacher makes its emissions of them: they are what it reads, but for mean and variance.
+    x = windows(house.train, Scaler.fit(house.train), house.window, house.hop).x
+    emissions, cache = teachers[0].forward(x)
+    np.testing.assert_allclose(teachers[0].features(cache) @ teachers[0].params["head.weight"].T, emissions, atol=1e-4)
+    assert believed(teachers, house, Distillation()).features is None
+
+
+@pytest.mark.parametrize("name", ["mamba-h2l1", "mdcsa-h2l1"])
+def test_gradients_of_the_features_loss(house: Dataset, name: str) -> None:
+    """All of a model's gradients with all three losses at once, dropout included, against differences."""
+    rng, c = np.random.default_rng(0), len(house.rooms)
+    model = Model.create(preset(name, len(house.aps), c))
+    how = Distillation(alpha=0.3, temperature=2, beta=0.7)
+    x, y = rng.uniform(size=(3, 5, len(house.aps))), rng.integers(0, c, (3, 5))
+    taught = Beliefs(*crf_counts(*scores(3, 5, c)), how, rng.normal(size=(3, 5, 4)))
+    start = model.params | regressor(model, taught)
+    assert start["regressor.weight"].shape == (4, 2) and regressor(model, replace(taught, features=None)) == {}
+    params = {k: v.astype(float) for k, v in start.items()}
+
+    def forward(**p: np.ndarray) -> tuple[float, dict[str, np.ndarray]]:
+        return loss_and_gradients(Model(model.config, p), x, y, np.random.default_rng(1), 0.3, taught)
+
+    check_grads(forward, lambda dy, grads: {k: dy * v for k, v in grads.items()}, params, samples=6, rtol=1e-5)
+
+
+def test_a_student_learns_its_teachers_features(house: Dataset, teachers: list[Model]) -> None:
+    """How well the best linear map of what its head reads predicts what its teachers' heads read."""
+    w = windows(house.train, Scaler.fit(house.train), house.window, house.hop)
+
+    def missed(m: Model) -> float:
+        target = believed(teachers, house, Distillation(beta=1)).features
+        assert target is not None
+        own = m.features(m.forward(w.x)[1]).reshape(-1, m.config.d).astype(float)
+        own = np.column_stack([own, np.ones(len(own))])
+        left = target.reshape(len(own), -1)
+        return float(((left - own @ np.linalg.lstsq(own, left, rcond=None)[0]) ** 2).mean())
+
+    recipe = Recipe(epochs=40)
+    taught = fit(house, "mamba-h4l1", recipe, teachers=teachers, distillation=Distillation(alpha=1, beta=1))
+    assert missed(taught) < 0.7 * missed(fit(house, "mamba-h4l1", recipe))
+    assert not any(k.startswith("regressor") for k in taught.params) and taught.info["distillation"]["beta"] == 1
 
 
 def test_alpha_one_is_no_teacher(house: Dataset, teachers: list[Model]) -> None:
@@ -145,7 +194,7 @@ def test_alpha_one_is_no_teacher(house: Dataset, teachers: list[Model]) -> None:
 
 def test_a_killed_distillation_goes_on_and_another_one_is_refused(house: Dataset, teachers: list[Model], tmp_path: Path
                                                                   ) -> None:
-    file, how = tmp_path / "c", Distillation()
+    file, how = tmp_path / "c", Distillation(beta=0.5)
     whole = fit(house, "mamba-h4l1", Recipe(epochs=4), teachers=teachers, distillation=how)
 
     def stop(epoch: object) -> None:
@@ -170,7 +219,8 @@ def test_a_teacher_of_something_else_is_refused(house: Dataset, teachers: list[M
 
 
 def test_bad_settings() -> None:
-    for bad, words in (({"alpha": 2}, "alpha"), ({"temperature": 0}, "temperature"), ({"hard": True}, "expected 1")):
+    for bad, words in (({"alpha": 2}, "alpha"), ({"temperature": 0}, "temperature"), ({"hard": True}, "expected 1"),
+                       ({"beta": -1}, "beta")):
         with pytest.raises(ConfigError, match=words):
             Distillation(**bad)  # type: ignore[arg-type]
 
@@ -183,6 +233,7 @@ def test_command(house: Dataset, teachers: list[Model], tmp_path: Path) -> None:
     r = run.invoke(main, [*given, "--alpha", "0.3"])
     assert r.exit_code == 2 and "name one with --teacher" in r.output
     r = run.invoke(main, [*given, "--teacher", str(tmp_path / "t0"), "--teacher", str(tmp_path / "t1"), "--hard",
-                          "--alpha", "0.1"])
+                          "--alpha", "0.1", "--beta", "0.2"])
     assert r.exit_code == 0, r.output
-    assert Model.load(tmp_path / "s").info["distillation"] == {"alpha": 0.1, "temperature": 1.0, "hard": True}
+    assert Model.load(tmp_path / "s").info["distillation"] == {"alpha": 0.1, "temperature": 1.0, "hard": True,
+                                                                  "beta": 0.2}

@@ -196,6 +196,7 @@ def data(name: str | None, seed: int, as_json: bool, **given: Any) -> None:
 @click.option("--alpha", type=float, help="With --teacher: share of the loss that the labels have. [0.5]")
 @click.option("--temperature", type=float, help="With --teacher: above 1, its second choices count for more. [2]")
 @click.option("--hard", is_flag=True, help="With --teacher: its best paths are taken for labels, as in the paper.")
+@click.option("--beta", type=float, help="With --teacher: weight of predicting what its head reads. [0]")
 @click.option("--resume/--no-resume", default=True, show_default=True,
               help="Go on from OUT.checkpoint where a killed run left one.")
 @SEED
@@ -203,7 +204,7 @@ def data(name: str | None, seed: int, as_json: bool, **given: Any) -> None:
 @JSON
 def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch: int | None, lr: float | None,
           patience: int | None, teachers: tuple[str, ...], alpha: float | None, temperature: float | None, hard: bool,
-          resume: bool, seed: int, as_json: bool, **given: Any) -> None:
+          beta: float | None, resume: bool, seed: int, as_json: bool, **given: Any) -> None:
     """Train a float model; the best of its epochs by validation macro-F1 is kept.
 
     Ctrl-C ends the training early and keeps the best so far.  A killed run goes on when started again.
@@ -213,7 +214,8 @@ def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch:
     from tinyloc.model import Model
     from tinyloc.train import Recipe, fit, last_rows, scores, with_info
 
-    how = {"alpha": alpha, "temperature": 1.0 if hard and temperature is None else temperature, "hard": hard or None}
+    how = {"alpha": alpha, "temperature": 1.0 if hard and temperature is None else temperature, "hard": hard or None,
+           "beta": beta}
     chosen = {k: v for k, v in how.items() if v is not None}
     if chosen and not teachers:
         raise ConfigError(f"--{next(iter(chosen))} says how to learn from a teacher; name one with --teacher")

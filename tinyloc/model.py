@@ -144,16 +144,22 @@ class Model:
         else:
             y, cache = use.mdcsa(y, self.part("mdcsa."), c.kernels, rng, dropout)
             inner.append(cache)
-        mask = None
+        mask, features = None, y
         if rng is not None and dropout:
             mask = (rng.random(y.shape) >= dropout).astype(y.dtype) / y.dtype.type(1 - dropout)
             y = y * mask
         y, c_out = use.linear(y, p["head.weight"], p.get("head.bias"))
-        return y, (use, c_in, inner, mask, c_out)
+        return y, (use, c_in, inner, mask, c_out, features)
 
-    def backward(self, dy: np.ndarray, cache: Any) -> Params:
-        """Gradients of the parameters by name (the CRF's come from its loss)."""
-        use, c_in, inner, mask, c_out = cache
+    @staticmethod
+    def features(cache: Any) -> np.ndarray:
+        """(b, t, d) what the head reads, of `forward`'s cache, nothing dropped."""
+        found: np.ndarray = cache[-1]
+        return found
+
+    def backward(self, dy: np.ndarray, cache: Any, dfeatures: np.ndarray | None = None) -> Params:
+        """Gradients of the parameters by name (the CRF's come from its loss); dfeatures: a loss's of `features`."""
+        use, c_in, inner, mask, c_out, _ = cache
         g: Params = {}
         dx, g["head.weight"], bias = use.linear_backward(dy, c_out)
         if bias is not None:
@@ -161,6 +167,8 @@ class Model:
         assert dx is not None
         if mask is not None:
             dx = dx * mask
+        if dfeatures is not None:
+            dx = dx + dfeatures
         if self.config.family == "mamba":
             for i in range(self.config.blocks - 1, -1, -1):
                 dx, own = use.mamba_block_backward(dx, inner[i])

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from tinyloc.data import Dataset, Samples, Scaler, Windows, accuracy, class_f1, every_row, macro_f1, windows
-from tinyloc.distill import Beliefs, Distillation, beliefs
+from tinyloc.distill import Beliefs, Distillation, beliefs, regressor
 from tinyloc.errors import ConfigError, DataError, ModelError
 from tinyloc.layers import layers
 from tinyloc.model import Config, Model, Params
@@ -97,7 +97,8 @@ def loss_and_gradients(model: Model, x: np.ndarray, y: np.ndarray, rng: np.rando
                        dropout: float = 0.0, taught: Beliefs | None = None) -> tuple[float, Params]:
     """CRF negative log-likelihood of the rooms y (b, t) a window, and its gradients by parameter.
 
-    taught: what teachers believe of these windows, which then has its share of the loss.
+    taught: what teachers believe of these windows, which then has its share of the loss; with their features, the model's
+    parameters hold those of `distill.regressor` too, and so do the gradients.
     """
     emissions, cache = model.forward(x, rng, dropout)
     use, scores = layers(emissions.dtype), [model.params[f"crf.{n}"] for n in ("transitions", "start", "end")]
@@ -117,7 +118,16 @@ def loss_and_gradients(model: Model, x: np.ndarray, y: np.ndarray, rng: np.rando
         loss += weight * temperature**2 * value
         for total, part in zip(grads, backward(weight * temperature, c), strict=True):
             total += part
-    of_params = model.backward(grads[0], cache)
+    of_regressor: Params = {}
+    dfeatures: np.ndarray | None = None
+    if taught and taught.features is not None:
+        guess, c = use.linear(model.features(cache), model.params["regressor.weight"], model.params["regressor.bias"])
+        miss = guess - taught.features
+        scale = taught.how.beta / (len(miss) * miss.shape[2])  # the mean over windows, as the likelihood's
+        loss += scale * float(np.vdot(miss, miss))
+        dfeatures, *dmap = use.linear_backward(miss * miss.dtype.type(2 * scale), c)
+        of_regressor = dict(zip(("regressor.weight", "regressor.bias"), dmap, strict=True))
+    of_params = model.backward(grads[0], cache, dfeatures) | of_regressor
     of_params |= {"crf.transitions": grads[1], "crf.start": grads[2], "crf.end": grads[3]}
     return loss, of_params
 
@@ -194,7 +204,8 @@ def train(model: Model, training: Windows, validation: Windows, recipe: Recipe |
             raise DataError(f"{name} has no labeled window; expected at least one")
     x, y, classes = training.x, training.y, model.config.classes
     batch = min(recipe.batch, max(8, len(x) // 4))
-    weights = Flat(model.params)
+    params = model.params | regressor(model, taught, recipe.seed)
+    weights = Flat(params)
     zeros, copy = np.zeros_like, weights.vector.copy
     run = _Run(weights, zeros(weights.vector), zeros(weights.vector), copy(), copy(),
                np.random.default_rng([recipe.seed, 0x7EA1]))
@@ -203,7 +214,7 @@ def train(model: Model, training: Windows, validation: Windows, recipe: Recipe |
     if checkpoint is not None and Path(checkpoint).exists():
         run.load(Path(checkpoint), identity)
     per_epoch = math.ceil(len(x) / batch)
-    averaged = Model(model.config, Flat(model.params).views)
+    averaged = Model(model.config, Flat(params).views)
     averaged_vector = next(iter(averaged.params.values())).base
     assert averaged_vector is not None
     interrupted = False
@@ -237,7 +248,7 @@ def train(model: Model, training: Windows, validation: Windows, recipe: Recipe |
     averaged_vector[:] = run.best
     info = {**model.info, "recipe": asdict(recipe), "validation_macro_f1": run.best_score, "best_epoch": run.best_epoch,
             "epochs": run.epoch, "interrupted": interrupted}
-    return Model(model.config, {k: v.copy() for k, v in averaged.params.items()}, info)
+    return Model(model.config, {k: averaged.params[k].copy() for k in model.params}, info)
 
 
 def _update(run: _Run, g: np.ndarray, recipe: Recipe, steps: int) -> None:
@@ -264,7 +275,7 @@ def _identity(model: Model, recipe: Recipe, training: Windows, validation: Windo
     numbers = [asdict(model.config), asdict(recipe), *([asdict(taught.how)] if taught else [])]
     h = hashlib.sha256(json.dumps(numbers, sort_keys=True).encode())
     arrays = (*model.params.values(), training.x, training.y, validation.x, validation.y)
-    for a in (*arrays, *((taught.rooms, taught.moves) if taught else ())):
+    for a in (*arrays, *(taught.arrays if taught else ())):
         h.update(np.ascontiguousarray(a).tobytes())
     return h.hexdigest()
 
