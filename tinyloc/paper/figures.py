@@ -1,6 +1,6 @@
-"""What the paper prints: Tables 4 to 8 of Suwannaphong, Jovan, Craddock, McConville, "Optimising TinyML with quantization and
-distillation of transformer and mamba models for indoor localisation on edge devices", Sci. Rep. 15:10081 (2025), CC BY 4.0,
-doi 10.1038/s41598-025-94205-9; and its teachers.  One run each: it gives no spread."""
+"""What the paper prints: Tables 4 to 8 of Suwannaphong, Jovan, Craddock, McConville, "Optimising TinyML with quantization
+and distillation of transformer and mamba models for indoor localisation on edge devices", Sci. Rep. 15:10081 (2025),
+CC BY 4.0, doi 10.1038/s41598-025-94205-9; and its teachers.  One run each: it gives no spread."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 CITE = "Suwannaphong et al., Sci. Rep. 15:10081 (2025)"
 COLUMNS = ("baseline", "static", "dynamic", "distilled", "distilled + static")
+SETS = {"A": "house A", "B": "house B", "C": "house C", "D": "house D", "UJI": "UJIIndoorLoc"}
 SHAPES = {"A": (8, 4), "B": (11, 11), "C": (11, 9), "D": (11, 10), "UJI": (520, 59)}  # access points, rooms
 
-# House, or UJIIndoorLoc; budget; model; and in each column macro-F1 in %, accuracy in %, checkpoint in KB of 1,000 bytes.  The
-# paper prints 5,020 parameters for Mamba H2L1 on UJIIndoorLoc; its other counts make that 5,013.
+# House, or UJIIndoorLoc; budget; model; and in each column macro-F1 in %, accuracy in %, checkpoint in KB of 1,000 bytes.
+# The paper prints 5,020 parameters for Mamba H2L1 on UJIIndoorLoc; its other counts make that 5,013.
 TABLES = """
 set  KB   preset      params   baseline          static            dynamic           distilled         distilled + static
 A    <64  mdcsa-h16l1 10,588   84.20 97.73  64   84.36 97.57  44   83.15 97.15  43   82.84 97.52  64   82.86 97.63  44

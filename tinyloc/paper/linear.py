@@ -1,7 +1,7 @@
 """What the paper's two quantizations make of a float model: `nn.Linear` alone, after training, the rest in float.
 
-static   LLM.int8() (Dettmers et al., arXiv 2208.07339) as bitsandbytes computes it: int8 with a scale a row of weights and one
-         a step of inputs; input columns with a value of 6 or more in float, with the weights that int8 left of them
+static   LLM.int8() (Dettmers et al., arXiv 2208.07339) as bitsandbytes computes it: int8 with a scale a row of weights and
+         one a step of inputs; input columns with a value of 6 or more in float, with the weights that int8 left of them
 dynamic  PyTorch's post-training dynamic quantization (`torch.ao.quantization.quantize_dynamic`, qint8): one scale for all
          weights of a layer, one scale and zero point for all inputs of a call, found when it runs
 
@@ -44,7 +44,8 @@ def static_linear(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = N
     half = _halves(x)
     outlier = np.abs(half) >= threshold
     column = outlier.any(1, keepdims=True)
-    codes, top = _rows(np.where(outlier, np.float32(0), half))  # what is below it in an outlier's column counts for the scale
+    # What is below the threshold in an outlier's column counts for the scale, too.
+    codes, top = _rows(np.where(outlier, np.float32(0), half))
     y = (np.where(column, np.float32(0), codes) @ codes_w.T) * (top * top_w[:, 0]) / np.float32(127 * 127)
     if bias is not None:
         y = y + bias

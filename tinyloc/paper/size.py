@@ -1,8 +1,8 @@
 """Bytes of the file that `torch.save(model.state_dict(), path)` writes: what the paper calls a model's size.
 
-Its kilobytes are 1,000 bytes of that file, which its printed sizes of whole tables show; weights are a part of it.  The file is
-a zip archive, stored, each record's data at a multiple of 64 (PyTorch 2.13): a pickle that names the tensors, a record of
-bytes for each of them, and a few more.  Counted here without PyTorch; equal to its files to the byte (tests/test_torch.py).
+Its kilobytes are 1,000 bytes of that file, as its printed sizes show; weights are a part of it.  The file is a zip archive,
+stored, each record's data at a multiple of 64 (PyTorch 2.13): a pickle that names the tensors, a record of bytes for each
+of them, and a few more.  Counted here without PyTorch; equal to its files to the byte (tests/test_torch.py).
 """
 
 from __future__ import annotations
@@ -159,7 +159,8 @@ def checkpoint_bytes(config: Config, method: str = "float", stem: str | None = N
     """Bytes of the checkpoint `stem`.pt of a model in float, "static" (LLM.int8()) or "dynamic" (PyTorch's)."""
     stem = STEM[method] if stem is None else stem
     tensors = list(state_dict(config, method))
-    p, records = _Pickle(), []
+    p = _Pickle()
+    records: list[int] = []
 
     def store(kind: str, shape: tuple[int, ...]) -> None:
         p.tensor(kind, shape, len(records))
