@@ -157,8 +157,8 @@ def _modules(tensors: list[Tensor]) -> list[str]:
 
 def checkpoint_bytes(config: Config, method: str = "float", stem: str | None = None) -> int:
     """Bytes of the checkpoint `stem`.pt of a model in float, "static" (LLM.int8()) or "dynamic" (PyTorch's)."""
-    stem = STEM[method] if stem is None else stem
     tensors = list(state_dict(config, method))
+    stem = STEM[method] if stem is None else stem
     p = _Pickle()
     records: list[int] = []
 
