@@ -65,7 +65,7 @@ def main() -> None:
             number = args.teachers[:i].count(name)
             recipe = Recipe(seed=100 * (number + 1) + seed, epochs=args.epochs)
             teachers.append(trained(folder / f"{name}-{number}", data, name, recipe, [], None))
-            results.setdefault(f"teacher {name}", []).append(score(teachers[-1], data))
+            results.setdefault(f"teacher {i + 1}, {name}", []).append(score(teachers[-1], data))
         for name, how in ways(args.beta).items():
             told = "none" if how is None else f"{'+'.join(args.teachers)}-{name}" + (f"-{args.beta:g}" if how.beta else "")
             file = folder / f"{args.student}-{told.replace(' ', '_')}"

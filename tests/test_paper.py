@@ -21,7 +21,7 @@ from tinyloc.model import Model, preset
 from tinyloc.paper import report, reproduce
 from tinyloc.paper.figures import COLUMNS, SHAPES, printed, teachers
 from tinyloc.paper.linear import THRESHOLD, dynamic_linear, emissions, predict, static_linear
-from tinyloc.paper.reproduce import OURS, OWN_DATA, THEIRS, WAYS, Results, Row, Settings, cost, rows
+from tinyloc.paper.reproduce import OURS, OWN_DATA, THEIRS, WAYS, Results, Row, Settings, cost, papers_own, rows
 from tinyloc.paper.size import checkpoint_bytes, kilobytes
 from tinyloc.quantize import calibrate
 from tinyloc.reference.linear import linear
@@ -129,13 +129,17 @@ def test_with_float_layers_it_is_the_model(name: str) -> None:
 
 # ---- the tables
 
-@pytest.mark.parametrize("data, budget, expected", [
-    ("flat", "32", ["mdcsa-h8l1", "mamba-h8l1"]), ("flat", "64", ["mdcsa-h16l1", "mamba-h32l1"]),
-    ("byrne-B", "64", ["mdcsa-h16l1", "mamba-h16l2"]), ("byrne-D", "32", ["mdcsa-h8l1", "mamba-h16l1"]),
-    ("ujiindoorloc", "32", ["mamba-h4l1", "mamba-h2l1"])])
-def test_rows_are_the_papers(data: str, budget: str, expected: list[str]) -> None:
-    assert [r.preset for r in rows(data, budget)] == expected
-    assert len(rows(data)) == (7 if data == "ujiindoorloc" else 4)
+@pytest.mark.parametrize("source, data, own, same, budget, expected", [
+    ("flat", "flat", "A", False, "32", ["mdcsa-h8l1", "mamba-h8l1"]),
+    ("flat", "flat", "A", False, "64", ["mdcsa-h16l1", "mamba-h32l1"]),
+    ("byrne", "byrne-B", "B", True, "64", ["mdcsa-h16l1", "mamba-h16l2"]),
+    ("byrne", "byrne-D", "D", True, "32", ["mdcsa-h8l1", "mamba-h16l1"]),
+    ("ujiindoorloc", "ujiindoorloc", "UJI", True, "32", ["mamba-h4l1", "mamba-h2l1"]),
+    ("/home/me/ujiindoorloc.csv", "ujiindoorloc", "A", False, "32", ["mdcsa-h8l1", "mamba-h8l1"])])
+def test_rows_are_the_papers(source: str, data: str, own: str, same: bool, budget: str, expected: list[str]) -> None:
+    assert papers_own(source, data) == (own, same)
+    assert [r.preset for r in rows(own, budget)] == expected
+    assert len(rows(own)) == (7 if own == "UJI" else 4)
     assert set(OWN_DATA.values()) == set(SHAPES) and set(THEIRS) == set(COLUMNS)
 
 
@@ -148,8 +152,8 @@ def made(seeds: int) -> Results:
                "theirs": {c: {"macro_f1": 0.8 + 0.02 * s, "accuracy": 0.9} for c in THEIRS},
                "ours": {c: {"macro_f1": 0.79 + 0.02 * s, "accuracy": 0.9, "memory": memory, "code": 10_832,
                             "instructions": 137_304} for c in OURS}} for s in range(seeds)]
-    return Results("byrne-B", False, 11, 11, {"seeds": seeds, "epochs": 120, "quick": False, "teachers": ["mamba-h32l1"]},
-                   [Row("<32", "mamba-h8l1")], scores)
+    asked = {"seeds": seeds, "epochs": 120, "quick": False, "teachers": ["mamba-h32l1"]}
+    return Results("byrne-B", ("B", True), False, 11, 11, asked, [Row("<32", "mamba-h8l1")], scores)
 
 
 GOLDEN = """
@@ -183,7 +187,7 @@ def test_what_one_seed_and_other_data_say() -> None:
     one = made(1)
     assert report.theirs(one)[1][3] == "80.0 90.0 12" and report.ours(one)[1][-1] == "-1.0"
     assert "the same data" in report.departures(one)[0]
-    other = replace(one, data="flat", simulated=True, settings={**one.settings, "quick": True})
+    other = replace(one, data="flat", beside=("A", False), simulated=True, settings={**one.settings, "quick": True})
     assert "house A: other data" in report.departures(other)[0]
     assert "SIMULATED" in report.heading(other) and "QUICK" in report.heading(other)
     text = report.markdown(one)

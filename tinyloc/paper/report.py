@@ -10,7 +10,7 @@ from typing import Any
 
 from tinyloc.files import write_atomic
 from tinyloc.paper.figures import CITE, COLUMNS, SETS, Printed, printed
-from tinyloc.paper.reproduce import CORE, OURS, Results, Row, paper_data
+from tinyloc.paper.reproduce import CORE, OURS, Results, Row
 
 Table = list[list[str]]
 BYTES = (("weights", "weights"), ("tables", "tables"), ("steps", "records"), ("flash", "image"), ("state", "state"),
@@ -29,8 +29,7 @@ def _cell(scores: Iterable[dict[str, float]]) -> str:
 
 
 def _printed(results: Results, row: Row) -> Printed | None:
-    letter, _ = paper_data(results.data)
-    return next((p for p in printed() if p.data == letter and p.preset == row.preset), None)
+    return next((p for p in printed() if p.data == results.beside[0] and p.preset == row.preset), None)
 
 
 def _beyond(row: Row, kb: float) -> str:
@@ -43,7 +42,6 @@ def theirs(results: Results) -> Table:
 
     Below each the figures that the paper prints for this model.
     """
-    letter, _ = paper_data(results.data)
     table: Table = [["KB", "model", "params", *COLUMNS]]
     for row in results.rows:
         found = results.of(row)
@@ -54,7 +52,7 @@ def theirs(results: Results) -> Table:
         table.append([row.budget, row.preset, f"{found[0]['parameters']:,}", *cells])
         if paper := _printed(results, row):
             cells = [f"{f1:.1f} {acc:.1f} {kb:.0f}{_beyond(row, kb)}" for f1, acc, kb in paper.columns.values()]
-            table.append(["", f"(paper, {letter})", f"{paper.parameters:,}", *cells])
+            table.append(["", f"(paper, {paper.data})", f"{paper.parameters:,}", *cells])
     return table
 
 
@@ -99,7 +97,7 @@ def heading(results: Results) -> str:
 
 def departures(results: Results) -> list[str]:
     """How this run differs from the paper's, or had to choose what it does not say."""
-    letter, same = paper_data(results.data)
+    letter, same = results.beside
     chosen = sorted({t for s in results.scores for t in s["teachers"]["distilled"]})
     notes = [
         f"(paper): {CITE}, one run, " + (

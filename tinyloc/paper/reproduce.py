@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyloc.data import Dataset, accuracy, load, macro_f1
+from tinyloc.data import SOURCES, Dataset, accuracy, load, macro_f1
 from tinyloc.distill import Distillation
 from tinyloc.errors import ConfigError
 from tinyloc.files import check_writable, write_atomic
@@ -139,15 +139,19 @@ class Job:
     source: str  # JSON: hashable
     epochs: int
     task: Task
-    quiet: bool = True
 
 
 Bar = Callable[[str], tuple[Progress | None, Callable[[], None]]]
 
 
-def rows(data: str, budget: str = "all") -> list[Row]:
-    """The paper's rows for that data set within a budget; for a data set that it has not, those of its house A."""
-    own = OWN_DATA.get(data, OTHERWISE)
+def papers_own(source: str, data: str) -> tuple[str, bool]:
+    """Which of the paper's data sets stands beside the one of that source and name, and whether it is the same."""
+    same = source in SOURCES and data in OWN_DATA  # a CSV file may have any name
+    return OWN_DATA[data] if same else OTHERWISE, same
+
+
+def rows(own: str, budget: str = "all") -> list[Row]:
+    """The paper's rows for one of its data sets ("A" to "D", "UJI") within a budget."""
     return [Row(p.budget, p.preset) for p in printed() if p.data == own and budget in ("all", p.budget.lstrip("<"))]
 
 
@@ -204,7 +208,8 @@ def _score(job: Job, bar: Bar | None = None) -> str:
     task, path = job.task, _file(job.out, job.task.seed, job.task.preset, "scores.json")
     what = f"seed {task.seed}, {task.preset}"
     done = json.loads(path.read_text()) if path.exists() else None
-    if done is None or (can_count() and any(o["instructions"] is None for o in done["ours"].values())):
+    if done is None or done["ours"].keys() != OURS.keys() or (
+            can_count() and any(o["instructions"] is None for o in done["ours"].values())):
         data = _dataset(job.source, task.seed)
         models = {way: Model.load(_model_file(job.out, replace(task, way=way))) for way in WAYS}
         w = last_rows(models["baseline"].info, data.test)
@@ -256,9 +261,11 @@ def cost(program: Program) -> dict[str, Any]:
 
 @dataclass
 class Results:
-    """What a run found: `scores`, a dict a row and seed."""
+    """What a run found: `scores`, a dict a row and seed; beside: the paper's data set whose figures stand beside them, and
+    whether it is the same data."""
 
     data: str
+    beside: tuple[str, bool]
     simulated: bool
     aps: int
     rooms: int
@@ -277,7 +284,8 @@ class Results:
     def to_dict(self) -> dict[str, Any]:
         """JSON-able; checkpoint_kb: by model and column of the paper."""
         sizes = {r.preset: {c: self.kilobytes(r, c) for c in THEIRS} for r in self.rows}
-        return {**vars(self), "rows": [asdict(r) for r in self.rows], "checkpoint_kb": sizes}
+        beside = dict(zip(("data", "same"), self.beside, strict=True))
+        return {**vars(self), "beside": beside, "rows": [asdict(r) for r in self.rows], "checkpoint_kb": sizes}
 
 
 def _identity(settings: Settings, data: Dataset, epochs: int) -> dict[str, Any]:
@@ -348,7 +356,8 @@ def reproduce(settings: Settings, out: str | Path, *, jobs: int = 1, say: Callab
     out, source = Path(out), json.dumps(dict(settings.source), sort_keys=True)
     data = _dataset(source, 0)
     epochs = settings.epochs or (QUICK_EPOCHS if settings.quick else default_epochs(data))
-    table = rows(data.name, settings.budget)
+    beside = papers_own(str(settings.source["data"]), data.name)
+    table = rows(beside[0], settings.budget)
     students = list(dict.fromkeys(r.preset for r in table))
     sizes = {p: Model.create(preset(p, len(data.aps), len(data.rooms))).parameters for p in (*students, *settings.teachers)}
     larger = {s: [t for t in settings.teachers if t.split("-")[0] == s.split("-")[0] and sizes[t] > sizes[s]]
@@ -373,7 +382,7 @@ def reproduce(settings: Settings, out: str | Path, *, jobs: int = 1, say: Callab
 
     seeds = range(settings.runs)
     # The longest trainings first, so that no process is left alone with one.
-    order = sorted({*students, *(t for choice in larger.values() for t in choice)}, key=lambda p: -sizes[p])
+    order = sorted(sizes, key=lambda p: -sizes[p])
     every([Task(seed, p) for p in order for seed in seeds], _train)
 
     def best(seed: int, choice: Sequence[str]) -> str:
@@ -383,19 +392,13 @@ def reproduce(settings: Settings, out: str | Path, *, jobs: int = 1, say: Callab
     for seed in seeds:
         for student in students:
             own = best(seed, larger[student])
-            others = [best(seed, f) for name, f in _families(settings.teachers).items() if name != student.split("-")[0]
-                      and all(t in order for t in f)]
+            others = [best(seed, f) for name, f in _families(settings.teachers).items() if name != student.split("-")[0]]
             taught += [Task(seed, student, name, (own, *(others if way.families else ())))
                        for name, way in WAYS.items() if way.distillation]
     every(sorted(taught, key=lambda t: -sizes[t.preset]), _train)
     every([Task(seed, p) for p in students for seed in seeds], _score)
     scores = [json.loads(_file(out, seed, p, "scores.json").read_text()) for p in students for seed in seeds]
-    return Results(data.name, data.simulated, len(data.aps), len(data.rooms),
+    return Results(data.name, beside, data.simulated, len(data.aps), len(data.rooms),
                    {"source": dict(settings.source), "seeds": settings.runs, "epochs": epochs, "budget": settings.budget,
                     "teachers": list(settings.teachers), "quick": settings.quick}, table, scores)
-
-
-def paper_data(data: str) -> tuple[str, bool]:
-    """(the paper's data set whose rows stand beside `data`, whether it is the same data)."""
-    return OWN_DATA.get(data, OTHERWISE), data in OWN_DATA
 
