@@ -9,7 +9,7 @@ from statistics import fmean, pstdev
 from typing import Any
 
 from tinyloc.files import write_atomic
-from tinyloc.paper.figures import CITE, COLUMNS, SETS, Printed, printed
+from tinyloc.paper.figures import CITE, COLUMNS, SETS, SHAPES, Printed, printed
 from tinyloc.paper.reproduce import CORE, OURS, Results, Row
 
 Table = list[list[str]]
@@ -98,10 +98,13 @@ def heading(results: Results) -> str:
 def departures(results: Results) -> list[str]:
     """How this run differs from the paper's, or had to choose what it does not say."""
     letter, same = results.beside
+    aps, rooms = SHAPES[letter]
+    other = "" if (aps, rooms) == (results.aps, results.rooms) else (
+        f", but {results.aps} access points and {results.rooms} rooms where the paper has {aps} and {rooms}")
     chosen = sorted({t for s in results.scores for t in s["teachers"]["distilled"]})
     notes = [
         f"(paper): {CITE}, one run, " + (
-            "the same data" if same else f"its {SETS[letter]}: other data, and no measure of what is above it"),
+            f"the same data{other}" if same else f"its {SETS[letter]}: other data, and no measure of what is above it"),
         "spread: standard deviation over seeds, each with a split, initial weights and order of its own",
         "the paper names no optimizer, learning rate, epochs or seeds: AdamW, warm-up and cosine, the epoch of the best "
         "validation F1; validation is held out in whole blocks of time or groups of people, test rows play no part",
