@@ -187,8 +187,8 @@ def test_what_one_seed_and_other_data_say() -> None:
     one = made(1)
     assert report.theirs(one)[1][3] == "80.0 90.0 12" and report.ours(one)[1][-1] == "-1.0"
     assert report.departures(one)[0].endswith("the same data")
-    assert report.departures(replace(one, rooms=12))[0].endswith("data, but 11 access points and 12 rooms where the paper has "
-                                                                 "11 and 11")
+    assert report.departures(replace(one, rooms=12))[0].endswith(
+        "the same data, but 11 access points and 12 rooms where the paper has 11 and 11")
     other = replace(one, data="flat", beside=("A", False), simulated=True, settings={**one.settings, "quick": True})
     assert "house A: other data" in report.departures(other)[0]
     assert "SIMULATED" in report.heading(other) and "QUICK" in report.heading(other)
