@@ -1,13 +1,18 @@
-"""The float reference against PyTorch's autograd (extra `torch`), in float64."""
+"""The float reference against PyTorch's autograd (extra `torch`), in float64; what the paper did in PyTorch against that."""
 
 from __future__ import annotations
 
+import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from tinyloc import reference as ref
+from tinyloc.model import Model, preset
+from tinyloc.paper.linear import dynamic_linear
+from tinyloc.paper.size import LINEAR, POSITIONS, checkpoint_bytes
 
 torch = pytest.importorskip("torch", reason="extra 'torch' is not installed")
 F = torch.nn.functional
@@ -88,3 +93,61 @@ def test_values_and_gradients(name: str) -> None:
     (expected * torch.tensor(direction)).sum().backward()
     for i, (g, tensor) in enumerate(zip(backward(direction, cache), tensors, strict=True)):
         np.testing.assert_allclose(g, tensor.grad.numpy(), rtol=1e-9, atol=1e-11, err_msg=f"{name}, input {i}")
+
+
+# ---- what `tinyloc.paper` rebuilds without PyTorch
+
+def module(model: Model) -> Any:
+    """The paper's model as PyTorch modules of the same names: `nn.Linear` where it has them, bare parameters elsewhere."""
+    root = torch.nn.Module()
+    for name, value in model.params.items():
+        if model.config.family == "mdcsa" and name == "crf.transitions":
+            root.register_buffer("positions", torch.zeros(1, POSITIONS, model.config.d))
+        *path, leaf = name.split(".")
+        at = root
+        for part in path[:-1]:
+            at = at._modules.setdefault(part, torch.nn.Module())
+        if path[-1] in LINEAR:
+            if leaf == "weight":
+                at.add_module(path[-1], torch.nn.Linear(*value.shape[::-1], bias=".".join(path) + ".bias" in model.params))
+            getattr(at._modules[path[-1]], leaf).data = torch.tensor(value)
+        else:
+            at = at._modules.setdefault(path[-1], torch.nn.Module())
+            at.register_parameter(leaf, torch.nn.Parameter(torch.tensor(value)))
+    return root
+
+
+def quantized(layer: Any) -> Any:
+    with warnings.catch_warnings():  # torchao is to take its place; the paper used this one
+        warnings.simplefilter("ignore")
+        return torch.ao.quantization.quantize_dynamic(layer, {torch.nn.Linear}, dtype=torch.qint8)
+
+
+@pytest.mark.parametrize("name", ["mamba-h8l1", "mamba-h16l2", "mdcsa-h8l1", "mdcsa-h4l3"])
+@pytest.mark.parametrize("shape", [(8, 4), (520, 59)])
+def test_checkpoints_are_of_that_many_bytes(name: str, shape: tuple[int, int], tmp_path: Path) -> None:
+    config = preset(name, *shape)
+    root = module(Model.create(config))
+    for method, layer in (("float", root), ("dynamic", quantized(root))):
+        file = tmp_path / f"{method}-of-a-name.pt"
+        torch.save(layer.state_dict(), file)
+        assert file.stat().st_size == checkpoint_bytes(config, method, file.stem)
+
+
+@pytest.mark.parametrize("engine", ["fbgemm", "onednn"])
+@pytest.mark.parametrize("seed", range(60))
+def test_dynamic_quantization_is_theirs(seed: int, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Output of a layer on random inputs: of either sign, all alike, all zero, and too small for a scale of their own."""
+    if engine not in torch.backends.quantized.supported_engines:
+        pytest.skip(f"PyTorch has no {engine} here")
+    monkeypatch.setattr(torch.backends.quantized, "engine", engine)
+    generator = np.random.default_rng(seed)
+    n, k, t = (int(v) for v in generator.integers(1, 40, 3))
+    layer = torch.nn.Linear(k, n, bias=seed % 2 == 0)
+    weight = generator.normal(size=(n, k)).astype(np.float32) * np.float32(10 ** generator.uniform(-3, 2))
+    layer.weight.data = torch.tensor(weight)
+    x = generator.normal(size=(t, k)) * 10 ** generator.uniform(-6, 2) + generator.normal() * (seed % 3)
+    x = {3: np.abs(x), 4: -np.abs(x), 5: np.zeros_like(x), 6: np.full_like(x, 2.5)}.get(seed % 7, x).astype(np.float32)
+    want = quantized(torch.nn.Sequential(layer))(torch.tensor(x)).detach().numpy()
+    got, _ = dynamic_linear(x[None], weight, layer.bias.detach().numpy() if layer.bias is not None else None)
+    np.testing.assert_allclose(got[0], want, rtol=1e-5, atol=1e-6 * max(1e-6, np.abs(want).max()))

@@ -181,8 +181,8 @@ def fit(model: Model, dataset: Dataset, recipe: Recipe | None = None, *, method:
     `distillation` says otherwise (alpha 1: by the labels alone).
     checkpoint, progress, Ctrl-C: as for `tinyloc.train.train`.
     It is that of the epoch whose labels, the Program's, had the best macro-F1 on validation; or, on training and validation
-    rows together, that of the epoch `until`.  `info["qat"]` has recipe, score, epochs, the best of them, whether Ctrl-C ended
-    it, teachers and distillation.
+    rows together, that of the epoch `until`.  `info["qat"]` has recipe, score, epochs, the best of them, whether Ctrl-C
+    ended it, teachers and distillation.
     Raises DataError when the data set has other access points or rooms than the model.
     """
     recipe, info = recipe or RECIPE, model.info

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinyloc.reference.activation import silu, silu_backward, softplus, softplus_backward
 from tinyloc.reference.conv import depthwise_conv1d, depthwise_conv1d_backward
-from tinyloc.reference.linear import Cache, linear, linear_backward
+from tinyloc.reference.linear import Cache, Linear, linear, linear_backward
 from tinyloc.reference.norm import rms_norm, rms_norm_backward
 from tinyloc.reference.scan import decay_rates, selective_scan, selective_scan_backward
 
@@ -44,10 +44,12 @@ def mamba_params(rng: np.random.Generator, d: int, n: int = 16, k: int = 4, expa
     return {name: p.astype(np.float32) for name, p in params.items()}
 
 
-def mamba_block(x: np.ndarray, params: Params, state: State | None = None) -> tuple[tuple[np.ndarray, State], Cache]:
+def mamba_block(x: np.ndarray, params: Params, state: State | None = None, linear: Linear = linear
+                ) -> tuple[tuple[np.ndarray, State], Cache]:
     """((y (b, t, d), state), cache): y = x + out_proj(scan(silu(conv(u))) * silu(z)), (u, z) = in_proj(norm(x)).
 
     state: (conv state (b, k-1, e), scan state (b, e, n)) after the last sample, given back for the next call.
+    linear: what takes its place (another one's cache has no backward).
     """
     p = params
     conv_state, h = state or (None, None)

@@ -15,7 +15,7 @@ import numpy as np
 from tinyloc.reference.activation import elu, elu_backward, sigmoid, sigmoid_backward, tanh, tanh_backward
 from tinyloc.reference.attention import attention, attention_backward
 from tinyloc.reference.conv import conv1d, conv1d_backward
-from tinyloc.reference.linear import Cache, linear, linear_backward
+from tinyloc.reference.linear import Cache, Linear, linear, linear_backward
 from tinyloc.reference.norm import layer_norm, layer_norm_backward
 
 Params = dict[str, np.ndarray]
@@ -84,7 +84,7 @@ def _mask(rng: np.random.Generator | None, shape: tuple[int, ...], p: float, dty
     return None if keep is None else keep.astype(dtype) / dtype.type(1 - p)
 
 
-def _head(x: np.ndarray, p: Params, head: str, k: int, rng: np.random.Generator | None, dropout: float
+def _head(x: np.ndarray, p: Params, head: str, k: int, rng: np.random.Generator | None, dropout: float, linear: Linear
           ) -> tuple[np.ndarray, Cache]:
     key_in, c_k = conv1d(x, p[head + "k.weight"], p[head + "k.bias"], pad_left=k - 1)
     query_in, c_q = conv1d(x, p[head + "q.weight"], p[head + "q.bias"], pad_left=k - 1)
@@ -127,15 +127,16 @@ def _head_backward(dy: np.ndarray, cache: Cache, head: str, g: Params) -> np.nda
 
 
 def mdcsa(x: np.ndarray, params: Params, kernels: Sequence[int] = (1,), rng: np.random.Generator | None = None,
-          dropout: float = 0.0) -> tuple[np.ndarray, Cache]:
+          dropout: float = 0.0, linear: Linear = linear) -> tuple[np.ndarray, Cache]:
     """(y (b, t, d), cache) for x (b, t, d); kernels: one size a head, of one to three heads.
 
     rng, dropout: in training, the share of the GRN's hidden values that is dropped.
+    linear: what takes its place (another one's cache has no backward).
     """
     b, t, d = x.shape
     stride, pad = out_conv_geometry(len(kernels))
     z = x * x.dtype.type(math.sqrt(d)) + positional_encoding(t, d).astype(x.dtype)
-    heads = [_head(z, params, f"dcsa{i}.", k, rng, dropout) for i, k in enumerate(kernels)]
+    heads = [_head(z, params, f"dcsa{i}.", k, rng, dropout, linear) for i, k in enumerate(kernels)]
     m = np.stack([y for y, _ in heads], 2).reshape(b, t * len(kernels), d)
     s, c_att = attention(m, m, m)
     o, c_conv = conv1d(s, params["out_conv.weight"], params["out_conv.bias"], stride, pad, pad)
