@@ -2,7 +2,8 @@
 
 The same split, student and seed in each way; teachers and students are chosen on validation alone, macro-F1 is that of the
 test rows, in float and as int8 Program.  With --until, all train on training and validation rows for that many epochs, and
-the seeds share their teachers, as nothing depends on the split.  Models are kept in build/distillation and not trained twice.
+the seeds share their teachers, as nothing depends on the split.  Models are kept in build/distillation and not trained
+twice.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ def score(model: Model, data: Dataset) -> dict[str, float]:
     w = last_rows(model.info, data.test)
     labels = Session(program).run_windows(program.buffers[program.input].quantize(w.x))[:, -1, 0]
     true, rooms = w.y[:, -1], len(data.rooms)
-    return {"validation": model.info.get("validation_macro_f1", math.nan), "accuracy": accuracy(true, labels), "float": macro_f1(true, model.predict(w.x), rooms),
-            "int8": macro_f1(true, labels, rooms)}
+    return {"validation": model.info.get("validation_macro_f1", math.nan), "accuracy": accuracy(true, labels),
+            "float": macro_f1(true, model.predict(w.x), rooms), "int8": macro_f1(true, labels, rooms)}
 
 
 def main() -> None:
