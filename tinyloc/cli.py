@@ -88,6 +88,8 @@ TEACHERS = _options(
 )
 RESUME = click.option("--resume/--no-resume", default=True, show_default=True,
                       help="Go on from OUT.checkpoint where a killed run left one.")
+MISSING = click.option("--missing", default="refuse", show_default=True, type=click.Choice(["refuse", "silent"]),
+                       help="Access points that the model hears and the data lack: silent counts them as not heard.")
 DATA_HELP = "Data set (see `tinyloc data`) or the path of a CSV file."
 
 
@@ -413,12 +415,13 @@ def prune(model: str, out: str, ram: str | None, total: str | None, flash: str |
 @RESUME
 @click.option("--data", "data_name", help=DATA_HELP + " [what the model was trained on]")
 @click.option("--seed", type=int, help="Of the data's split. [the model's]")
+@MISSING
 @CSV
 @JSON
 def quantize(model: str, out: str, calibration: str, decay: str, trained: bool, epochs: int | None, batch: int | None,
              lr: float | None, patience: int | None, teachers: tuple[str, ...], alpha: float | None,
-             temperature: float | None, hard: bool, beta: float | None, resume: bool, data_name: str | None, as_json: bool,
-             **given: Any) -> None:
+             temperature: float | None, hard: bool, beta: float | None, resume: bool, data_name: str | None, missing: str,
+             as_json: bool, **given: Any) -> None:
     """Turn a float MODEL into an int8 Program: integers only, with a proof that no accumulator overflows.
 
     With --qat it is trained on, and the Program whose labels are the best on validation is kept; without --teacher it learns
@@ -438,9 +441,9 @@ def quantize(model: str, out: str, calibration: str, decay: str, trained: bool, 
     d = _load(source)
     if trained:
         program = _qat(m, d, out, {**recipe, "seed": source["seed"]}, resume, as_json, method=calibration, decay=decay,
-                       teachers=[Model.load(t) for t in teachers], distillation=distillation)
+                       teachers=[Model.load(t) for t in teachers], distillation=distillation, missing=missing)
     else:
-        program = calibrate(m, d, calibration, decay)
+        program = calibrate(m, d, calibration, decay, missing)
         program.save(out)
     proofs = program.info["proofs"]
     tight = max(proofs, key=lambda k: proofs[k][0] / (proofs[k][1] or 1))
@@ -479,12 +482,12 @@ def _qat(m: Model, d: Dataset, out: str, recipe: dict[str, Any], resume: bool, q
     return program
 
 
-def _codes(program: Program, source: dict[str, Any], most: int | None) -> tuple[Any, Any, Dataset]:
+def _codes(program: Program, source: dict[str, Any], most: int | None, missing: str) -> tuple[Any, Any, Dataset]:
     """(input codes of a window that ends at each test row, their windows, the data set)."""
     from tinyloc.train import last_rows
 
     d = _load(source)
-    w = last_rows(program.info, d.test)
+    w = last_rows(program.info, d.test, missing)
     if most is not None:
         w = type(w)(w.x[:most], w.y[:most], w.row[:most])
     return program.buffers[program.input].quantize(w.x), w, d
@@ -639,10 +642,11 @@ def bench(model: str, mcu: str | None, core: str | None, compiler: str, optimize
 @click.option("--baud", default=115200, show_default=True, type=click.IntRange(1), help="With --serial.")
 @click.option("--timeout", default=20.0, show_default=True, help="With --serial: seconds without a line of the self-test.")
 @click.option("--seed", type=int, help="Of the data's split. [the model's]")
+@MISSING
 @CSV
 @JSON
 def verify(model: str, backend: str, data_name: str | None, windows: int | None, port: str | None, baud: int,
-           timeout: float, as_json: bool, **given: Any) -> None:
+           timeout: float, missing: str, as_json: bool, **given: Any) -> None:
     """Compare every step of an int8 Program (MODEL) on several backends, bit for bit, over the test rows.
 
     Where the model streams, sample by sample must give the same labels too.  Exit code 1: something differs.
@@ -661,7 +665,7 @@ def verify(model: str, backend: str, data_name: str | None, windows: int | None,
         if not said.equal:
             sys.exit(NO)
         return
-    codes, _, d = _codes(program, _own_source(program.info, data_name, given), windows)
+    codes, _, d = _codes(program, _own_source(program.info, data_name, given), windows, missing)
     found = compare(program, codes, [b.strip() for b in backend.split(",") if b.strip()])
     stream: bool | None = None
     if program.can_stream:
@@ -692,10 +696,11 @@ def verify(model: str, backend: str, data_name: str | None, windows: int | None,
 @click.option("--force", is_flag=True, help="Move a folder aside that holds anything but an earlier export.")
 @click.option("--data", "data_name", help=DATA_HELP + " [what the model was trained on]")
 @click.option("--seed", type=int, help="Of the data's split. [the model's]")
+@MISSING
 @CSV
 @JSON
 def export(model: str, out: str, core: str | None, stream: bool | None, windows: int, force: bool,
-           data_name: str | None, as_json: bool, **given: Any) -> None:
+           data_name: str | None, missing: str, as_json: bool, **given: Any) -> None:
     """Write an int8 Program (MODEL) as a C project: kernels, image, constants, golden windows, self-test, build files.
 
     It is written whole or not at all; an earlier export is replaced.
@@ -708,7 +713,7 @@ def export(model: str, out: str, core: str | None, stream: bool | None, windows:
     b = program.buffers[program.input]
     codes = np.empty((0, *b.shape), b.dtype)
     if windows:
-        codes, _, _ = _codes(program, _own_source(program.info, data_name, given), None)
+        codes, _, _ = _codes(program, _own_source(program.info, data_name, given), None, missing)
         codes = codes[np.unique(np.linspace(0, len(codes) - 1, windows).astype(int))]
     files = project(program, codes, core, stream)
     aside = write_project(files, out, force)
@@ -728,9 +733,10 @@ def export(model: str, out: str, core: str | None, stream: bool | None, windows:
 @click.option("--stream", is_flag=True, help="Sample by sample, the state carried on through each recording, as on a body.")
 @click.option("--out", type=click.Path(dir_okay=False), help="CSV file to write time, room and predicted room to.")
 @click.option("--seed", type=int, help="Of the data's split. [the model's]")
+@MISSING
 @CSV
 @JSON
-def run(model: str, backend: str, data_name: str | None, stream: bool, out: str | None, as_json: bool,
+def run(model: str, backend: str, data_name: str | None, stream: bool, out: str | None, missing: str, as_json: bool,
         **given: Any) -> None:
     """Run an int8 Program (MODEL) over the test rows and score what it says."""
     import csv
@@ -744,11 +750,11 @@ def run(model: str, backend: str, data_name: str | None, stream: bool, out: str 
     from tinyloc.train import scores
 
     program = _program(model)
-    codes, w, d = _codes(program, _own_source(program.info, data_name, given), None)
+    codes, w, d = _codes(program, _own_source(program.info, data_name, given), None, missing)
     if stream:
         session, delay = Session(program.retime(1), backend), int(program.info.get("delay", 0))
         rows = program.buffers[program.input].quantize(Scaler.from_dict(program.info["scaler"]).prepare(
-            d.test.select(program.info.get("aps", d.aps))))
+            d.test.select(program.info.get("aps", d.aps), missing=missing)))
         parts = []
         for start, end in zip(*_recordings(d.test.starts()), strict=True):
             session.reset()

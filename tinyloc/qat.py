@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyloc.data import Dataset
+from tinyloc.data import MISSING, Dataset
 from tinyloc.distill import Distillation, Teachers
 from tinyloc.errors import ConfigError, DataError
 from tinyloc.kernels.op import Node, Pullback
@@ -173,7 +173,7 @@ def _passes(buffer: Buffer, q: np.ndarray, real: np.ndarray, y: np.ndarray) -> n
 
 def fit(model: Model, dataset: Dataset, recipe: Recipe | None = None, *, method: str = "auto", decay: str = "auto",
         teachers: Sequence[Model] = (), distillation: Distillation | None = None, checkpoint: str | Path | None = None,
-        progress: Progress | None = None, until: int | None = None) -> Program:
+        progress: Progress | None = None, until: int | None = None, missing: str = MISSING[0]) -> Program:
     """The Program of a float model, trained on as integers on the data set that the model was trained on.
 
     recipe: `RECIPE` by default; method, decay: how the start is quantized, as for `tinyloc.quantize.quantize`.
@@ -183,22 +183,23 @@ def fit(model: Model, dataset: Dataset, recipe: Recipe | None = None, *, method:
     It is that of the epoch whose labels, the Program's, had the best macro-F1 on validation; or, on training and validation
     rows together, that of the epoch `until`.  `info["qat"]` has recipe, score, epochs, the best of them, whether Ctrl-C
     ended it, teachers and distillation.
-    Raises DataError when the data set has other access points or rooms than the model.
+    missing: of access points that the model hears, or a teacher, and the data lack (`Samples.select`).
+    Raises DataError when the data set lacks access points that may not be missing, or has other rooms than the model.
     """
     recipe, info = recipe or RECIPE, model.info
-    calibration = calibration_of(model, dataset)
+    calibration = calibration_of(model, dataset, missing)
     lacking = [k for k in ("scaler", "aps", "window") if k not in info]
     if lacking:
         raise DataError(f"the model does not say its {lacking[0]}; expected a model that `tinyloc.train.fit` made")
     distillation = distillation or (None if teachers else ITSELF)
     teachers = teachers or (model,)
-    wide = heard_by(dataset, (info["aps"], *(t.info.get("aps", ()) for t in teachers)))
+    wide = heard_by(dataset, (info["aps"], *(t.info.get("aps", ()) for t in teachers)), missing)
     asked = Teachers(teachers, wide, int(info["window"]), int(info.get("delay", 0)), distillation)
     known = until is not None
     training, taught, changing = prepare(info, wide.known if known else wide.train, asked)
     graph = QuantizedGraph.of(model, calibration, method, decay)
     base = graph.info
-    trained = train(graph, training, None if known else last_rows(info, dataset.val), recipe, checkpoint=checkpoint,
+    trained = train(graph, training, None if known else last_rows(info, wide.val), recipe, checkpoint=checkpoint,
                     progress=progress, taught=taught, changing=changing, until=until)
     names = ("recipe", "epochs", "interrupted", *(() if known else ("validation_macro_f1", "best_epoch")))
     how = {k: trained.info[k] for k in names}

@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from tinyloc.data import (
+    MISSING,
     SIGNALS,
     Augmentation,
     Augmenter,
@@ -104,6 +105,8 @@ class Inputs:
         if not names:
             raise DataError(f"no access point is heard in {self.least} training rows; the most is {rows.max(initial=0)}")
         return names
+
+
 class Trainable(Protocol):
     """What `train` trains: a dataclass whose `params` alone change, such as `Model` and `tinyloc.qat.QuantizedGraph`."""
 
@@ -443,10 +446,12 @@ def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *,
     return with_info(again, **{k: chosen.info[k] for k in ("validation_macro_f1", "best_epoch")}, refit=True)
 
 
-def heard_by(dataset: Dataset, ears: Sequence[Sequence[str]]) -> Dataset:
-    """The data set as heard by the access points that any of `ears` names, in the data's order."""
-    names = {ap for some in ears for ap in some}
-    return dataset.select([ap for ap in dataset.aps if ap in names])
+def heard_by(dataset: Dataset, ears: Sequence[Sequence[str]], missing: str = MISSING[0]) -> Dataset:
+    """The data set as heard by the access points that any of `ears` names, in the data's order; with missing "silent", by
+    those that the data lack besides."""
+    names = dict.fromkeys(ap for some in ears for ap in some)
+    lacking = [ap for ap in names if ap not in dataset.aps] if missing == "silent" else []
+    return dataset.select([*(ap for ap in dataset.aps if ap in names), *lacking], missing=missing)
 
 
 def prepare(info: Mapping[str, Any], rows: Samples, teachers: Teachers | None = None
@@ -462,18 +467,19 @@ def prepare(info: Mapping[str, Any], rows: Samples, teachers: Teachers | None = 
     return training, taught, Changing(augmenter, scaler, columns, teachers) if "augmentation" in info else None
 
 
-def last_rows(info: Mapping[str, Any], samples: Samples) -> Windows:
+def last_rows(info: Mapping[str, Any], samples: Samples, missing: str = MISSING[0]) -> Windows:
     """A window about each row of `samples`, scaled and cut as `info` (of a model or a Program) says.
 
     Rooms are numbered as the model numbers them, by name: another recording of the same house may name them in another
     order, or lack some.  Access points are found by name too; what else the samples hear is left out.  Raises DataError when
-    they lack one that the model hears, or have a room that the model lacks.
+    they lack one that the model hears, unless `missing` lets it count as not heard (`Samples.select`), or have a room that
+    the model lacks.
     """
     if not {"scaler", "window"} <= info.keys():
         raise DataError("the model does not say how its input is made: expected scaler and window in its info, as `fit` "
                         "writes them")
-    w = every_row(samples.select(info.get("aps", samples.aps)), Scaler.from_dict(info["scaler"]), int(info["window"]),
-                  int(info.get("delay", 0)))
+    w = every_row(samples.select(info.get("aps", samples.aps), missing=missing), Scaler.from_dict(info["scaler"]),
+                  int(info["window"]), int(info.get("delay", 0)))
     known = list(info.get("rooms", samples.rooms))
     if known == list(samples.rooms):
         return w
