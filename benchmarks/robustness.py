@@ -78,14 +78,15 @@ def changes(data: Dataset, most: int, heard: list[str]) -> Iterator[tuple[str, l
     test, rng = data.test, np.random.default_rng(0)
     yield "as it was", [test]
     first = [ap for ap in strongest(data.train) if ap in set(heard)][:most]
-    yield f"1 access point gone, of the {len(first)} strongest", [without(test, [ap]) for ap in first]
-    for count in sorted({max(1, round(share * len(heard))) for share in SHARES}):
+    yield f"1 access point gone; the {len(first)} strongest", [without(test, [ap]) for ap in first]
+    # By share, not by number: other seeds train on other rows, in which others are heard.
+    for count, share in {max(1, round(share * len(heard))): share for share in SHARES}.items():
         draws = [rng.choice(heard, count, replace=False).tolist() for _ in range(DRAWS)]
-        yield f"{count} of {len(heard)} gone, {DRAWS} draws", [without(test, gone) for gone in draws]
+        yield f"{share:.0%} of them gone, at least 1; {DRAWS} draws", [without(test, gone) for gone in draws]
     for offset in OFFSETS:
         yield f"{offset:+d} dB", [replace(test, rssi=test.rssi + np.float32(offset))]
     lost = [np.where(rng.random(test.rssi.shape) < LOST, np.float32(np.nan), test.rssi) for _ in range(DRAWS)]
-    yield f"{LOST:.0%} of the packets lost, {DRAWS} draws", [replace(test, rssi=rssi) for rssi in lost]
+    yield f"{LOST:.0%} of the values lost; {DRAWS} draws", [replace(test, rssi=rssi) for rssi in lost]
 
 
 def score(program: Program, rows: Samples) -> float:
