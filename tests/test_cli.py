@@ -222,8 +222,13 @@ def test_demo(place: Path, tmp_path: Path, data: str) -> None:
 
 
 def test_help_and_version() -> None:
-    for name in main.commands:
-        assert "Usage:" in tinyloc(name, "--help").stdout
+    for group in ([], ["reproduce"]):
+        listed = tinyloc(*group, "--help").stdout.split("Commands:")[1]
+        assert "..." not in listed, "a first sentence is too long for its line of 80 columns"
+        commands = (main.commands["reproduce"] if group else main).commands  # type: ignore[attr-defined]
+        assert [line.split()[0] for line in listed.strip().splitlines()] == sorted(commands)
+        for name in commands:
+            assert "Usage:" in tinyloc(*group, name, "--help").stdout
     assert tinyloc("--version").stdout.startswith("tinyloc, version")
 
 
