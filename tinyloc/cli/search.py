@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tinyloc.cli.common import CSV, DATA_HELP, JSON, NO, SEED, emit, load_source, main, source_of, table
+from tinyloc.cli.common import CSV, DATA_HELP, INPUTS, JSON, NO, SEED, emit, inputs_of, load_source, main, source_of, table
 from tinyloc.errors import ConfigError
 
 
@@ -28,16 +28,18 @@ from tinyloc.errors import ConfigError
 @click.option("--picture", type=click.Path(dir_okay=False), help="File of the picture: png, svg or pdf. [OUT/front.png]")
 @click.option("--scheduler", help="Address of a Dask scheduler, such as tcp://host:8786. [a cluster on this machine]")
 @click.option("--workers", "count", type=click.IntRange(1), help="Without --scheduler: trials at a time. [one a core]")
+@INPUTS
 @SEED
 @CSV
 @JSON
 def search(data_name: str, ram: str | None, flash: str | None, mcu: str | None, total: bool, core: str | None, trials: int,
-           epochs: int, repeats: int, out: str, picture: str | None, scheduler: str | None, count: int | None, seed: int,
-           as_json: bool, **given: Any) -> None:
+           epochs: int, repeats: int, out: str, picture: str | None, scheduler: str | None, count: int | None,
+           balance: float | None, seed: int, as_json: bool, **given: Any) -> None:
     """Find the Pareto front of F1, bytes and instructions.
 
     F1 is int8 macro-F1 on validation; no model exceeds the budget.  Every trial is kept in OUT: a search that was killed
-    goes on when it is started again, and more --trials extend one. Exit code 1: no model was found.
+    goes on when it is started again, and more --trials extend one.  Balance, inputs, augmentation and --refit are those of
+    all trials.  Exit code 1: no model was found.
     """
     from tinyloc.bench import core_of
     from tinyloc.emulator.mcu import budget as find_budget
@@ -57,7 +59,8 @@ def search(data_name: str, ram: str | None, flash: str | None, mcu: str | None, 
     why = why or countable(which)
     if count and scheduler:
         raise ConfigError("--workers is for a cluster on this machine; with --scheduler, its own workers count")
-    goal = Goal(limit, total, trials, epochs, repeats, "" if why else which, seed)
+    goal = Goal(limit, total, trials, epochs, repeats, "" if why else which, seed, balance=balance or 0.0,
+                **inputs_of(given))
     source = source_of(data_name, seed, given)
     d = load_source(source)
     if why and not as_json:
