@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 import zipfile
@@ -89,6 +90,18 @@ def test_missing_access_points_may_be_silent() -> None:
             samples.select(["b", "c"], missing=missing)
     with pytest.raises(ConfigError, match="unknown choice for missing access points 'silence'; did you mean 'silent'"):
         samples.select(["a0"], missing="silence")
+
+
+def test_digest_is_of_all_that_the_data_say() -> None:
+    samples = rows(width=3, rssi=np.arange(18.0).reshape(6, 3))
+    whole = Dataset("x", samples, samples, samples, 2, 1, 1.0, False, "")
+    assert dataclasses.replace(whole, name="y", note="another file").digest() == whole.digest()
+    others = [dataclasses.replace(samples, **{k: v}) for k, v in {
+        "time": samples.time * 2, "rssi": samples.rssi[::-1], "room": np.where(np.arange(6) == 2, -1, samples.room),
+        "session": np.array([0, 0, 0, 1, 1, 1])}.items()]
+    changed = [dataclasses.replace(whole, **{part: s}) for part in ("train", "val", "test") for s in others]
+    parts = [dataclasses.replace(whole, train=samples.take(slice(0, 5))), whole.select(["a2", "a1", "a0"])]
+    assert len({d.digest() for d in (whole, *changed, *parts)}) == 1 + len(changed) + len(parts)
 
 
 def test_samples_hold_columns() -> None:

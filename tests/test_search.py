@@ -218,6 +218,9 @@ def test_other_inputs_are_another_search(found: tuple[Path, dict[str, Any]], hou
                                          what: str) -> None:
     with pytest.raises(ConfigError, match=f"holds a search with another {what} "):
         Study(found[0], house, replace(GOAL, **change))
+    relabeled = replace(house, val=replace(house.val, room=np.roll(house.val.room, 1)))
+    with pytest.raises(ConfigError, match="holds a search with another digest of the rows "):
+        Study(found[0], relabeled, GOAL)
     Study(found[0], house, GOAL).close()
 
 

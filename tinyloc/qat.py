@@ -14,7 +14,7 @@ Ranges stay as they were calibrated; the scales of weights follow the weights.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from tinyloc.model import Model, Params
 from tinyloc.program import Buffer, Program
 from tinyloc.quantize import Calibration, GraphBuilder, Tensors, calibration_of, calibration_windows, quantize
 from tinyloc.run import Session, Steps
-from tinyloc.train import Progress, Recipe, heard_by, last_rows, prepare, train
+from tinyloc.train import Progress, Recipe, balanced_as, heard_by, last_rows, prepare, train
 
 #: From a trained model on: a lower rate than a fresh one's, and no dropout, as a Program drops nothing.
 RECIPE = Recipe(epochs=30, lr=1e-3, dropout=0.0, patience=15)
@@ -176,7 +176,8 @@ def fit(model: Model, dataset: Dataset, recipe: Recipe | None = None, *, method:
         progress: Progress | None = None, until: int | None = None, missing: str = MISSING[0]) -> Program:
     """The Program of a float model, trained on as integers on the data set that the model was trained on.
 
-    recipe: `RECIPE` by default; method, decay: how the start is quantized, as for `tinyloc.quantize.quantize`.
+    recipe: `RECIPE` by default, balanced as the model's own was; method, decay: how the start is quantized, as for
+    `tinyloc.quantize.quantize`.
     teachers, distillation: as for `tinyloc.train.fit`; without teachers it is the float model itself, as in `ITSELF` unless
     `distillation` says otherwise (alpha 1: by the labels alone).
     checkpoint, progress, Ctrl-C: as for `tinyloc.train.train`.
@@ -186,7 +187,7 @@ def fit(model: Model, dataset: Dataset, recipe: Recipe | None = None, *, method:
     missing: of access points that the model hears, or a teacher, and the data lack (`Samples.select`).
     Raises DataError when the data set lacks access points that may not be missing, or has other rooms than the model.
     """
-    recipe, info = recipe or RECIPE, model.info
+    recipe, info = recipe or balanced_as(RECIPE, model.info), model.info
     calibration = calibration_of(model, dataset, missing)
     lacking = [k for k in ("scaler", "aps", "window") if k not in info]
     if lacking:
@@ -203,5 +204,4 @@ def fit(model: Model, dataset: Dataset, recipe: Recipe | None = None, *, method:
                     progress=progress, taught=taught, changing=changing, until=until)
     names = ("recipe", "epochs", "interrupted", *(() if known else ("validation_macro_f1", "best_epoch")))
     how = {k: trained.info[k] for k in names}
-    how |= {"teachers": [t.info.get("name", t.config.family) for t in teachers], "distillation": asdict(asked.how)}
-    return replace(trained, info={**base, "qat": how}).program()
+    return replace(trained, info={**base, "qat": how | asked.info}).program()

@@ -303,8 +303,7 @@ def train(model: Trained, training: Windows, validation: Windows | None, recipe:
         if not count:
             raise DataError(f"{name} has no labeled window; expected at least one")
     x, y, classes = training.x, training.y, model.config.classes
-    rooms = np.maximum(np.bincount(y.reshape(-1), minlength=classes), 1)
-    prior = (recipe.balance / y.shape[1] * np.log(rooms / rooms.sum())).astype(x.dtype) if recipe.balance else None
+    prior = prior_of(y, classes, recipe.balance)
     batch = min(recipe.batch, max(8, len(x) // 4))
     params = model.params | regressor(model.width, taught, recipe.seed)
     weights = Flat(params)
@@ -312,9 +311,9 @@ def train(model: Trained, training: Windows, validation: Windows | None, recipe:
     run = _Run(weights, zeros(weights.vector), zeros(weights.vector), copy(), copy(),
                np.random.default_rng([recipe.seed, 0x7EA1]))
     working = _with(model, weights.views)
-    identity = _identity(model, recipe, (training, validation), taught, changing, until)
+    own = identity(model, [asdict(recipe), until], (training, validation), taught, changing)
     if checkpoint is not None and Path(checkpoint).exists():
-        run.load(Path(checkpoint), identity)
+        run.load(Path(checkpoint), own)
     per_epoch = math.ceil(len(x) / batch)
     averaged = _with(model, Flat(params).views)
     averaged_vector = next(iter(averaged.params.values())).base
@@ -342,7 +341,7 @@ def train(model: Trained, training: Windows, validation: Windows | None, recipe:
                 run.best_score, run.best_epoch = score, run.epoch
                 run.best[:] = run.averaged
             if checkpoint is not None:
-                run.save(Path(checkpoint), identity)
+                run.save(Path(checkpoint), own)
             if progress:
                 progress(Epoch(run.epoch, last, total / len(x), score, run.best_score))
     except KeyboardInterrupt:
@@ -354,6 +353,20 @@ def train(model: Trained, training: Windows, validation: Windows | None, recipe:
     if validation is not None:
         info |= {"validation_macro_f1": run.best_score, "best_epoch": run.best_epoch}
     return _with(model, {k: averaged.params[k].copy() for k in model.params}, info)
+
+
+def prior_of(y: np.ndarray, classes: int, balance: float) -> np.ndarray | None:
+    """(c,) what `Recipe.balance` adds to each step's emissions, by the rooms y (b, t) of the training windows, or None."""
+    if not balance:
+        return None
+    rooms = np.maximum(np.bincount(y.reshape(-1), minlength=classes), 1)
+    found: np.ndarray = (balance / y.shape[1] * np.log(rooms / rooms.sum())).astype(np.float32)
+    return found
+
+
+def balanced_as(recipe: Recipe, info: Mapping[str, Any]) -> Recipe:
+    """The recipe with the balance by which the model of that info was trained: it goes on as it began."""
+    return dataclasses.replace(recipe, balance=info.get("recipe", {}).get("balance", recipe.balance))
 
 
 def _with(model: Trained, params: Params, info: Mapping[str, Any] | None = None) -> Trained:
@@ -378,16 +391,18 @@ def _update(run: _Run, g: np.ndarray, recipe: Recipe, steps: int) -> None:
                           lr * recipe.decay, 1 - keep)
 
 
-def _identity(model: Trainable, recipe: Recipe, parts: Sequence[Windows | None], taught: Beliefs | None,
-              changing: Changing | None, until: int | None) -> str:
-    """Digest of all that decides a run."""
+def identity(model: Trainable, how: Sequence[Any], parts: Sequence[Windows | None], taught: Beliefs | None = None,
+             changing: Changing | None = None) -> str:
+    """Digest of all that decides a run: the model as it starts, `how` it goes on (JSON-able), windows for training and
+    validation, what teachers believe of them, and what changes them (of the rows themselves: windows are clipped)."""
     import hashlib
 
-    numbers = [asdict(model.config), asdict(recipe), *([asdict(taught.how)] if taught else []),
-               *([asdict(changing.augmenter.how)] if changing else []), *([until] if until is not None else [])]
+    changes = [asdict(changing.augmenter.how), changing.augmenter.hold, changing.augmenter.weakest,
+               changing.scaler.to_dict()] if changing else None
+    numbers = [asdict(model.config), how, asdict(taught.how) if taught else None, changes]
     h = hashlib.sha256(json.dumps(numbers, sort_keys=True).encode())
     arrays = (*model.params.values(), *(a for p in parts if p is not None for a in (p.x, p.y)))
-    for a in (*arrays, *(taught.arrays if taught else ())):
+    for a in (*arrays, *(taught.arrays if taught else ()), *([changing.augmenter.rssi] if changing else ())):
         h.update(np.ascontiguousarray(a).tobytes())
     return h.hexdigest()
 
@@ -395,7 +410,7 @@ def _identity(model: Trainable, recipe: Recipe, parts: Sequence[Windows | None],
 def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *, inputs: Inputs | None = None,
         augmentation: Augmentation | None = None, refit: bool = False, until: int | None = None, window: int | None = None,
         hop: int | None = None, checkpoint: str | Path | None = None, progress: Progress | None = None,
-        teachers: Sequence[Model] = (), distillation: Distillation | None = None) -> Model:
+        teachers: Sequence[Model] = (), distillation: Distillation | None = None, missing: str = MISSING[0]) -> Model:
     """A model for a data set: scaler from the training rows, windows, training.
 
     config: a Config or the name of a preset; window, hop: rows a window and from one to the next (the data set's).  A Config
@@ -404,7 +419,8 @@ def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *,
     refit: train once more, on training and validation rows together, for as many epochs as validation found best (Goodfellow
     et al., Deep Learning, 2016, algorithm 7.2); the score in `info` is still that of the first run.
     until: only that last training, for so many epochs.
-    teachers: models of any family for the same access points, rooms and window, from which to learn as `distillation` says.
+    teachers: models of any family for the same rooms, window and delay, from which to learn as `distillation` says; they may
+    hear other access points of the data, or by `missing` such as the data lack (`Samples.select`).
     `info` holds all that is needed to use the model on raw samples: scaler, rooms, access points, window, delay, rate.
     """
     from tinyloc.model import preset
@@ -415,8 +431,11 @@ def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *,
     made = preset(config, len(aps), len(dataset.rooms)) if isinstance(config, str) else config
     if made.aps == len(dataset.aps):
         made = dataclasses.replace(made, aps=len(aps))
-    wide, dataset = heard_by(dataset, (aps, *(t.info.get("aps", ()) for t in teachers))), dataset.select(aps)
     length, step, delay = window or dataset.window, hop or dataset.hop, inputs.delay
+    if delay and not dataset.rate_hz:
+        raise ConfigError(f"inputs: delay = {delay}; expected 0: a row of {dataset.name} stands alone, and none follows it")
+    wide = heard_by(dataset, (aps, *(t.info.get("aps", ()) for t in teachers)), missing)
+    dataset = dataset.select(aps)
     scaler = Scaler.fit(dataset.train, signal=inputs.signal)
     model = Model.create(made, recipe.seed)
     model.info = {"name": name or made.family, "dataset": dataset.name, "simulated": dataset.simulated,
@@ -427,8 +446,7 @@ def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *,
     asked = None
     if teachers or distillation:
         asked = Teachers(teachers, wide, length, delay, distillation)
-        model.info["teachers"] = [t.info.get("name", t.config.family) for t in teachers]
-        model.info["distillation"] = asdict(asked.how)
+        model.info |= asked.info
 
     def run(rows: Samples, validation: Windows | None, file: str | Path | None, until: int | None) -> Model:
         training, taught, changing = prepare(model.info, rows, asked)

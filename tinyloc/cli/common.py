@@ -98,7 +98,7 @@ TEACHERS = options(
 RESUME = click.option("--resume/--no-resume", default=True, show_default=True,
                       help="Go on from OUT.checkpoint where a killed run left one.")
 MISSING = click.option("--missing", default="refuse", show_default=True, type=click.Choice(["refuse", "silent"]),
-                       help="Access points that the model hears and the data lack: silent counts them as not heard.")
+                       help="Access points that a model hears and the data lack: silent counts them as not heard.")
 DATA_HELP = "Data set (see `tinyloc data`) or the path of a CSV file."
 
 

@@ -84,12 +84,13 @@ def data(name: str | None, seed: int, as_json: bool, **given: Any) -> None:
 @TEACHERS
 @RESUME
 @SEED
+@MISSING
 @CSV
 @JSON
 def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch: int | None, lr: float | None,
           patience: int | None, balance: float | None, teachers: tuple[str, ...], alpha: float | None,
-          temperature: float | None, hard: bool, beta: float | None, resume: bool, seed: int, as_json: bool, **given: Any
-          ) -> None:
+          temperature: float | None, hard: bool, beta: float | None, resume: bool, seed: int, missing: str, as_json: bool,
+          **given: Any) -> None:
     """Train a float model; the best epoch on validation is kept.
 
     Ctrl-C ends the training early and keeps the best so far.  A killed run goes on when started again.
@@ -113,7 +114,7 @@ def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch:
     show, end = progress_bar(preset_name, as_json)
     try:
         model = fit(d, preset_name, recipe, **inputs, checkpoint=checkpoint, progress=show,
-                    teachers=[Model.load(t) for t in teachers], distillation=distillation)
+                    teachers=[Model.load(t) for t in teachers], distillation=distillation, missing=missing)
     finally:
         end()
     w = last_rows(model.info, d.test)
@@ -166,26 +167,22 @@ def _keep(name: str, text: str) -> int | float:
 @click.option("--epochs", type=int, help="At most so many passes over the training windows after the last cut. [60]")
 @click.option("--lr", type=float, help="Greatest learning rate. [0.002]")
 @click.option("--patience", type=int, help="Epochs without a better validation score before it ends. [40]")
-@click.option("--teacher", "teachers", multiple=True, type=click.Path(dir_okay=False),
-              help="A float model to learn from too, such as MODEL itself (again for more: their mean counts).")
-@click.option("--alpha", type=float, help="With --teacher: share of the loss that the labels have. [0.5]")
-@click.option("--temperature", type=float, help="With --teacher: above 1, its second choices count for more. [2]")
-@click.option("--resume/--no-resume", default=True, show_default=True,
-              help="Go on from OUT.checkpoint where a killed run left one.")
+@TEACHERS
+@RESUME
 @click.option("--data", "data_name", help=DATA_HELP + " [what the model was trained on]")
 @click.option("--seed", type=int, help="Of the data's split and the training. [the model's]")
+@MISSING
 @CSV
 @JSON
 def prune(model: str, out: str, ram: str | None, total: str | None, flash: str | None, among: tuple[str, ...], rounds: int,
           between: int, decay: str, epochs: int | None, lr: float | None, patience: int | None, teachers: tuple[str, ...],
-          alpha: float | None, temperature: float | None, resume: bool, data_name: str | None, as_json: bool, **given: Any
-          ) -> None:
+          alpha: float | None, temperature: float | None, hard: bool, beta: float | None, resume: bool,
+          data_name: str | None, missing: str, as_json: bool, **given: Any) -> None:
     """Cut whole structures from a float model, and train the rest.
 
-    They are access points, channels, states, heads and blocks of MODEL.  What the loss would miss least goes first.  A
-    killed run goes on when started again.
+    They are access points, channels, states, heads and blocks of MODEL.  What the loss would miss least goes first.  MODEL
+    may be a --teacher, too.  A killed run goes on when started again.
     """
-    from tinyloc.distill import Distillation
     from tinyloc.emulator.mcu import parse_size
     from tinyloc.files import check_writable
     from tinyloc.model import Model
@@ -197,10 +194,7 @@ def prune(model: str, out: str, ram: str | None, total: str | None, flash: str |
     keep = {k: _keep("width" if k == "d" else k, text) for k in
             ("aps", "d", "blocks", "inner", "state", "rank", "heads", "fc1", "fc2") if (text := given[k]) is not None}
     budget = {k: parse_size(v) for k, v in (("ram", ram), ("total", total), ("image", flash)) if v is not None}
-    chosen = {k: v for k, v in (("alpha", alpha), ("temperature", temperature)) if v is not None}
-    if chosen and not teachers:
-        raise ConfigError(f"--{next(iter(chosen))} says how to learn from a teacher; name one with --teacher")
-    distillation = Distillation(**chosen) if teachers else None  # type: ignore[arg-type]
+    distillation = distillation_of(teachers, alpha, temperature, hard, beta)
     source = own_source(m.info, data_name, given)
     given_recipe = {"epochs": epochs, "lr": lr, "patience": patience}
     recipe = recipe_for(m, seed=source["seed"], **{k: v for k, v in given_recipe.items() if v is not None})
@@ -213,12 +207,12 @@ def prune(model: str, out: str, ram: str | None, total: str | None, flash: str |
     try:
         pruned = cut_and_train(m, d, keep, recipe, budget=budget, among=among, rounds=rounds, between=between, decay=decay,
                                teachers=[Model.load(t) for t in teachers], checkpoint=checkpoint, progress=show,
-                               distillation=distillation)
+                               distillation=distillation, missing=missing)
     finally:
         end()
     f1 = []
     for each in (m, pruned):
-        w = last_rows(each.info, d.test)
+        w = last_rows(each.info, d.test, missing)
         f1.append(scores(w.y[:, -1], each.predict(w.x), d.rooms))
     pruned = with_info(pruned, source=source, test=f1[1])
     pruned.save(out)
@@ -299,6 +293,7 @@ def _qat(m: Model, d: Dataset, out: str, recipe: dict[str, Any], resume: bool, q
     """The trained Program, which is saved; the checkpoint beside it is gone afterwards unless Ctrl-C ended the training."""
     from tinyloc import qat
     from tinyloc.files import check_writable
+    from tinyloc.train import balanced_as
 
     check_writable(out)
     checkpoint = Path(out + ".checkpoint")
@@ -306,7 +301,8 @@ def _qat(m: Model, d: Dataset, out: str, recipe: dict[str, Any], resume: bool, q
         checkpoint.unlink(missing_ok=True)
     show, end = progress_bar(m.info.get("name", m.config.family), quiet)
     try:
-        program = qat.fit(m, d, replace(qat.RECIPE, **recipe), checkpoint=checkpoint, progress=show, **how)
+        program = qat.fit(m, d, replace(balanced_as(qat.RECIPE, m.info), **recipe), checkpoint=checkpoint, progress=show,
+                          **how)
     finally:
         end()
     program.save(out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -196,6 +197,15 @@ class Dataset:
     def aps(self) -> tuple[str, ...]:
         """Names of the access points, in the order of the columns of `rssi`."""
         return self.train.aps
+
+    def digest(self) -> str:
+        """Hexadecimal SHA-256 of all its rows, rooms and access points: equal for equal data,
+        whatever file they are from."""
+        h = hashlib.sha256(repr((self.rooms, self.aps)).encode())
+        for rows in (self.train, self.val, self.test):
+            for array in (rows.time, rows.rssi, rows.room, rows.session):
+                h.update(repr(array.shape).encode() + np.ascontiguousarray(array).tobytes())
+        return h.hexdigest()
 
     def select(self, aps: Sequence[str], who: str = "the model", missing: str = MISSING[0]) -> Dataset:
         """The data set as heard by the access points of those names alone, in that order; see `Samples.select`."""
