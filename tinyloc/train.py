@@ -359,8 +359,9 @@ def prior_of(y: np.ndarray, classes: int, balance: float) -> np.ndarray | None:
     """(c,) what `Recipe.balance` adds to each step's emissions, by the rooms y (b, t) of the training windows, or None."""
     if not balance:
         return None
-    rooms = np.maximum(np.bincount(y.reshape(-1), minlength=classes), 1)
-    found: np.ndarray = (balance / y.shape[1] * np.log(rooms / rooms.sum())).astype(np.float32)
+    rooms = np.bincount(y.reshape(-1), minlength=classes)
+    share = np.where(rooms > 0, rooms / rooms.sum(), 1)  # a room that never occurs is not lifted: it could only be wrong
+    found: np.ndarray = (balance / y.shape[1] * np.log(share)).astype(np.float32)
     return found
 
 
