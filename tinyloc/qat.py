@@ -184,6 +184,7 @@ def fit(model: Model, dataset: Dataset, recipe: Recipe | None = None, *, method:
     It is that of the epoch whose labels, the Program's, had the best macro-F1 on validation; or, on training and validation
     rows together, that of the epoch `until`.  `info["qat"]` has recipe, score, epochs, the best of them, whether Ctrl-C
     ended it, teachers and distillation.
+    Of a model that was refit (`train.fit`) the validation rows are no judge of: it has been trained on them.
     missing: of access points that the model hears, or a teacher, and the data lack (`Samples.select`).
     Raises DataError when the data set lacks access points that may not be missing, or has other rooms than the model.
     """
