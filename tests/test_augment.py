@@ -200,6 +200,24 @@ def test_balance_lifts_the_rare() -> None:
     assert odds(1.0) == pytest.approx(0, abs=0.15)
 
 
+def test_balance_lifts_no_room_that_never_occurs() -> None:
+    """Nothing is known of it, and to say it could only be wrong: it is less likely than any other, and no likelier than
+    without balance."""
+    n = 400
+    s = Samples(np.arange(n, dtype=float), np.full((n, 1), -60.0), (np.arange(n) % 10 == 0).astype(int), np.arange(n),
+                ("often", "seldom", "never"), ("a",))
+    w = windows(s, Scaler(np.array([-90]), np.array([-30])), 1, 1)
+
+    def emissions(balance: float) -> np.ndarray:
+        model = train(Model.create(preset("mamba-h1l1", 1, 3)), w, None, Recipe(epochs=30, balance=balance, dropout=0),
+                      until=30)
+        e: np.ndarray = model.forward(w.x[:1])[0][0, 0] + model.params["crf.start"] + model.params["crf.end"]
+        return e - e.max()
+
+    plain, balanced = emissions(0.0), emissions(1.0)
+    assert balanced[2] < balanced[:2].min() - 1 and balanced[2] <= plain[2] + 0.1
+
+
 @pytest.mark.parametrize("how, message", [
     ({"signal": "db"}, "unknown signal 'db'"), ({"delay": -1}, "delay = -1"), ({"least": 1.5}, "least = 1.5")])
 def test_bad_inputs(how: dict[str, Any], message: str) -> None:

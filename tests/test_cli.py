@@ -166,6 +166,30 @@ def test_options_without_data_change_the_models_own(place: Path, tmp_path: Path)
     assert facts("run", place / "m8", "--data", place / "walk.csv") == facts("run", place / "m8")
 
 
+def test_an_access_point_may_be_missing(place: Path, tmp_path: Path) -> None:
+    """Without its column a recording is refused, by a line that names the option; with the option it counts as the recording
+    in which that access point is never heard."""
+    lines = [x.split(",") for x in (place / "walk.csv").read_text().splitlines()]
+    gone, silent = tmp_path / "gone.csv", tmp_path / "silent.csv"
+    gone.write_text("\n".join(",".join([*x[:2], *x[3:]]) for x in lines))
+    silent.write_text("\n".join(",".join([*x[:2], "" if i else x[2], *x[3:]]) for i, x in enumerate(lines)))
+    assert lines[0][2] == "ap1"
+    for command, made in (("quantize", ["--out", tmp_path / "p"]), ("verify", []), ("run", [])):
+        model = place / ("m" if command == "quantize" else "m8")
+        said = complaint(command, model, "--data", gone, *COLUMNS, *made)
+        assert "the data lack 1 (ap1)" in said and "--missing silent" in said
+    for options in ([], ["--stream"]):
+        a, b = (facts("run", place / "m8", "--data", d, *COLUMNS, "--missing", "silent", *options) for d in (gone, silent))
+        whole = facts("run", place / "m8", *options)
+        assert a["f1"] == b["f1"] and 0 < a["macro_f1"] < whole["macro_f1"]
+    assert facts("verify", place / "m8", "--data", gone, *COLUMNS, "--missing", "silent")["equal"]
+    for qat in ([], ["--qat", "--epochs", "1"]):
+        for name, d in (("a", gone), ("b", silent)):
+            tinyloc("quantize", place / "m", "--data", d, *COLUMNS, "--missing", "silent", *qat, "--out", tmp_path / name)
+        one, other = (Program.load(tmp_path / name) for name in "ab")
+        assert one.steps == other.steps and all(np.array_equal(v, other.data[k]) for k, v in one.data.items())
+
+
 def test_a_broken_promise_is_a_no(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tinyloc.emulator import arena
 
@@ -198,8 +222,13 @@ def test_demo(place: Path, tmp_path: Path, data: str) -> None:
 
 
 def test_help_and_version() -> None:
-    for name in main.commands:
-        assert "Usage:" in tinyloc(name, "--help").stdout
+    for group in ([], ["reproduce"]):
+        listed = tinyloc(*group, "--help").stdout.split("Commands:")[1]
+        assert "..." not in listed, "a first sentence is too long for its line of 80 columns"
+        commands = (main.commands["reproduce"] if group else main).commands  # type: ignore[attr-defined]
+        assert [line.split()[0] for line in listed.strip().splitlines()] == sorted(commands)
+        for name in commands:
+            assert "Usage:" in tinyloc(*group, name, "--help").stdout
     assert tinyloc("--version").stdout.startswith("tinyloc, version")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 import zipfile
@@ -16,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinyloc import data
-from tinyloc.data import Dataset, Samples, Scaler, byrne, flat, simulate, split, ujiindoorloc
+from tinyloc.data import MISSING, Dataset, Samples, Scaler, byrne, flat, simulate, split, ujiindoorloc
 from tinyloc.data.grid import regular
 from tinyloc.errors import ConfigError, DataError, TinylocError
 
@@ -73,6 +74,34 @@ def test_access_points_are_selected_by_name() -> None:
         samples.select([])
     whole = Dataset("x", samples, samples, samples, 2, 1, 1.0, False, "")
     assert whole.select(["a1"]).test.rssi.tolist() == samples.rssi[:, 1:2].tolist() and whole.select(["a1"]).aps == ("a1",)
+
+
+def test_missing_access_points_may_be_silent() -> None:
+    samples = rows(width=3, rssi=np.arange(18.0).reshape(6, 3))
+    some = samples.select(["b", "a2", "c"], missing="silent")
+    assert some.aps == ("b", "a2", "c") and some.rssi[:, 1].tolist() == samples.rssi[:, 2].tolist()
+    assert np.isnan(some.rssi[:, [0, 2]]).all() and not np.isnan(samples.rssi).any()
+    np.testing.assert_array_equal(samples.select(["a2", "a0"], missing="silent").rssi, samples.rssi[:, [2, 0]])
+    with pytest.raises(DataError, match=r"data lack 1 .*with missing='silent' \(--missing silent\) they count as "):
+        samples.select(["a0", "b"])
+    # Of data that have nothing of what a model hears, silence makes no sense, and is not offered.
+    for missing in MISSING:
+        with pytest.raises(DataError, match=r"the data lack 2 \(b, c\); they have 3 \(a0, a1, a2\)$"):
+            samples.select(["b", "c"], missing=missing)
+    with pytest.raises(ConfigError, match="unknown choice for missing access points 'silence'; did you mean 'silent'"):
+        samples.select(["a0"], missing="silence")
+
+
+def test_digest_is_of_all_that_the_data_say() -> None:
+    samples = rows(width=3, rssi=np.arange(18.0).reshape(6, 3))
+    whole = Dataset("x", samples, samples, samples, 2, 1, 1.0, False, "")
+    assert dataclasses.replace(whole, name="y", note="another file").digest() == whole.digest()
+    others = [dataclasses.replace(samples, **{k: v}) for k, v in {
+        "time": samples.time * 2, "rssi": samples.rssi[::-1], "room": np.where(np.arange(6) == 2, -1, samples.room),
+        "session": np.array([0, 0, 0, 1, 1, 1])}.items()]
+    changed = [dataclasses.replace(whole, **{part: s}) for part in ("train", "val", "test") for s in others]
+    parts = [dataclasses.replace(whole, train=samples.take(slice(0, 5))), whole.select(["a2", "a1", "a0"])]
+    assert len({d.digest() for d in (whole, *changed, *parts)}) == 1 + len(changed) + len(parts)
 
 
 def test_samples_hold_columns() -> None:

@@ -109,6 +109,22 @@ def test_several_teachers_count_by_their_mean(house: Dataset, teachers: list[Mod
     assert set(np.unique(hard.rooms)) == {0.0, 1.0}
 
 
+def test_without_a_window_nobody_is_asked(house: Dataset, teachers: list[Model]) -> None:
+    """Recordings that are shorter than a window: said so, with features and without."""
+    short = replace(house, train=house.train.take(slice(0, house.window - 1)))
+    for beta in (0.0, 0.1):
+        with pytest.raises(DataError, match="no window to ask a teacher about; expected at least one"):
+            fit(short, "mamba-h2l1", Recipe(epochs=1), teachers=teachers[:1], distillation=Distillation(beta=beta))
+
+
+def test_an_access_point_that_a_teacher_hears_may_be_missing(house: Dataset, teachers: list[Model]) -> None:
+    few = house.select(house.aps[1:])
+    with pytest.raises(DataError, match=r"teacher 1 .*of which the data lack 1 "):
+        fit(few, "mamba-h2l1", Recipe(epochs=1), teachers=teachers[:1])
+    model = fit(few, "mamba-h2l1", Recipe(epochs=1), teachers=teachers[:1], missing="silent")
+    assert model.info["aps"] == list(few.aps), "the student does not listen to what is not there"
+
+
 def test_rooms_are_found_by_name(house: Dataset, teachers: list[Model]) -> None:
     order = list(reversed(range(len(house.rooms))))
     p = dict(teachers[0].params)

@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 import vectors
 
-import tinyloc
 from tinyloc.errors import unknown
 from tinyloc.kernels import build_c, simd
 from tinyloc.kernels.jit import digest
@@ -45,8 +44,6 @@ def python(code: str, cwd: Path = ROOT.parent) -> subprocess.CompletedProcess[st
 @pytest.mark.parametrize("module", ["tinyloc", "tinyloc.errors", "tinyloc.program", "tinyloc.emulator.mcu",
                                     "tinyloc.cli"])  # fmt: skip
 def test_import_is_light(module: str) -> None:
-    if module == "tinyloc.cli" and not (Path(tinyloc.__file__).parent / "cli.py").exists():
-        pytest.skip("no command line yet")
     done = python(f"import {module}, sys, json; print(json.dumps(sorted(sys.modules)))", ROOT / "tests")
     assert done.returncode == 0, done.stderr
     heavy = {"numba", "llvmlite", "cffi", "_cffi_backend", "tinyloc.kernels._c", "torch", "safetensors", "pooch"}

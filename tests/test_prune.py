@@ -373,6 +373,38 @@ def test_killed_and_resumed_is_as_if_never_stopped(house: Dataset, mamba: Model,
     assert not list(tmp_path.iterdir())
 
 
+def test_other_validation_rows_are_another_run(house: Dataset, mamba: Model, tmp_path: Path) -> None:
+    """They choose the epoch of each stage, so that stages which other ones chose are not gone on from."""
+    def stop(e: Epoch) -> None:
+        if e.number == 3:  # one stage is done
+            raise Stop
+
+    with pytest.raises(Stop):
+        prune(mamba, house, {"inner": 6}, QUICK, rounds=2, between=2, checkpoint=tmp_path / "c", progress=stop)
+    other = replace(house, val=house.val.take(slice(0, len(house.val) - 5)))
+    with pytest.raises(ModelError, match="a checkpoint of another run"):
+        prune(mamba, other, {"inner": 6}, QUICK, rounds=2, between=2, checkpoint=tmp_path / "c")
+
+
+def test_what_was_balanced_stays_so(house: Dataset, mamba: Model) -> None:
+    w, *_ = pruning._inputs(mamba, house)
+    plain, balanced = (importance(mamba, w, balance=balance) for balance in (0.0, 1.0))
+    assert not np.allclose(plain["inner"][0], balanced["inner"][0], rtol=0.05)
+    once = replace(QUICK, epochs=1)
+    a, b, c = (prune(m, house, {"inner": 6}, recipe, rounds=1) for m, recipe in (
+        (with_info(mamba, recipe={"balance": 1.0}), None), (mamba, replace(pruning.RECIPE, balance=1.0)), (mamba, once)))
+    assert same(a, b) and a.info["recipe"]["balance"] == 1 and c.info["recipe"]["balance"] == 0
+
+
+def test_an_access_point_may_be_missing(house: Dataset, mamba: Model) -> None:
+    few, once = house.select([*house.aps[:3], *house.aps[4:]]), replace(QUICK, epochs=1)
+    silent = replace(house, **{p: replace(s, rssi=np.where(np.arange(len(house.aps)) == 3, np.float32(np.nan), s.rssi))
+                               for p in ("train", "val", "test") for s in [getattr(house, p)]})
+    a = prune(mamba, few, {"aps": 10, "inner": 6}, once, rounds=1, teachers=[mamba], missing="silent")
+    assert same(a, prune(mamba, silent, {"aps": 10, "inner": 6}, once, rounds=1, teachers=[mamba]))
+    assert house.aps[3] not in a.info["aps"], "what is silent is of no importance"
+
+
 def test_ctrl_c_keeps_the_last_training_only(house: Dataset, mamba: Model, tmp_path: Path) -> None:
     file = tmp_path / "c"
 

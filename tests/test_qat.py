@@ -289,6 +289,17 @@ def test_training_mends_what_calibration_breaks(house: Dataset, models: dict[str
     assert epochs[-1].loss < 0.8 * epochs[0].loss and after > before + 0.1, f"{before:.3f} before, {after:.3f} after"
 
 
+def test_what_was_balanced_stays_so(house: Dataset, models: dict[str, Model], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless a recipe says otherwise; where labels have their share of the loss, another Program comes of it."""
+    monkeypatch.setattr(qat, "RECIPE", dataclasses.replace(qat.RECIPE, epochs=1))
+    model, how = models["mamba-h4l2"], {"method": "minmax", "distillation": Distillation(0.5, 2)}
+    balanced = dataclasses.replace(model, info={**model.info, "recipe": {**model.info["recipe"], "balance": 1.0}})
+    a, b, c = (qat.fit(m, house, recipe, **how) for m, recipe in ((model, None), (balanced, None), (balanced, qat.RECIPE)))
+    assert [p.info["qat"]["recipe"]["balance"] for p in (a, b, c)] == [0, 1, 0]
+    assert any(not np.array_equal(v, b.data[k]) for k, v in a.data.items())
+    assert all(np.array_equal(v, c.data[k]) for k, v in a.data.items())
+
+
 class Stop(Exception):
     pass
 

@@ -30,14 +30,14 @@ pytest.importorskip("matplotlib", reason="the extra search is not installed: pip
 import distributed
 import optuna
 
-from tinyloc.data import Dataset, load, macro_f1
+from tinyloc.data import Augmentation, Dataset, load, macro_f1
 from tinyloc.emulator.mcu import budget
 from tinyloc.errors import ConfigError, ModelError
 from tinyloc.model import Config, Model
 from tinyloc.pareto import non_dominated
 from tinyloc.program import Program
 from tinyloc.search import STORAGE, Study, search, suggest, workers
-from tinyloc.train import Recipe, fit
+from tinyloc.train import Inputs, Recipe, fit
 from tinyloc.trial import RUNGS, SPACE, Goal, Job, Setting, estimate, evaluate, labels, make
 from tinyloc.verify import audit
 
@@ -187,6 +187,43 @@ def test_every_field_can_be_searched() -> None:
     assert Goal(budget(ram="1K"), space=tuple(Setting(n, (1, 2)) for n in names)).trials == 200
 
 
+def test_inputs_are_those_of_every_training(house: Dataset) -> None:
+    """A trial's model is that of `train.fit` with the same inputs; refit, that of the epochs which validation found best,
+    and the scores stay those of models that never saw the validation rows."""
+    deaf = replace(house, **{part: replace(rows, rssi=np.where(np.arange(len(house.aps)) < 2, np.float32(np.nan), rows.rssi))
+                             for part in ("train", "val", "test") for rows in [getattr(house, part)]})
+    how = {"inputs": Inputs("powed", 5, 1), "augmentation": Augmentation(offset=3, dead=0.2)}
+    goal = replace(GOAL, budget=budget(ram="64K"), epochs=3, repeats=2, balance=1.0, **how)
+    made = make({"config.family": "mamba", "config.d": 4, "config.n": 2}, deaf, goal)
+    assert made.config.aps == len(house.aps) - 2 and made.recipe.balance == 1
+    assert estimate(made)[0].weights < estimate(make({"config.family": "mamba", "config.d": 4, "config.n": 2}, house,
+                                                     goal))[0].weights, "what is never heard takes no bytes"
+    plain, anew = (evaluate(deaf, Job(made, replace(goal, refit=refit))) for refit in (False, True))
+    best = plain.facts["best"]
+    recipe = replace(made.recipe, seed=made.recipe.seed + best)
+    for outcome, refit in ((plain, False), (anew, True)):
+        want = fit(deaf, made.config, recipe, refit=refit, window=made.window, hop=made.hop, **how)
+        assert outcome.state == "done" and outcome.model is not None
+        assert all(np.array_equal(v, outcome.model.params[k]) for k, v in want.params.items())
+        assert outcome.model.info == want.info
+    for k in ("int8", "float", "best", "rungs"):
+        assert plain.facts[k] == anew.facts[k]
+    assert not all(np.array_equal(v, anew.model.params[k]) for k, v in plain.model.params.items())  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("change, what", [
+    ({"inputs": Inputs(delay=1)}, "inputs"), ({"augmentation": Augmentation(lost=0.1)}, "augmentation"),
+    ({"balance": 0.5}, "balance"), ({"refit": True}, "refit")])
+def test_other_inputs_are_another_search(found: tuple[Path, dict[str, Any]], house: Dataset, change: dict[str, Any],
+                                         what: str) -> None:
+    with pytest.raises(ConfigError, match=f"holds a search with another {what} "):
+        Study(found[0], house, replace(GOAL, **change))
+    relabeled = replace(house, val=replace(house.val, room=np.roll(house.val.room, 1)))
+    with pytest.raises(ConfigError, match="holds a search with another digest of the rows "):
+        Study(found[0], relabeled, GOAL)
+    Study(found[0], house, GOAL).close()
+
+
 def test_behind_its_rivals_a_trial_ends(house: Dataset) -> None:
     goal = replace(GOAL, budget=budget(ram="64K"), epochs=4)
     made = make({"config.family": "mamba", "config.d": 4, "config.n": 2}, house, goal)
@@ -290,9 +327,13 @@ def _refuse(*args: Any, **how: Any) -> Model:
 def test_command(tmp_path: Path, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     recording = walk(tmp_path / "walk.csv")
     args = ("search", "--data", recording, *COLUMNS, "--mcu", "nrf52810", "--trials", "1", "--epochs", "2", "--repeats", "2",
-            "--out", tmp_path / "out", "--scheduler", client.scheduler.address)
+            "--out", tmp_path / "out", "--scheduler", client.scheduler.address, "--delay", "1", "--least", "2",
+            "--augment", "offset=2", "--augment", "lost=0.1", "--refit")
     said = facts(*args)
     (point,) = said["front"]
+    model = Model.load(point["model"])
+    assert model.info["delay"] == said["inputs"]["delay"] == 1 and model.info["refit"]
+    assert model.info["augmentation"]["lost"] == said["augmentation"]["lost"] == 0.1
     assert said["budget"]["name"] == "nrf52810" and len(point["validation"]["int8"]) == 2
     assert point["validation"]["macro_f1"] == pytest.approx(np.mean(point["validation"]["int8"]))
     assert facts("audit", point["program"], "--mcu", "nrf52810")["memory"][
@@ -314,12 +355,16 @@ def test_bad_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for args, says in (((), "no budget: expected a size of RAM"), (("--ram", "lots"), "'lots' is no size"),
                        (("--ram", "32K", "--core", "cortex-m99"), "unknown core 'cortex-m99'"),
                        (("--ram", "32K", "--scheduler", "tcp://h:1", "--workers", "2"), "--workers is for a cluster on"),
+                       (("--ram", "32K", "--augment", "loud=1"), "unknown augmentation 'loud'"),
+                       (("--ram", "32K", "--signal", "power"), "unknown signal 'power'; did you mean 'powed'"),
                        (("--ram", "32K", "--scheduler", "nowhere://x"), "no Dask scheduler answers at nowhere://x")):
         assert says in complaint("search", *out, *args), args
     with pytest.raises(ConfigError, match=r"unknown setting 'config\.hidden'"):
         Goal(budget(ram="1K"), space=(Setting("config.hidden", (1, 2)),))
     with pytest.raises(ConfigError, match="unknown scale of a setting 'cubic'"):
         Goal(budget(ram="1K"), space=(Setting("config.d", (1, 2), "cubic"),))
+    with pytest.raises(ConfigError, match="balance = 5; expected 0 to 4"):
+        Goal(budget(ram="1K"), balance=5)
     with pytest.raises(ConfigError, match="repeats = 0; expected 1 or more"):
         Goal(budget(ram="1K"), repeats=0)
     with pytest.raises(ConfigError, match=r"front\.gif: expected a picture's name that ends in \.png, \.svg, \.pdf"):

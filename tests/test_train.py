@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tinyloc.data import Dataset, Scaler, Windows, every_row, load, windows
+from tinyloc.data import Augmentation, Augmenter, Dataset, Samples, Scaler, Windows, every_row, load, windows
+from tinyloc.distill import Distillation, Teachers
 from tinyloc.errors import ConfigError, DataError, ModelError
 from tinyloc.model import Model, preset
 from tinyloc.quantize import calibrate
-from tinyloc.train import Epoch, Recipe, fit, labeled, last_rows, scores, train
+from tinyloc.train import Changing, Epoch, Inputs, Recipe, fit, identity, labeled, last_rows, scores, train
 
 QUICK = Recipe(epochs=6, batch=32, average=0.9)
 
@@ -27,6 +28,37 @@ def house() -> Dataset:
 def parts(house: Dataset) -> tuple[Windows, Windows]:
     scaler = Scaler.fit(house.train)
     return windows(house.train, scaler, 20, 10), every_row(house.val, scaler, 20)
+
+
+def test_a_run_is_all_that_decides_it(house: Dataset, parts: tuple[Windows, Windows]) -> None:
+    """Each change alone gives another identity, also what clipping hides: windows change before they are clipped."""
+    model, how = fresh(house), Augmentation(offset=3)
+    scaler = Scaler.fit(house.train)
+
+    def changing(rows: Samples, rate: float = 5.0, how: Augmentation = how, scaler: Scaler = scaler) -> Changing:
+        return Changing(Augmenter(rows, scaler.hold, 20, 0, rate, how), scaler, np.arange(len(house.aps)))
+
+    rows = house.train
+    louder = replace(rows, rssi=np.where(rows.rssi == np.nanmax(rows.rssi), rows.rssi + 1, rows.rssi))
+    training, validation = parts
+    believed = Teachers([fit(house, "mamba-h2l1", replace(QUICK, epochs=1))], house, 20).believe(
+        changing(rows).augmenter.windows(training.row))
+    runs: list[tuple[Any, ...]] = [
+        (model, [], parts), (fresh(house, "mamba-h4l1"), [], parts), (Model.create(model.config, 1), [], parts),
+        (model, [1], parts), (model, [], (training, None)), (model, [], (validation, training)),
+        (model, [], parts, believed), (model, [], parts, replace(believed, how=Distillation(0.4))),
+        (model, [], parts, replace(believed, rooms=believed.rooms[::-1])),
+        *((model, [], parts, None, c) for c in (
+            changing(rows), changing(rows, how=Augmentation(noise=3)), changing(rows, 2.0), changing(louder),
+            changing(rows, scaler=replace(scaler, power=2.0)))),
+    ]
+    assert len({identity(*run) for run in runs}) == len(runs)
+    assert identity(*runs[0]) == identity(fresh(house), [], parts)
+
+
+def test_rows_that_stand_alone_have_no_delay(house: Dataset) -> None:
+    with pytest.raises(ConfigError, match="delay = 1; expected 0: a row of simulated stands alone"):
+        fit(replace(house, rate_hz=0.0), "mamba-h2l1", QUICK, inputs=Inputs(delay=1))
 
 
 def fresh(house: Dataset, name: str = "mamba-h8l1") -> Model:

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -80,6 +81,8 @@ class Beliefs:
 
 def _of(teacher: Model, x: np.ndarray, how: Distillation, order: np.ndarray, batch: int = 256
         ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    if not len(x):
+        raise DataError("distillation: the data have no window to ask a teacher about; expected at least one")
     scores = [teacher.params[f"crf.{n}"].astype(float) / how.temperature for n in ("transitions", "start", "end")]
     rooms, moves, features = [], [], []
     for i in range(0, len(x), batch):
@@ -145,6 +148,11 @@ class Teachers:
         self._statistics = [_statistics(self._ask(t, windows(dataset.train.select(t.model.info["aps"]), t.scaler, length,
                                                              max(1, length // 2)).x)[2])
                             for t in self._teachers if self.how.beta]
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """Who they are and how they teach, JSON-able."""
+        return {"teachers": [m.info.get("name", m.config.family) for m in self.models], "distillation": asdict(self.how)}
 
     def _ask(self, t: _Teacher, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         return _of(t.model, x, self.how, t.order)

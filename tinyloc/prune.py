@@ -11,7 +11,6 @@ One table, `AXES`, says along which axes of which parameters a structure lies, a
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,11 +22,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinyloc.data import Dataset, Windows
+from tinyloc.data import MISSING, Dataset, Windows
 from tinyloc.distill import Beliefs, Distillation, Teachers
 from tinyloc.errors import BrokenError, ConfigError, DataError, ModelError, unknown
 from tinyloc.model import WIDTHS_OF, Config, Model, Params
-from tinyloc.train import Changing, Progress, Recipe, heard_by, labeled, last_rows, loss_and_gradients, prepare, train
+from tinyloc.train import (
+    Changing,
+    Progress,
+    Recipe,
+    balanced_as,
+    heard_by,
+    identity,
+    labeled,
+    last_rows,
+    loss_and_gradients,
+    prepare,
+    prior_of,
+    train,
+)
 
 if TYPE_CHECKING:
     from tinyloc.verify import Memory
@@ -115,11 +127,12 @@ def parts(model: Model) -> Iterator[Part]:
                 raise ModelError(f"pruning: parameter {name!r} has {value.shape[axis]} along axis {axis}, expected {start}")
 
 
-def importance(model: Model, training: Windows, taught: Beliefs | None = None, batch: int = BATCH) -> Scores:
+def importance(model: Model, training: Windows, taught: Beliefs | None = None, batch: int = BATCH, balance: float = 0.0
+               ) -> Scores:
     """Importances of all structures by dimension: the mean over minibatches of the training windows of (dE/dz)^2.
 
     taught: what teachers believe of the windows, when they have their share of the loss; their features have no part, as the
-    map to them is made anew by every training.
+    map to them is made anew by every training.  balance: as of `Recipe`.
     Raises DataError without a window whose every step has a room.
     """
     known = (training.y >= 0).all(1)
@@ -129,12 +142,13 @@ def importance(model: Model, training: Windows, taught: Beliefs | None = None, b
         raise DataError("pruning: training has no labeled window; expected at least one")
     sizes, all_parts = model.config.sizes, list(parts(model))
     total = {k: [np.zeros(sizes[k]) for _ in range(_places(model.config, k))] for k in DIMENSIONS[model.config.family]}
+    prior = prior_of(training.y, model.config.classes, balance)
     order = np.random.default_rng(0).permutation(len(training))  # minibatches of many rooms, not of one recording
     starts = range(0, len(order), batch)
     for i in starts:
         pick = order[i : i + batch]
         _, grads = loss_and_gradients(model, training.x[pick], training.y[pick],
-                                      taught=taught.take(pick) if taught else None)
+                                      taught=taught.take(pick) if taught else None, prior=prior)
         slopes = {k: [np.zeros_like(v) for v in values] for k, values in total.items()}
         products = {name: model.params[name].astype(float) * g for name, g in grads.items()}
         for p in all_parts:
@@ -404,13 +418,13 @@ def forget(checkpoint: str | Path) -> None:
 
 def recipe_for(model: Model, **changes: Any) -> Recipe:
     """`RECIPE` with `changes`; rooms count as they did when the model was trained (`Recipe.balance`)."""
-    return replace(RECIPE, **{"balance": model.info.get("recipe", {}).get("balance", 0.0), **changes})
+    return replace(balanced_as(RECIPE, model.info), **changes)
 
 
 def prune(model: Model, dataset: Dataset, keep: Mapping[str, int | float] | None = None, recipe: Recipe | None = None, *,
           budget: Mapping[str, int] | None = None, among: Sequence[str] = (), rounds: int = 4, between: int = 5,
           decay: str = "powers", teachers: Sequence[Model] = (), distillation: Distillation | None = None,
-          checkpoint: str | Path | None = None, progress: Progress | None = None) -> Model:
+          checkpoint: str | Path | None = None, progress: Progress | None = None, missing: str = MISSING[0]) -> Model:
     """`model` cut down and trained on, on the data that it was trained on.
 
     keep: what is to be left of each dimension (`DIMENSIONS`): a number, or a share such as 0.5.
@@ -422,6 +436,7 @@ def prune(model: Model, dataset: Dataset, keep: Mapping[str, int | float] | None
     teachers, distillation: as of `train.fit`; the unpruned model may be one of them.
     checkpoint: a file that is written after every round (and one beside it after every epoch); a killed run goes on from
     there, with the same result.  `forget` removes it, once the model is saved.
+    missing: of access points that the model hears, or a teacher, and the data lack (`Samples.select`).
 
     Of a dimension that every block or head has for itself, each loses its own least important; so they stay equally wide.
     Ctrl-C during the last training keeps the best so far, with `info["interrupted"]`; before it, it goes through.
@@ -442,16 +457,17 @@ def prune(model: Model, dataset: Dataset, keep: Mapping[str, int | float] | None
     if tuple(info["rooms"]) != dataset.rooms:
         raise DataError(f"{dataset.name}: the model knows other rooms ({len(info['rooms'])}) than the data have "
                         f"({len(dataset.rooms)})")
-    dataset = heard_by(dataset, (info["aps"], *(t.info.get("aps", ()) for t in teachers)))
+    dataset.train.select(info["aps"], missing=missing)  # says what is lacking
+    dataset = heard_by(dataset, (info["aps"], *(t.info.get("aps", ()) for t in teachers)), missing)
     asked = None
     if teachers or distillation:
         asked = Teachers(teachers, dataset, int(info["window"]), int(info.get("delay", 0)), distillation)
-    training, taught, _ = _inputs(model, dataset, asked)
-    run = _Stages(Path(checkpoint) if checkpoint is not None else None, _identity(
-        model, training, taught, [targets, dict(budget or {}), list(among), rounds, between, decay, asdict(recipe),
-                                 info.get("augmentation")]), model)
+    training, taught, changing = _inputs(model, dataset, asked)
+    how = [targets, dict(budget or {}), list(among), rounds, between, decay, asdict(recipe)]
+    own = identity(model, how, (training, last_rows(info, dataset.val)), taught, changing)
+    run = _Stages(Path(checkpoint) if checkpoint is not None else None, own, model)
     if budget:
-        targets = _within(model, dataset, targets, budget, among, taught, decay)
+        targets = _within(model, dataset, targets, budget, among, taught, decay, recipe.balance)
     run.load()
 
     def next_sizes() -> Mapping[str, int] | None:
@@ -467,18 +483,18 @@ def prune(model: Model, dataset: Dataset, keep: Mapping[str, int | float] | None
             return None
         now = measure(run.model, _few(run.model, dataset), decay)
         tighter = {k: getattr(now, k) - over[k] if k in over else v for k, v in (budget or {}).items()}
-        return _within(run.model, dataset, {}, tighter, among, taught, decay)
+        return _within(run.model, dataset, {}, tighter, among, taught, decay, recipe.balance)
 
     of = (rounds - 1) * between + recipe.epochs
     interrupted = False
     while not interrupted and (sizes := next_sizes()) is not None:
         last, before = run.done >= rounds - 1, min(run.done, rounds - 1) * between
-        how = recipe if last else replace(recipe, epochs=between, patience=between)
+        stage = recipe if last else replace(recipe, epochs=between, patience=between)
         training, _, _ = _inputs(run.model, dataset)
-        smaller, _ = shrink(run.model, importance(run.model, training, taught), sizes, decay)
+        smaller, _ = shrink(run.model, importance(run.model, training, taught, balance=recipe.balance), sizes, decay)
         training, taught, changing = _inputs(smaller, dataset, asked)
-        found = train(smaller, training, last_rows(smaller.info, dataset.val), how, checkpoint=run.of_stage(), taught=taught,
-                      changing=changing, progress=_shifted(progress, before, of))
+        found = train(smaller, training, last_rows(smaller.info, dataset.val), stage, checkpoint=run.of_stage(),
+                      taught=taught, changing=changing, progress=_shifted(progress, before, of))
         interrupted = found.info["interrupted"]
         if interrupted and not last:
             raise KeyboardInterrupt  # what is cut half way is of no use, and the checkpoint knows it
@@ -492,7 +508,7 @@ def prune(model: Model, dataset: Dataset, keep: Mapping[str, int | float] | None
                             "pruning": {"from": model.config.sizes, "to": pruned.config.sizes, "rounds": rounds,
                                         "between": between, "decay": decay}}
     if asked:
-        more |= {"teachers": [t.info.get("name", t.config.family) for t in teachers], "distillation": asdict(asked.how)}
+        more |= asked.info
     kept = {k: v for k, v in pruned.info.items() if k not in ("test", "refit")}  # those are the unpruned model's
     return Model(pruned.config, pruned.params, {**kept, **more})
 
@@ -513,10 +529,10 @@ def _on_the_way(size: int, target: int, reached: float) -> int:
 
 
 def _within(model: Model, dataset: Dataset, targets: Mapping[str, int], budget: Mapping[str, int], among: Sequence[str],
-            taught: Beliefs | None, decay: str) -> dict[str, int]:
+            taught: Beliefs | None, decay: str, balance: float) -> dict[str, int]:
     """`targets`, and what is to be cut besides to keep the budget."""
     training, _, _ = _inputs(model, dataset)
-    smaller, scores = shrink(model, importance(model, training, taught), targets, decay)
+    smaller, scores = shrink(model, importance(model, training, taught, balance=balance), targets, decay)
     return {**targets, **within(smaller, _few(smaller, dataset), scores, budget, among, decay)}
 
 
@@ -535,13 +551,3 @@ def _over(model: Model, dataset: Dataset, budget: Mapping[str, int]) -> dict[str
 
     found = audit(calibrate(model, dataset)).best
     return {k: getattr(found, k) - limit for k, limit in budget.items() if getattr(found, k) > limit}
-
-
-def _identity(model: Model, training: Windows, taught: Beliefs | None, how: Sequence[Any]) -> str:
-    """Digest of all that decides a run."""
-    import hashlib
-
-    h = hashlib.sha256(json.dumps([asdict(model.config), how, asdict(taught.how) if taught else None]).encode())
-    for a in (*model.params.values(), training.x, training.y, *(taught.arrays if taught else ())):
-        h.update(np.ascontiguousarray(a).tobytes())
-    return h.hexdigest()

@@ -14,13 +14,13 @@ Ranges stay as they were calibrated; the scales of weights follow the weights.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tinyloc.data import Dataset
+from tinyloc.data import MISSING, Dataset
 from tinyloc.distill import Distillation, Teachers
 from tinyloc.errors import ConfigError, DataError
 from tinyloc.kernels.op import Node, Pullback
@@ -29,7 +29,7 @@ from tinyloc.model import Model, Params
 from tinyloc.program import Buffer, Program
 from tinyloc.quantize import Calibration, GraphBuilder, Tensors, calibration_of, calibration_windows, quantize
 from tinyloc.run import Session, Steps
-from tinyloc.train import Progress, Recipe, heard_by, last_rows, prepare, train
+from tinyloc.train import Progress, Recipe, balanced_as, heard_by, last_rows, prepare, train
 
 #: From a trained model on: a lower rate than a fresh one's, and no dropout, as a Program drops nothing.
 RECIPE = Recipe(epochs=30, lr=1e-3, dropout=0.0, patience=15)
@@ -173,34 +173,36 @@ def _passes(buffer: Buffer, q: np.ndarray, real: np.ndarray, y: np.ndarray) -> n
 
 def fit(model: Model, dataset: Dataset, recipe: Recipe | None = None, *, method: str = "auto", decay: str = "auto",
         teachers: Sequence[Model] = (), distillation: Distillation | None = None, checkpoint: str | Path | None = None,
-        progress: Progress | None = None, until: int | None = None) -> Program:
+        progress: Progress | None = None, until: int | None = None, missing: str = MISSING[0]) -> Program:
     """The Program of a float model, trained on as integers on the data set that the model was trained on.
 
-    recipe: `RECIPE` by default; method, decay: how the start is quantized, as for `tinyloc.quantize.quantize`.
+    recipe: `RECIPE` by default, balanced as the model's own was; method, decay: how the start is quantized, as for
+    `tinyloc.quantize.quantize`.
     teachers, distillation: as for `tinyloc.train.fit`; without teachers it is the float model itself, as in `ITSELF` unless
     `distillation` says otherwise (alpha 1: by the labels alone).
     checkpoint, progress, Ctrl-C: as for `tinyloc.train.train`.
     It is that of the epoch whose labels, the Program's, had the best macro-F1 on validation; or, on training and validation
     rows together, that of the epoch `until`.  `info["qat"]` has recipe, score, epochs, the best of them, whether Ctrl-C
     ended it, teachers and distillation.
-    Raises DataError when the data set has other access points or rooms than the model.
+    Of a model that was refit (`train.fit`) the validation rows are no judge of: it has been trained on them.
+    missing: of access points that the model hears, or a teacher, and the data lack (`Samples.select`).
+    Raises DataError when the data set lacks access points that may not be missing, or has other rooms than the model.
     """
-    recipe, info = recipe or RECIPE, model.info
-    calibration = calibration_of(model, dataset)
+    recipe, info = recipe or balanced_as(RECIPE, model.info), model.info
+    calibration = calibration_of(model, dataset, missing)
     lacking = [k for k in ("scaler", "aps", "window") if k not in info]
     if lacking:
         raise DataError(f"the model does not say its {lacking[0]}; expected a model that `tinyloc.train.fit` made")
     distillation = distillation or (None if teachers else ITSELF)
     teachers = teachers or (model,)
-    wide = heard_by(dataset, (info["aps"], *(t.info.get("aps", ()) for t in teachers)))
+    wide = heard_by(dataset, (info["aps"], *(t.info.get("aps", ()) for t in teachers)), missing)
     asked = Teachers(teachers, wide, int(info["window"]), int(info.get("delay", 0)), distillation)
     known = until is not None
     training, taught, changing = prepare(info, wide.known if known else wide.train, asked)
     graph = QuantizedGraph.of(model, calibration, method, decay)
     base = graph.info
-    trained = train(graph, training, None if known else last_rows(info, dataset.val), recipe, checkpoint=checkpoint,
+    trained = train(graph, training, None if known else last_rows(info, wide.val), recipe, checkpoint=checkpoint,
                     progress=progress, taught=taught, changing=changing, until=until)
     names = ("recipe", "epochs", "interrupted", *(() if known else ("validation_macro_f1", "best_epoch")))
     how = {k: trained.info[k] for k in names}
-    how |= {"teachers": [t.info.get("name", t.config.family) for t in teachers], "distillation": asdict(asked.how)}
-    return replace(trained, info={**base, "qat": how}).program()
+    return replace(trained, info={**base, "qat": how | asked.info}).program()

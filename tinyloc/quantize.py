@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyloc.data import Dataset, Scaler, windows
+from tinyloc.data import MISSING, Dataset, Scaler, windows
 from tinyloc.errors import ConfigError, DataError, ModelError, unknown
 from tinyloc.kernels.fixed import quantize_multiplier
 from tinyloc.kernels.op import Node
@@ -405,14 +405,14 @@ class Candidate:
         return float(more.sum()) > 2 * float(np.sqrt((more**2).sum()))
 
 
-def calibration_of(model: Model, dataset: Dataset) -> np.ndarray:
+def calibration_of(model: Model, dataset: Dataset, missing: str = MISSING[0]) -> np.ndarray:
     """Windows (b, t, a) of the data set's training rows, one a row, scaled and cut as the model's info says.
 
-    Access points that the model does not hear are left out.  Raises DataError when the data set lacks one that it hears, or
-    has other rooms than the model was trained for.
+    Access points that the model does not hear are left out.  Raises DataError when the data set lacks one that it hears,
+    unless `missing` lets it count as not heard (`Samples.select`), or has other rooms than the model was trained for.
     """
     info = model.info
-    dataset = dataset.select(info.get("aps", dataset.aps), f"{dataset.name}: the model")
+    dataset = dataset.select(info.get("aps", dataset.aps), f"{dataset.name}: the model", missing)
     if "rooms" in info and tuple(info["rooms"]) != dataset.rooms:
         known, got = info["rooms"], dataset.rooms
         raise DataError(f"{dataset.name}: the model was trained for other rooms ({', '.join(known[:4])}, ...; {len(known)} "
@@ -421,6 +421,7 @@ def calibration_of(model: Model, dataset: Dataset) -> np.ndarray:
     return windows(dataset.train, scaler, int(info.get("window", dataset.window)), 1).x
 
 
-def calibrate(model: Model, dataset: Dataset, method: str = "auto", decay: str = "auto") -> Program:
+def calibrate(model: Model, dataset: Dataset, method: str = "auto", decay: str = "auto", missing: str = MISSING[0]
+              ) -> Program:
     """`quantize` on `calibration_of` the data set, with the errors of both."""
-    return quantize(model, calibration_of(model, dataset), method, decay)
+    return quantize(model, calibration_of(model, dataset, missing), method, decay)

@@ -138,7 +138,7 @@ class Study:
         """All that decides a search, its length apart."""
         d, goal = self.dataset, asdict(self.goal)
         del goal["trials"]
-        return {"data": self.source or d.name, "rows": [len(d.train), len(d.val), len(d.test)], **goal}
+        return {"data": self.source or d.name, "digest of the rows": d.digest(), **goal}
 
     def close(self) -> None:
         """Lets another process have the folder."""
@@ -242,8 +242,10 @@ class Study:
                 "cost": {"unit": "instructions" if goal.core else "multiply-accumulates", "core": goal.core or None,
                          "of": "a window, as long as it is"},
                 "chosen_by": f"mean int8 macro-F1 of {goal.repeats} trainings on validation; test scores are of the kept "
-                             "model, and chose nothing",
-                "epochs": goal.epochs, "repeats": goal.repeats, "seed": goal.seed,
+                             f"model{', trained anew on validation rows too' if goal.refit else ''}, and chose nothing",
+                "epochs": goal.epochs, "repeats": goal.repeats, "seed": goal.seed, "balance": goal.balance,
+                "inputs": asdict(goal.inputs), "augmentation": asdict(goal.augmentation) if goal.augmentation else None,
+                "refit": goal.refit,
                 "trials": {"wanted": goal.trials, "finished": sum(count[s] for s in COUNTED), **count},
                 "errors": sorted({t.user_attrs["outcome"]["error"] for t in self.trials("failed")}),
                 "front": [self.point(t) for t in self.front()]}

@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from tinyloc.data import (
+    MISSING,
     SIGNALS,
     Augmentation,
     Augmenter,
@@ -104,6 +105,8 @@ class Inputs:
         if not names:
             raise DataError(f"no access point is heard in {self.least} training rows; the most is {rows.max(initial=0)}")
         return names
+
+
 class Trainable(Protocol):
     """What `train` trains: a dataclass whose `params` alone change, such as `Model` and `tinyloc.qat.QuantizedGraph`."""
 
@@ -300,8 +303,7 @@ def train(model: Trained, training: Windows, validation: Windows | None, recipe:
         if not count:
             raise DataError(f"{name} has no labeled window; expected at least one")
     x, y, classes = training.x, training.y, model.config.classes
-    rooms = np.maximum(np.bincount(y.reshape(-1), minlength=classes), 1)
-    prior = (recipe.balance / y.shape[1] * np.log(rooms / rooms.sum())).astype(x.dtype) if recipe.balance else None
+    prior = prior_of(y, classes, recipe.balance)
     batch = min(recipe.batch, max(8, len(x) // 4))
     params = model.params | regressor(model.width, taught, recipe.seed)
     weights = Flat(params)
@@ -309,9 +311,9 @@ def train(model: Trained, training: Windows, validation: Windows | None, recipe:
     run = _Run(weights, zeros(weights.vector), zeros(weights.vector), copy(), copy(),
                np.random.default_rng([recipe.seed, 0x7EA1]))
     working = _with(model, weights.views)
-    identity = _identity(model, recipe, (training, validation), taught, changing, until)
+    own = identity(model, [asdict(recipe), until], (training, validation), taught, changing)
     if checkpoint is not None and Path(checkpoint).exists():
-        run.load(Path(checkpoint), identity)
+        run.load(Path(checkpoint), own)
     per_epoch = math.ceil(len(x) / batch)
     averaged = _with(model, Flat(params).views)
     averaged_vector = next(iter(averaged.params.values())).base
@@ -339,7 +341,7 @@ def train(model: Trained, training: Windows, validation: Windows | None, recipe:
                 run.best_score, run.best_epoch = score, run.epoch
                 run.best[:] = run.averaged
             if checkpoint is not None:
-                run.save(Path(checkpoint), identity)
+                run.save(Path(checkpoint), own)
             if progress:
                 progress(Epoch(run.epoch, last, total / len(x), score, run.best_score))
     except KeyboardInterrupt:
@@ -351,6 +353,21 @@ def train(model: Trained, training: Windows, validation: Windows | None, recipe:
     if validation is not None:
         info |= {"validation_macro_f1": run.best_score, "best_epoch": run.best_epoch}
     return _with(model, {k: averaged.params[k].copy() for k in model.params}, info)
+
+
+def prior_of(y: np.ndarray, classes: int, balance: float) -> np.ndarray | None:
+    """(c,) what `Recipe.balance` adds to each step's emissions, by the rooms y (b, t) of the training windows, or None."""
+    if not balance:
+        return None
+    rooms = np.bincount(y.reshape(-1), minlength=classes)
+    share = np.where(rooms > 0, rooms / rooms.sum(), 1)  # a room that never occurs is not lifted: it could only be wrong
+    found: np.ndarray = (balance / y.shape[1] * np.log(share)).astype(np.float32)
+    return found
+
+
+def balanced_as(recipe: Recipe, info: Mapping[str, Any]) -> Recipe:
+    """The recipe with the balance by which the model of that info was trained: it goes on as it began."""
+    return dataclasses.replace(recipe, balance=info.get("recipe", {}).get("balance", recipe.balance))
 
 
 def _with(model: Trained, params: Params, info: Mapping[str, Any] | None = None) -> Trained:
@@ -375,16 +392,18 @@ def _update(run: _Run, g: np.ndarray, recipe: Recipe, steps: int) -> None:
                           lr * recipe.decay, 1 - keep)
 
 
-def _identity(model: Trainable, recipe: Recipe, parts: Sequence[Windows | None], taught: Beliefs | None,
-              changing: Changing | None, until: int | None) -> str:
-    """Digest of all that decides a run."""
+def identity(model: Trainable, how: Sequence[Any], parts: Sequence[Windows | None], taught: Beliefs | None = None,
+             changing: Changing | None = None) -> str:
+    """Digest of all that decides a run: the model as it starts, `how` it goes on (JSON-able), windows for training and
+    validation, what teachers believe of them, and what changes them (of the rows themselves: windows are clipped)."""
     import hashlib
 
-    numbers = [asdict(model.config), asdict(recipe), *([asdict(taught.how)] if taught else []),
-               *([asdict(changing.augmenter.how)] if changing else []), *([until] if until is not None else [])]
+    changes = [asdict(changing.augmenter.how), changing.augmenter.hold, changing.augmenter.weakest,
+               changing.scaler.to_dict()] if changing else None
+    numbers = [asdict(model.config), how, asdict(taught.how) if taught else None, changes]
     h = hashlib.sha256(json.dumps(numbers, sort_keys=True).encode())
     arrays = (*model.params.values(), *(a for p in parts if p is not None for a in (p.x, p.y)))
-    for a in (*arrays, *(taught.arrays if taught else ())):
+    for a in (*arrays, *(taught.arrays if taught else ()), *([changing.augmenter.rssi] if changing else ())):
         h.update(np.ascontiguousarray(a).tobytes())
     return h.hexdigest()
 
@@ -392,7 +411,7 @@ def _identity(model: Trainable, recipe: Recipe, parts: Sequence[Windows | None],
 def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *, inputs: Inputs | None = None,
         augmentation: Augmentation | None = None, refit: bool = False, until: int | None = None, window: int | None = None,
         hop: int | None = None, checkpoint: str | Path | None = None, progress: Progress | None = None,
-        teachers: Sequence[Model] = (), distillation: Distillation | None = None) -> Model:
+        teachers: Sequence[Model] = (), distillation: Distillation | None = None, missing: str = MISSING[0]) -> Model:
     """A model for a data set: scaler from the training rows, windows, training.
 
     config: a Config or the name of a preset; window, hop: rows a window and from one to the next (the data set's).  A Config
@@ -401,7 +420,8 @@ def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *,
     refit: train once more, on training and validation rows together, for as many epochs as validation found best (Goodfellow
     et al., Deep Learning, 2016, algorithm 7.2); the score in `info` is still that of the first run.
     until: only that last training, for so many epochs.
-    teachers: models of any family for the same access points, rooms and window, from which to learn as `distillation` says.
+    teachers: models of any family for the same rooms, window and delay, from which to learn as `distillation` says; they may
+    hear other access points of the data, or by `missing` such as the data lack (`Samples.select`).
     `info` holds all that is needed to use the model on raw samples: scaler, rooms, access points, window, delay, rate.
     """
     from tinyloc.model import preset
@@ -412,8 +432,11 @@ def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *,
     made = preset(config, len(aps), len(dataset.rooms)) if isinstance(config, str) else config
     if made.aps == len(dataset.aps):
         made = dataclasses.replace(made, aps=len(aps))
-    wide, dataset = heard_by(dataset, (aps, *(t.info.get("aps", ()) for t in teachers))), dataset.select(aps)
     length, step, delay = window or dataset.window, hop or dataset.hop, inputs.delay
+    if delay and not dataset.rate_hz:
+        raise ConfigError(f"inputs: delay = {delay}; expected 0: a row of {dataset.name} stands alone, and none follows it")
+    wide = heard_by(dataset, (aps, *(t.info.get("aps", ()) for t in teachers)), missing)
+    dataset = dataset.select(aps)
     scaler = Scaler.fit(dataset.train, signal=inputs.signal)
     model = Model.create(made, recipe.seed)
     model.info = {"name": name or made.family, "dataset": dataset.name, "simulated": dataset.simulated,
@@ -424,8 +447,7 @@ def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *,
     asked = None
     if teachers or distillation:
         asked = Teachers(teachers, wide, length, delay, distillation)
-        model.info["teachers"] = [t.info.get("name", t.config.family) for t in teachers]
-        model.info["distillation"] = asdict(asked.how)
+        model.info |= asked.info
 
     def run(rows: Samples, validation: Windows | None, file: str | Path | None, until: int | None) -> Model:
         training, taught, changing = prepare(model.info, rows, asked)
@@ -443,10 +465,12 @@ def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *,
     return with_info(again, **{k: chosen.info[k] for k in ("validation_macro_f1", "best_epoch")}, refit=True)
 
 
-def heard_by(dataset: Dataset, ears: Sequence[Sequence[str]]) -> Dataset:
-    """The data set as heard by the access points that any of `ears` names, in the data's order."""
-    names = {ap for some in ears for ap in some}
-    return dataset.select([ap for ap in dataset.aps if ap in names])
+def heard_by(dataset: Dataset, ears: Sequence[Sequence[str]], missing: str = MISSING[0]) -> Dataset:
+    """The data set as heard by the access points that any of `ears` names, in the data's order; with missing "silent", by
+    those that the data lack besides."""
+    names = dict.fromkeys(ap for some in ears for ap in some)
+    lacking = [ap for ap in names if ap not in dataset.aps] if missing == "silent" else []
+    return dataset.select([*(ap for ap in dataset.aps if ap in names), *lacking], missing=missing)
 
 
 def prepare(info: Mapping[str, Any], rows: Samples, teachers: Teachers | None = None
@@ -462,18 +486,19 @@ def prepare(info: Mapping[str, Any], rows: Samples, teachers: Teachers | None = 
     return training, taught, Changing(augmenter, scaler, columns, teachers) if "augmentation" in info else None
 
 
-def last_rows(info: Mapping[str, Any], samples: Samples) -> Windows:
+def last_rows(info: Mapping[str, Any], samples: Samples, missing: str = MISSING[0]) -> Windows:
     """A window about each row of `samples`, scaled and cut as `info` (of a model or a Program) says.
 
     Rooms are numbered as the model numbers them, by name: another recording of the same house may name them in another
     order, or lack some.  Access points are found by name too; what else the samples hear is left out.  Raises DataError when
-    they lack one that the model hears, or have a room that the model lacks.
+    they lack one that the model hears, unless `missing` lets it count as not heard (`Samples.select`), or have a room that
+    the model lacks.
     """
     if not {"scaler", "window"} <= info.keys():
         raise DataError("the model does not say how its input is made: expected scaler and window in its info, as `fit` "
                         "writes them")
-    w = every_row(samples.select(info.get("aps", samples.aps)), Scaler.from_dict(info["scaler"]), int(info["window"]),
-                  int(info.get("delay", 0)))
+    w = every_row(samples.select(info.get("aps", samples.aps), missing=missing), Scaler.from_dict(info["scaler"]),
+                  int(info["window"]), int(info.get("delay", 0)))
     known = list(info.get("rooms", samples.rooms))
     if known == list(samples.rooms):
         return w

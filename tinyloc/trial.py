@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinyloc.data import Dataset, macro_f1
+from tinyloc.data import Augmentation, Dataset, macro_f1
 from tinyloc.emulator.mcu import Budget
 from tinyloc.errors import ConfigError, TinylocError, unknown
 from tinyloc.model import Config, Model
-from tinyloc.train import Epoch, Recipe
+from tinyloc.train import Epoch, Inputs, Recipe
 
 if TYPE_CHECKING:
     from tinyloc.program import Program
@@ -74,6 +74,9 @@ class Goal:
     repeats   trainings of a trial; their mean int8 macro-F1 on validation is what is searched by
     core      whose instructions are counted; "": none, multiply-accumulates stand for them
     seed      of the sampler and of the trainings
+    inputs, augmentation, balance  of every training (`train.fit`, `Recipe.balance`)
+    refit     a trial that is done trains the best of its models anew, on training and validation rows together, and keeps
+              that; what is searched by are still the scores of models that have not seen the validation rows
     """
 
     budget: Budget
@@ -84,12 +87,17 @@ class Goal:
     core: str = "cortex-m4"
     seed: int = 0
     space: tuple[Setting, ...] = SPACE
+    inputs: Inputs = field(default_factory=Inputs)
+    augmentation: Augmentation | None = None
+    balance: float = 0.0
+    refit: bool = False
 
     def __post_init__(self) -> None:
         for name, low in (("trials", 1), ("epochs", 1), ("repeats", 1), ("seed", 0)):
             value = getattr(self, name)
             if not low <= value < 2**32:
                 raise ConfigError(f"search: {name} = {value!r}; expected {low} or more")
+        Recipe(balance=self.balance)  # says what is wrong with it
         known = ("window", *(f"{part}.{f.name}" for part, of in (("config", Config), ("recipe", Recipe))
                              for f in dataclasses.fields(of)))
         for s in self.space:
@@ -112,12 +120,14 @@ class Goal:
 
 @dataclass(frozen=True)
 class Made:
-    """Settings as what trains a model: `train.fit(dataset, config, recipe, window=window, hop=hop)`."""
+    """Settings as what trains a model: arguments of `train.fit`."""
 
     config: Config
     recipe: Recipe
     window: int
     hop: int
+    inputs: Inputs = field(default_factory=Inputs)
+    augmentation: Augmentation | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -125,17 +135,18 @@ class Made:
 
 
 def make(values: Mapping[str, Any], dataset: Dataset, goal: Goal) -> Made:
-    """`values` (a setting's name -> its value) for a data set."""
+    """`values` (a setting's name -> its value) for a data set, whose models hear what is heard often enough (`Inputs`)."""
     fields: dict[str, dict[str, Any]] = {"config": {}, "recipe": {}}
     for name, value in values.items():
         part, _, of = name.partition(".")
         if of:
             fields[part][of] = value
     length = max(1, round(dataset.window * values.get("window", 1)))
-    return Made(Config(**{"aps": len(dataset.aps), "classes": len(dataset.rooms), **fields["config"]}),
+    aps = len(goal.inputs.heard(dataset.train))
+    return Made(Config(**{"aps": aps, "classes": len(dataset.rooms), **fields["config"]}),
                 Recipe(**{"epochs": goal.epochs, "patience": max(1, goal.epochs // 3), "seed": goal.seed,
-                          **fields["recipe"]}),
-                length, max(1, round(length * dataset.hop / dataset.window)))
+                          "balance": goal.balance, **fields["recipe"]}),
+                length, max(1, round(length * dataset.hop / dataset.window)), goal.inputs, goal.augmentation)
 
 
 def estimate(made: Made) -> tuple[Memory, int]:
@@ -208,26 +219,33 @@ def evaluate(dataset: Dataset, job: Job) -> Outcome:
         facts["seconds"], facts["cpu_seconds"] = time.monotonic() - began[0], time.thread_time() - began[1]
         return Outcome(state, facts, model, program)
 
+    def trained(repeat: int, **how: Any) -> Model:
+        recipe = dataclasses.replace(made.recipe, seed=(made.recipe.seed + repeat) % 2**32)
+        return with_info(fit(dataset, made.config, recipe, inputs=made.inputs, augmentation=made.augmentation,
+                             window=made.window, hop=made.hop, **how), **job.info)
+
     found: list[tuple[float, Model, Program]] = []
     facts: dict[str, Any] = {"rungs": reached}
     try:
         for repeat in range(goal.repeats):
-            recipe = dataclasses.replace(made.recipe, seed=(made.recipe.seed + repeat) % 2**32)
-            model = with_info(fit(dataset, made.config, recipe, window=made.window, hop=made.hop,
-                                  progress=race if repeat == 0 else None), **job.info)
+            model = trained(repeat, progress=race if repeat == 0 else None)
             program = calibrate(model, dataset)
             found.append((macro_f1(*labels(program, dataset, "val"), len(dataset.rooms)), model, program))
             if repeat == 0:
                 reached += [model.info["validation_macro_f1"]] * (len(at) - len(reached))  # it ended before the rung
                 rung(found[0][0])
+        scores = [score for score, _, _ in found]
+        best = int(np.argmax(scores))
+        _, model, program = found[best]
+        if goal.refit:
+            judged = {k: model.info[k] for k in ("validation_macro_f1", "best_epoch")}
+            model = with_info(trained(best, until=judged["best_epoch"]), **judged, refit=True)
+            program = calibrate(model, dataset)
     except _Behind:
         return ended("stopped")
     except TinylocError as e:
         facts["error"] = str(e)
         return ended("failed")
-    scores = [score for score, _, _ in found]
-    best = int(np.argmax(scores))
-    _, model, program = found[best]
     taken = audit(program)
     memory, streams = taken.best, taken.best is taken.stream
     facts |= {"memory": memory.to_dict(), "streams": streams, "bytes": goal.bytes(memory), "over": goal.over(memory),

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from tinyloc.errors import DataError
+from tinyloc.errors import DataError, unknown
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+MISSING = ("refuse", "silent")  # what becomes of access points that a model hears and the data lack
 
 
 def _column(name: str, value: npt.ArrayLike, kind: str, shape: tuple[int, ...]) -> npt.NDArray[np.generic]:
@@ -99,20 +101,30 @@ class Samples:
         return dataclasses.replace(self, time=self.time[index], rssi=self.rssi[index], room=self.room[index],
                                    session=self.session[index], group=group)
 
-    def select(self, aps: Sequence[str], who: str = "the model") -> Samples:
+    def select(self, aps: Sequence[str], who: str = "the model", missing: str = MISSING[0]) -> Samples:
         """The same rows as heard by the access points of those names alone, in that order.
 
-        Raises DataError, saying that it is `who` that hears them, when the data lack one.
+        missing  of access points that the data lack: "refuse"; or "silent": they count as not heard in any row, as if they
+                 had been switched off, but for one at least
+
+        Raises DataError, saying that it is `who` that hears them, when the data lack one that may not be missing;
+        ConfigError for an unknown `missing`.
         """
+        if missing not in MISSING:
+            raise unknown("choice for missing access points", missing, MISSING)
         names = tuple(map(str, aps))
         if names == self.aps:
             return self
         column = {name: i for i, name in enumerate(self.aps)}
         lacking = [name for name in names if name not in column]
-        if lacking:
+        if lacking and (missing == "refuse" or len(lacking) == len(names)):
+            way = "; with missing='silent' (--missing silent) they count as not heard" if len(lacking) < len(names) else ""
             raise DataError(f"{who} hears {len(names)} access points, of which the data lack {len(lacking)} "
-                            f"({_some(lacking)}); they have {len(self.aps)} ({_some(self.aps)})")
-        return dataclasses.replace(self, rssi=self.rssi[:, [column[name] for name in names]], aps=names)
+                            f"({_some(lacking)}); they have {len(self.aps)} ({_some(self.aps)}){way}")
+        rssi = self.rssi
+        if lacking:  # the column of them all is the last
+            rssi = np.concatenate([rssi, np.full((len(self), 1), np.nan, np.float32)], 1)
+        return dataclasses.replace(self, rssi=rssi[:, [column.get(name, -1) for name in names]], aps=names)
 
     def counts(self) -> dict[str, int]:
         """Labeled rows a room."""
@@ -186,7 +198,16 @@ class Dataset:
         """Names of the access points, in the order of the columns of `rssi`."""
         return self.train.aps
 
-    def select(self, aps: Sequence[str], who: str = "the model") -> Dataset:
+    def digest(self) -> str:
+        """Hexadecimal SHA-256 of all its rows, rooms and access points: equal for equal data,
+        whatever file they are from."""
+        h = hashlib.sha256(repr((self.rooms, self.aps)).encode())
+        for rows in (self.train, self.val, self.test):
+            for array in (rows.time, rows.rssi, rows.room, rows.session):
+                h.update(repr(array.shape).encode() + np.ascontiguousarray(array).tobytes())
+        return h.hexdigest()
+
+    def select(self, aps: Sequence[str], who: str = "the model", missing: str = MISSING[0]) -> Dataset:
         """The data set as heard by the access points of those names alone, in that order; see `Samples.select`."""
-        parts = {part: getattr(self, part).select(aps, who) for part in ("train", "val", "test")}
+        parts = {part: getattr(self, part).select(aps, who, missing) for part in ("train", "val", "test")}
         return dataclasses.replace(self, **parts)

@@ -24,7 +24,6 @@ LEAST_WEIGHT_SCALE = float(np.finfo(np.float32).eps)  # PyTorch's observers go n
 LEAST_INPUT_SCALE = 6.1e-5  # fbgemm's SMALL_SCALE_THRESHOLD
 
 
-
 def _rows(v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Codes -127..127 with the greatest magnitude along the last axis at 127, and those magnitudes."""
     top = np.abs(v).max(-1, keepdims=True)

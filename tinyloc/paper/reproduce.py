@@ -327,12 +327,9 @@ class Results:
 
 
 def _identity(settings: Settings, data: Dataset, epochs: int) -> dict[str, Any]:
-    import hashlib
-
-    digest = hashlib.sha256(data.train.rssi.tobytes() + data.train.room.tobytes() + data.test.rssi.tobytes()).hexdigest()
     recipe = {k: v for k, v in asdict(Recipe(epochs=epochs)).items() if k != "seed"}
-    return {"format": FORMAT, "version": VERSION, "source": dict(settings.source), "rows_sha256": digest, "recipe": recipe,
-            "teachers": list(settings.teachers), "ways": {k: asdict(v) for k, v in WAYS.items()}}
+    return {"format": FORMAT, "version": VERSION, "source": dict(settings.source), "rows_sha256": data.digest(),
+            "recipe": recipe, "teachers": list(settings.teachers), "ways": {k: asdict(v) for k, v in WAYS.items()}}
 
 
 def _claim(out: Path, identity: dict[str, Any]) -> None:

@@ -1,0 +1,224 @@
+"""What commands share: the group that they belong to, options, how data and Programs are found, tables and bars."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tinyloc import __version__
+from tinyloc.errors import BrokenError, ConfigError, TinylocError, unknown
+
+if TYPE_CHECKING:
+    from tinyloc.data import Augmentation, Dataset
+    from tinyloc.distill import Distillation
+    from tinyloc.program import Program
+    from tinyloc.train import Epoch, Progress
+
+NO, BAD = 1, 2
+
+
+class Group(click.Group):
+    """Turns errors that a user caused into one line and exit code 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenError as e:
+            click.echo(f"tinyloc: no: {e}", err=True)
+            sys.exit(NO)
+        except TinylocError as e:
+            click.echo(f"tinyloc: {e}", err=True)
+            sys.exit(BAD)
+        except KeyboardInterrupt:
+            click.echo("tinyloc: interrupted", err=True)
+            sys.exit(130)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="tinyloc")
+def main() -> None:
+    """Does an indoor-localization model run on a microcontroller exactly, within its RAM, and how fast?
+
+    Exit code 0 means yes, 1 no, 2 bad input.
+    """
+
+
+def options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """One decorator of several, which then stand in the help in this order."""
+    def wrap(f: Any) -> Any:
+        for d in reversed(decorators):
+            f = d(f)
+        return f
+
+    return wrap
+
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for machines.")
+SEED = click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1),
+                    help="Of the split, the simulated house and the training.")
+CSV = options(
+    click.option("--time", "csv_time", help="CSV: column of seconds. [time]"),
+    click.option("--room", "csv_room", help="CSV: column of rooms. [room]"),
+    click.option("--rssi", "csv_rssi", multiple=True,
+                 help="CSV: column of dBm, or a prefix such as 'ap*'; may be given several times. [rssi_*]"),
+    click.option("--session", "csv_session", help="CSV: column that names the recording."),
+    click.option("--delimiter", "csv_delimiter", help="CSV: what separates fields. [,]"),
+    click.option("--not-heard", "csv_not_heard", type=float, help="CSV: number that stands for not heard, such as 100."),
+    click.option("--window", "csv_window", type=int, help="CSV: rows a window. [20]"),
+    click.option("--hop", "csv_hop", type=int, help="CSV: rows from one window to the next. [10]"),
+    click.option("--house", help="byrne: the house, A to D. [A]"),
+    click.option("--split", help="ujiindoorloc: groups (whole people and phones held out) or random. [groups]"),
+)
+INPUTS = options(
+    click.option("--balance", type=float,
+                 help="1: every room counts as much as any other, however seldom it occurs. [0]"),
+    click.option("--signal", help="What inputs are made of dBm: minmax, an access point's own range; or powed. [minmax]"),
+    click.option("--least", type=int,
+                 help="Training rows in which an access point must be heard to be listened to. [1]"),
+    click.option("--delay", type=int, help="Rows by which the answer may lag. [0]"),
+    click.option("--augment", multiple=True, metavar="KIND=AMOUNT",
+                 help="Change training windows at random: offset, noise, deaf (dB), gain, lost, dead (shares); again for "
+                      "more."),
+    click.option("--refit", is_flag=True,
+                 help="In the end train anew on training and validation rows, as long as was best."),
+)
+TEACHERS = options(
+    click.option("--teacher", "teachers", multiple=True, type=click.Path(dir_okay=False),
+                 help="A float model to learn from too (again for more: their mean counts)."),
+    click.option("--alpha", type=float, help="With --teacher: share of the loss that the labels have. [0.5]"),
+    click.option("--temperature", type=float, help="With --teacher: above 1, its second choices count for more. [2]"),
+    click.option("--hard", is_flag=True, help="With --teacher: its best paths are taken for labels, as in the paper."),
+    click.option("--beta", type=float, help="With --teacher: weight of predicting what its head reads. [0]"),
+)
+RESUME = click.option("--resume/--no-resume", default=True, show_default=True,
+                      help="Go on from OUT.checkpoint where a killed run left one.")
+MISSING = click.option("--missing", default="refuse", show_default=True, type=click.Choice(["refuse", "silent"]),
+                       help="Access points that a model hears and the data lack: silent counts them as not heard.")
+DATA_HELP = "Data set (see `tinyloc data`) or the path of a CSV file."
+
+
+def source_of(data: str, seed: int, given: dict[str, Any]) -> dict[str, Any]:
+    """What `load_source` needs, JSON-able: name or absolute path, seed, options."""
+    columns = {k[4:]: list(v) if isinstance(v, tuple) else v for k, v in given.items()
+               if k.startswith("csv_") and v not in (None, ())}
+    chosen = {k: given[k] for k in ("house", "split") if given.get(k) is not None}
+    path = Path(data).expanduser()
+    return {"data": str(path.resolve()) if path.is_file() else data, "seed": seed, "columns": columns, **chosen}
+
+
+def load_source(source: dict[str, Any]) -> Dataset:
+    """The data set that `source_of` describes."""
+    from tinyloc.data import load
+
+    rest = {k: v for k, v in source.items() if k not in ("data", "seed", "columns")}
+    return load(source["data"], seed=source["seed"], columns=source["columns"] or None, **rest)
+
+
+def own_source(info: Any, data: str | None, given: dict[str, Any]) -> dict[str, Any]:
+    """The data that the user names, else that which the model was trained on; with the options that are given."""
+    own = dict(info.get("source", {}))
+    if data is None and not own:
+        raise ConfigError("the model does not say which data it was trained on; name them with --data")
+    seed = own.get("seed", 0) if given.get("seed") is None else given["seed"]
+    asked = source_of(own["data"] if data is None else data, seed, given)
+    if asked["data"] != own.get("data"):
+        return asked
+    return {**own, **asked, "columns": {**own["columns"], **asked["columns"]}}
+
+
+def distillation_of(teachers: tuple[str, ...], alpha: float | None, temperature: float | None, hard: bool,
+                    beta: float | None) -> Distillation | None:
+    """What `TEACHERS` say, None without a teacher."""
+    from tinyloc.distill import Distillation
+
+    how = {"alpha": alpha, "temperature": 1.0 if hard and temperature is None else temperature, "hard": hard or None,
+           "beta": beta}
+    chosen = {k: v for k, v in how.items() if v is not None}
+    if chosen and not teachers:
+        raise ConfigError(f"--{next(iter(chosen))} says how to learn from a teacher; name one with --teacher")
+    return Distillation(**chosen) if teachers else None  # type: ignore[arg-type]
+
+
+def read_program(path: str) -> Program:
+    """That of a file."""
+    from tinyloc.program import Program
+
+    return Program.load(path)
+
+
+def table(rows: list[list[str]]) -> str:
+    """Aligned columns below a heading; numbers to the right."""
+    widths = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
+    numeric = [all(r[i].replace(",", "").replace(".", "").lstrip("-+").isdigit() or r[i] in ("", "-") for r in rows[1:])
+               for i in range(len(rows[0]))]
+
+    def line(r: list[str]) -> str:
+        return "  ".join(c.rjust(w) if n else c.ljust(w) for c, w, n in zip(r, widths, numeric, strict=True)).rstrip()
+
+    return "\n".join([line(rows[0]), "  ".join("-" * w for w in widths), *map(line, rows[1:])])
+
+
+def emit(as_json: bool, facts: dict[str, Any], text: str) -> None:
+    """Prints one or the other."""
+    click.echo(json.dumps(facts, indent=2) if as_json else text)
+
+
+def inputs_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What `INPUTS` say, `balance` apart: keywords of `train.fit`."""
+    from tinyloc.train import Inputs
+
+    chosen = {k: given[k] for k in ("signal", "least", "delay") if given[k] is not None}
+    return {"inputs": Inputs(**chosen), "augmentation": augmentation_of(given["augment"]), "refit": given["refit"]}
+
+
+def augmentation_of(pairs: tuple[str, ...]) -> Augmentation | None:
+    """That of pairs such as offset=4, None without any."""
+    from dataclasses import fields
+
+    from tinyloc.data import Augmentation
+
+    amounts = {}
+    for pair in pairs:
+        kind, _, amount = pair.partition("=")
+        known = [f.name for f in fields(Augmentation)]
+        if kind not in known:
+            raise unknown("augmentation", kind, known)
+        try:
+            amounts[kind] = float(amount)
+        except ValueError:
+            raise ConfigError(f"augmentation {pair!r}: expected {kind}=NUMBER") from None
+    return Augmentation(**amounts) if amounts else None
+
+
+def progress_bar(label: str, quiet: bool) -> tuple[Progress | None, Callable[[], None]]:
+    """(a callback for each epoch, what ends the bar)."""
+    if quiet:
+        return None, lambda: None
+    bar: Any = None
+
+    def show(e: Epoch) -> None:
+        nonlocal bar
+        if bar is None:
+            bar = click.progressbar(length=e.of, label=label, file=sys.stderr, show_pos=True, width=24,
+                                    item_show_func=lambda s: s)
+            bar.__enter__()
+        judged = f"validation F1 {e.score:.3f} (best {e.best:.3f})" if e.score == e.score else "with the validation rows"
+        if e.number <= bar.pos or e.of != bar.length:  # another run
+            bar.pos, bar.length = 0, e.of
+        bar.update(1 if bar.pos else e.number, f"loss {e.loss:.3f}, {judged}")
+
+    def end() -> None:
+        if bar is not None:
+            bar.__exit__(None, None, None)
+
+    return show, end
+
+
+# Columns and rows of tables of memory: label, attribute of `verify.Memory`.
+BYTES = (("weights", "weights"), ("tables", "tables"), ("steps", "records"), ("state", "state"),
+         ("activations", "activations"), ("runner", "model"))

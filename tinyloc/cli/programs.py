@@ -1,0 +1,338 @@
+"""Commands about an int8 Program: audit, bench, verify, export, run."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tinyloc.cli.common import (
+    BYTES,
+    CSV,
+    DATA_HELP,
+    JSON,
+    MISSING,
+    NO,
+    emit,
+    load_source,
+    main,
+    own_source,
+    read_program,
+    table,
+)
+from tinyloc.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tinyloc.data import Dataset
+    from tinyloc.program import Program
+
+
+def _codes(program: Program, source: dict[str, Any], most: int | None, missing: str) -> tuple[Any, Any, Dataset]:
+    """(input codes of a window that ends at each test row, their windows, the data set)."""
+    from tinyloc.train import last_rows
+
+    d = load_source(source)
+    w = last_rows(program.info, d.test, missing)
+    if most is not None:
+        w = type(w)(w.x[:most], w.y[:most], w.row[:most])
+    return program.buffers[program.input].quantize(w.x), w, d
+
+
+@main.command()
+@click.argument("model", type=click.Path(dir_okay=False))
+@click.option("--ram", help="Budget of RAM, such as 32K, 64KB or 65536.")
+@click.option("--flash", help="Budget of flash, likewise.")
+@click.option("--mcu", help="Microcontroller whose RAM and flash are the budget.")
+@click.option("--all-in-ram", is_flag=True, help="Count weights, tables and steps as RAM too, as the paper wants.")
+@click.option("--measured", is_flag=True, help="Link the firmware into exactly that memory and run it, emulated.")
+@click.option("--core", help="With --measured and without --mcu: the core. [cortex-m4]")
+@JSON
+def audit(model: str, ram: str | None, flash: str | None, mcu: str | None, all_in_ram: bool, measured: bool,
+          core: str | None, as_json: bool) -> None:
+    """Count every byte that an int8 Program takes; judge a budget.
+
+    The count is proved by running MODEL inside those bytes.  Code and stack are counted with --measured only, from the
+    linked image.  Exit code 1: it does not fit.
+    """
+    import numpy as np
+
+    from tinyloc.emulator.mcu import budget as find_budget
+    from tinyloc.emulator.mcu import find, parse_size
+    from tinyloc.verify import audit as count
+    from tinyloc.verify import compare, fits
+
+    program = read_program(model)
+    chip = find(mcu) if mcu else None
+    limits: dict[str, int | None] = {"ram": None, "flash": parse_size(flash) if flash else None}
+    if mcu or ram:
+        given = find_budget(mcu, ram, flash)
+        limits = {"ram": given.ram_bytes, "flash": given.flash_bytes}
+    found = count(program)
+    best, streams = found.best, found.best is found.stream
+    b = program.buffers[program.input]
+    rng = np.random.default_rng(0)
+    x = np.stack([np.full(b.shape, v, b.dtype) for v in (-128, 127)] + [rng.integers(-128, 128, b.shape).astype(b.dtype)])
+    proof = {"window": compare(program, x, ("numba", "arena"))}
+    if found.stream:
+        proof["stream"] = compare(program.retime(1), x[:, :1], ("numba", "arena"))
+    proved = all(p.equal for p in proof.values())
+    spare = fits(best, limits["ram"], limits["flash"]) if limits["ram"] is not None else (
+        {"flash": limits["flash"] - best.image} if limits["flash"] is not None else {})
+    if all_in_ram and limits["ram"] is None:
+        raise ConfigError("--all-in-ram needs a budget of RAM: --ram or --mcu")
+    needed = [k for k in spare if k == ("all_in_ram" if all_in_ram else "ram") or (k == "flash" and not all_in_ram)]
+    fit = all(spare[k] >= 0 for k in needed)
+
+    image: dict[str, Any] = {}
+    lines = []
+    if measured:
+        from tinyloc.bench import core_of, measure, memory_of
+        from tinyloc.emulator.toolchain import BudgetError
+
+        which = core_of(chip) if chip else core or "cortex-m4"
+        one = program.retime(1) if streams else program
+        try:
+            m = measure(one, which, memory_of(chip, limits["ram"], limits["flash"]), x[:, :1] if streams else x)
+            image = {**m.to_dict(), "fits": True}
+            taken = {"ram": m.ram, "all_in_ram": m.ram + m.flash, "flash": m.flash}
+            spare = {k: (limits["flash" if k == "flash" else "ram"] or 0) - taken[k] for k in spare}
+            parts = ", ".join(f"{k} {v:,}" for k, v in m.sections.items())
+            lines.append(f"linked for {m.core}: {parts}; stack {m.stack:,} of at most {m.stack_bound:,}; in all "
+                         f"{m.ram:,} B of RAM and {m.flash:,} B of flash; "
+                         + (f"it ran in a RAM of exactly {limits['ram']:,} B" if limits["ram"] else "no budget was set"))
+        except BudgetError as e:
+            image = {"core": which, "fits": False, "region": e.region, "missing": e.missing, "sections": e.sections}
+            spare = {}
+            lines.append(f"linked for {which}: DOES NOT FIT: {e}")
+        needed = [k for k in needed if k in spare]
+        fit = bool(image["fits"]) and all(spare[k] >= 0 for k in needed)
+
+    facts = {"model": model, "memory": found.to_dict(), "budget": {"name": chip.name if chip else None, **limits},
+             "spare": spare, "judged_by": needed, "measured": image or None, "proved_by_running": proved,
+             "fits": fit if spare or image else None,
+             "differences": {k: p.to_dict() for k, p in proof.items() if not p.equal}}
+    ways = {f"{found.window.steps_of_time} samples at once": found.window, "sample by sample": found.stream}
+    rows = [["bytes", *(k for k, w in ways.items() if w)]]
+    shown = [w for w in ways.values() if w]
+    for label, name in (*BYTES, ("flash (image)", "image"), ("RAM, image in flash", "ram"), ("all in RAM", "total"),
+                        ("least activations possible", "lower_bound")):
+        rows.append([label, *(f"{getattr(w, name):,}" for w in shown)])
+    lines = [table(rows), "in the table, without code and stack; " + (
+        "proved: inside these bytes, poisoned around every live buffer, it gives the same bits" if proved else
+        "NOT PROVED: " + "; ".join(p.summary() for p in proof.values())), *lines]
+    names = {"ram": "RAM with the image in flash", "all_in_ram": "all in RAM", "flash": "flash"}
+    for k, v in spare.items():
+        lines.append(f"{names[k]}, {limits['flash' if k == 'flash' else 'ram']:,} B{f' ({chip.name})' if chip else ''}: "
+                     + ("fits" if v >= 0 else "DOES NOT FIT" if k in needed else "would not fit")
+                     + f", {abs(v):,} B {'to spare' if v >= 0 else 'too many'}"
+                     + (", code and stack included" if image else "") + ("" if k in needed else " (not judged)"))
+    emit(as_json, facts, "\n".join(lines))
+    if not (fit and proved):
+        sys.exit(NO)
+
+
+@main.command()
+@click.argument("model", type=click.Path(dir_okay=False))
+@click.option("--mcu", help="Microcontroller: its core, clock and current.")
+@click.option("--core", help="Without --mcu: the core, such as cortex-m4 or cortex-m0plus. [cortex-m4]")
+@click.option("--compiler", default="clang", show_default=True, help="clang (with the extra mcu) or gcc.")
+@click.option("--optimize", default="-O3", show_default=True, type=click.Choice(["-O0", "-O1", "-O2", "-O3", "-Os"]),
+              help="The compiler's option.")
+@click.option("--window", is_flag=True, help="A whole window a run, where the model could run sample by sample.")
+@JSON
+def bench(model: str, mcu: str | None, core: str | None, compiler: str, optimize: str, window: bool, as_json: bool) -> None:
+    """Count an int8 Program's instructions on an emulated core.
+
+    MODEL runs there as firmware.  Instructions are exact, and the same for every input.  Cycles, time and energy are
+    estimates.
+    """
+    from tinyloc.bench import bench as count
+    from tinyloc.bench import core_of
+    from tinyloc.emulator.mcu import find
+
+    program = read_program(model)
+    chip = find(mcu) if mcu else None
+    which = core_of(chip) if chip else core or "cortex-m4"
+    streams = program.can_stream and not window
+    found = count(program.retime(1) if streams else program, which, chip, compiler=compiler, optimize=optimize)
+    total, length = found.total, int(program.info.get("window", program.steps_of_time))
+    rate = float(program.info.get("rate_hz") or 0)
+
+    def row(name: str, c: Any) -> list[str]:
+        return [name, f"{c.instructions:,}", f"{100 * c.instructions / total.instructions:.1f}", f"{c.cycles:,}",
+                "-" if c.seconds is None else f"{c.seconds * 1e3:.3f}", "-" if c.joules is None else f"{c.joules * 1e6:.3f}"]
+
+    rows = [["op", "instructions", "%", "~cycles", "~ms", "~uJ"]]
+    rows += [row(op, c) for op, c in found.by_op().items()] + [row("all", total)]
+    per = f"a sample ({length} make a window)" if streams else f"a window of {found.samples} samples"
+    lines = [f"{found.core}{f' of {chip.name}, {chip.clock_hz / 1e6:g} MHz' if chip else ''}, {compiler} {optimize}, {per}",
+             table(rows), f"instructions are counted; ~ is estimated: cycles by {found.timing}"]
+    if found.energy:
+        lines.append(f"current: {found.energy}")
+    if rate and total.seconds is not None:
+        busy = total.seconds * rate / (1 if streams else int(program.info.get("hop", 1)))
+        lines.append(f"at {rate:g} samples a second the core is busy {100 * busy:.3g} % of the time")
+    facts = {"model": model, "mcu": chip.name if chip else None, "streamed": streams, **found.to_dict()}
+    emit(as_json, facts, "\n".join(lines))
+
+
+@main.command()
+@click.argument("model", type=click.Path(dir_okay=False))
+@click.option("--backend", default="numba,c,arena", show_default=True, help="Backends to compare, the first the reference.")
+@click.option("--data", "data_name", help=DATA_HELP + " [what the model was trained on]")
+@click.option("--windows", type=click.IntRange(1), help="At most so many windows of the test rows. [all]")
+@click.option("--serial", "port", help="Compare a board instead: the port on which an exported self-test prints.")
+@click.option("--baud", default=115200, show_default=True, type=click.IntRange(1), help="With --serial.")
+@click.option("--timeout", default=20.0, show_default=True, help="With --serial: seconds without a line of the self-test.")
+@click.option("--seed", type=int, help="Of the data's split. [the model's]")
+@MISSING
+@CSV
+@JSON
+def verify(model: str, backend: str, data_name: str | None, windows: int | None, port: str | None, baud: int,
+           timeout: float, missing: str, as_json: bool, **given: Any) -> None:
+    """Compare an int8 Program on several backends, bit for bit.
+
+    Every step of MODEL is compared, over the test rows.  Where the model streams, sample by sample must give the same labels
+    too.  Exit code 1: something differs.
+    """
+    import numpy as np
+
+    from tinyloc.run import Session
+    from tinyloc.verify import compare
+
+    program = read_program(model)
+    if port is not None:
+        from tinyloc.serial_port import verify_port
+
+        said = verify_port(program, port, baud, timeout)
+        emit(as_json, {"model": model, "port": port, **said.to_dict()}, f"{port}: {said.summary()}")
+        if not said.equal:
+            sys.exit(NO)
+        return
+    codes, _, d = _codes(program, own_source(program.info, data_name, given), windows, missing)
+    found = compare(program, codes, [b.strip() for b in backend.split(",") if b.strip()])
+    stream: bool | None = None
+    if program.can_stream:
+        session = Session(program.retime(1), found.reference)
+        stream = True
+        for window, whole in zip(codes, found.outputs, strict=True):
+            session.reset()
+            stream = stream and bool(np.array_equal(session.run_stream(window), whole))
+    equal = found.equal and stream is not False
+    facts = {"model": model, "data": d.name, "windows": len(codes), **found.to_dict(), "stream_equals_window": stream,
+             "equal": equal}
+    text = f"{d.name}, {len(codes)} windows, {len(program.steps)} steps: {found.summary()}"
+    if stream is not None:
+        text += f"; sample by sample {'gives the same labels' if stream else 'DIFFERS from the window at once'}"
+    emit(as_json, facts, text)
+    if not equal:
+        sys.exit(NO)
+
+
+@main.command()
+@click.argument("model", type=click.Path(dir_okay=False))
+@click.option("--out", required=True, type=click.Path(file_okay=False), help="Folder to write the C project to.")
+@click.option("--core", help="Pack weights for this Cortex-M, where that is faster. [the plain kernels, for any core]")
+@click.option("--stream/--at-once", default=None,
+              help="One sample a run, or a whole window. [what takes less RAM]")
+@click.option("--windows", default=4, show_default=True, type=click.IntRange(0, 255),
+              help="Golden windows of the test rows, beside the extremes; with 0 no data are read.")
+@click.option("--force", is_flag=True, help="Move a folder aside that holds anything but an earlier export.")
+@click.option("--data", "data_name", help=DATA_HELP + " [what the model was trained on]")
+@click.option("--seed", type=int, help="Of the data's split. [the model's]")
+@MISSING
+@CSV
+@JSON
+def export(model: str, out: str, core: str | None, stream: bool | None, windows: int, force: bool,
+           data_name: str | None, missing: str, as_json: bool, **given: Any) -> None:
+    """Write an int8 Program (MODEL) as a C project.
+
+    It has kernels, image, constants, golden windows, self-test and build files.  It is written whole or not at all; an
+    earlier export is replaced.
+    """
+    import numpy as np
+
+    from tinyloc.export import MANIFEST, project, write_project
+
+    program = read_program(model)
+    b = program.buffers[program.input]
+    codes = np.empty((0, *b.shape), b.dtype)
+    if windows:
+        codes, _, _ = _codes(program, own_source(program.info, data_name, given), None, missing)
+        codes = codes[np.unique(np.linspace(0, len(codes) - 1, windows).astype(int))]
+    files = project(program, codes, core, stream)
+    aside = write_project(files, out, force)
+    facts = json.loads(files[MANIFEST])
+    emit(as_json, {"model": model, "out": out, "moved_aside": str(aside) if aside else None, **facts},
+          f"{out}: {len(files)} files, image of {facts['image_bytes']:,} B (CRC-32 {facts['image_crc']}), arena of "
+          f"{facts['arena_bytes']:,} B, {'sample by sample' if facts['stream'] else 'a window at once'}, "
+          f"{facts['core'] or 'any core'}; {facts['windows']} golden windows"
+          + (f"\nwhat was there is in {aside}" if aside else "")
+          + "\nself-test: cd there, cc -std=c99 -O2 -Isrc host/main.c src/[a-z]*.c -o selftest && ./selftest")
+
+
+@main.command()
+@click.argument("model", type=click.Path(dir_okay=False))
+@click.option("--backend", default="c", show_default=True, help="What runs it.")
+@click.option("--data", "data_name", help=DATA_HELP + " [what the model was trained on]")
+@click.option("--stream", is_flag=True, help="Sample by sample, the state carried on through each recording, as on a body.")
+@click.option("--out", type=click.Path(dir_okay=False), help="CSV file to write time, room and predicted room to.")
+@click.option("--seed", type=int, help="Of the data's split. [the model's]")
+@MISSING
+@CSV
+@JSON
+def run(model: str, backend: str, data_name: str | None, stream: bool, out: str | None, missing: str, as_json: bool,
+        **given: Any) -> None:
+    """Run an int8 Program (MODEL) over the test rows; score it."""
+    import csv
+    import io
+
+    import numpy as np
+
+    from tinyloc.data import Scaler
+    from tinyloc.files import write_atomic
+    from tinyloc.run import Session
+    from tinyloc.train import scores
+
+    program = read_program(model)
+    codes, w, d = _codes(program, own_source(program.info, data_name, given), None, missing)
+    if stream:
+        session, delay = Session(program.retime(1), backend), int(program.info.get("delay", 0))
+        rows = program.buffers[program.input].quantize(Scaler.from_dict(program.info["scaler"]).prepare(
+            d.test.select(program.info.get("aps", d.aps), missing=missing)))
+        parts = []
+        for start, end in zip(*_recordings(d.test.starts()), strict=True):
+            session.reset()
+            # A recording's last answers come when it is over: its last row again and again.
+            more = np.concatenate([rows[start:end], np.repeat(rows[end - 1 : end], delay, 0)])
+            parts.append(session.run_stream(more)[delay:])
+        labels = np.concatenate(parts)[:, 0]
+    else:
+        labels = Session(program, backend).run_windows(codes)[:, -1, 0]
+    rooms = tuple(program.info.get("rooms", d.rooms))
+    result = scores(w.y[:, -1], labels, rooms)
+    if out:
+        text = io.StringIO()
+        writer = csv.writer(text)
+        writer.writerow(["time", "room", "predicted"])
+        for t, y, p in zip(d.test.time, w.y[:, -1], labels, strict=True):
+            writer.writerow([repr(float(t)), rooms[y] if y >= 0 else "", rooms[p]])
+        write_atomic(out, text.getvalue())
+    facts = {"model": model, "data": d.name, "simulated": d.simulated, "backend": backend, "stream": stream,
+             "rows": len(labels), **result}
+    lines = [f"{d.name}{' (SIMULATED)' if d.simulated else ''}, {len(labels)} test rows, {backend}"
+             f"{', sample by sample' if stream else ''}: macro-F1 {result['macro_f1']:.3f}, accuracy "
+             f"{result['accuracy']:.3f}"]
+    f1 = [["room", "F1"]] + [[r, f"{v:.3f}"] for r, v in result["f1"].items() if v is not None]
+    lines.append(table(f1[:21]) + (f"\n... and {len(f1) - 21} rooms more" if len(f1) > 21 else ""))
+    emit(as_json, facts, "\n".join(lines))
+
+
+def _recordings(starts: Any) -> tuple[Any, Any]:
+    """First row of each recording, and the row after its last."""
+    import numpy as np
+
+    first = np.unique(starts)
+    return first, np.append(first[1:], len(starts))
