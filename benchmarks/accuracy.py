@@ -33,21 +33,24 @@ EPOCHS = {"ujiindoorloc": 30}  # its 15,000 rows make as many steps in 30 epochs
 QAT_EPOCHS = {"ujiindoorloc": 3}  # which is still more steps than the others' 30
 
 
-def measure(data: str, name: str, seed: int, trained: bool = False, ours: bool = False, delay: int = 0, states: int = 0,
-            **options: str) -> dict[str, Any]:
+def measure(data: str, name: str, seed: int, trained: bool = False, ours: bool = False, delay: int = 0, window: int = 0,
+            changed: tuple[str, ...] = (), **options: str) -> dict[str, Any]:
     """float and int8: macro-F1 and accuracy on the test rows; validation: the score that chose the model; bytes.
 
-    trained: also qat, that of quantization-aware training.  ours: by `tuned`.  states: of a Mamba, other than the preset's.
+    trained: also qat, that of quantization-aware training.  ours: by `tuned`.  changed: fields of the preset's Config that
+    are others, such as "n=4".
     """
     d = load(data, seed=seed, **options)
     config = preset(name, len(d.aps), len(d.rooms))
-    config = replace(config, n=states) if states and config.family == "mamba" else config
+    config = replace(config, **{k: int(v) for k, v in (pair.split("=") for pair in changed)})
+    cut = {"window": window, "hop": max(1, window // 2)} if window else {}
     recipe = Recipe(seed=seed, **({"epochs": EPOCHS[data]} if data in EPOCHS else {}))
     if ours:
         by = tuned(d, recipe, delay)
-        model = fit(d, config, by.recipe, inputs=by.inputs, augmentation=by.augmentation, refit=by.refit)
+        model = fit(d, config, by.recipe, inputs=by.inputs, augmentation=by.augmentation, refit=by.refit,
+                    **cut)
     else:
-        model = fit(d, config, recipe, inputs=Inputs(least=0, delay=delay))
+        model = fit(d, config, recipe, inputs=Inputs(least=0, delay=delay), **cut)
     program = calibrate(model, d)
     w = last_rows(model.info, d.test)
     true, rooms = w.y[:, -1], len(d.rooms)
@@ -77,7 +80,8 @@ def main() -> None:
     parser.add_argument("--qat", action="store_true", help="quantization-aware training too")
     parser.add_argument("--tuned", action="store_true", help="our settings, instead of the default recipe")
     parser.add_argument("--delay", type=int, default=0, help="rows by which answers lag")
-    parser.add_argument("--states", type=int, default=0, help="of a Mamba [16]")
+    parser.add_argument("--window", type=int, default=0, help="rows [the data's]")
+    parser.add_argument("--set", nargs="+", default=[], metavar="FIELD=N", help="of the preset's configuration, such as n=4")
     parser.add_argument("--split", help="ujiindoorloc: groups (default) or random")
     parser.add_argument("--out", type=Path, default=Path("build/accuracy.json"))
     args = parser.parse_args()
@@ -87,7 +91,7 @@ def main() -> None:
              *(f"{k} - float" for k in kinds[1:]), "bytes"]]
     for data in args.data:
         options = {"split": args.split} if args.split and data == "ujiindoorloc" else {}
-        how = (args.tuned, args.delay, args.states)
+        how = (args.tuned, args.delay, args.window, tuple(args.set))
         for name in args.presets:
             results = []
             for seed in range(args.seeds):
