@@ -258,8 +258,13 @@ def _hear(info: Mapping[str, Any], size: int, keep: np.ndarray) -> dict[str, Any
     def some(values: Any) -> Any:
         return [values[i] for i in keep] if isinstance(values, list) and len(values) == size else values
 
-    found = {"aps": some(list(info["aps"]))} if "aps" in info else {}
-    return found | ({"scaler": {k: some(v) for k, v in info["scaler"].items()}} if "scaler" in info else {})
+    found: dict[str, Any] = {"aps": some(list(info["aps"]))} if "aps" in info else {}
+    if "motion" in info:
+        found["motion"] = [name for name in info["motion"] if name in found.get("aps", info["motion"])]
+    if "scaler" in info:
+        scaler = {k: some(v) for k, v in info["scaler"].items()}
+        found["scaler"] = scaler | ({"motion": len(found["motion"])} if "motion" in info else {})
+    return found
 
 
 def _resized(config: Config, sizes: Mapping[str, int]) -> Config:

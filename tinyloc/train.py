@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -28,14 +29,19 @@ from tinyloc.data import (
     class_f1,
     every_row,
     macro_f1,
+    paired_gain,
     windows,
 )
+from tinyloc.data.split import time_blocks
 from tinyloc.distill import Beliefs, Distillation, Teachers, regressor
 from tinyloc.errors import ConfigError, DataError, ModelError, unknown
 from tinyloc.layers import layers
 from tinyloc.model import Config, Model, Params
 
 FORMAT, VERSION = "tinyloc-checkpoint", 1
+MOTION = ("auto", "on", "off")
+PAIRS = 2  # trainings with and without motion, all of which motion has to win
+UNIT_WINDOWS = 5  # windows' time of a stretch of validation rows, whose mistakes are taken to be one
 
 
 @dataclass(frozen=True)
@@ -83,15 +89,18 @@ class Inputs:
     signal  "minmax" or "powed", see `Scaler.fit`
     least   training rows in which an access point must be heard, or the model does not listen to it; 0 keeps all
     delay   rows by which the answer lags: the room at a row is told that many rows later
+    motion  whether the model reads the data's motion channels too: "on", "off", or "auto": where it pays, see `fit`
     """
 
     signal: str = SIGNALS[0]
     least: int = 1
     delay: int = 0
+    motion: str = MOTION[0]
 
     def __post_init__(self) -> None:
-        if self.signal not in SIGNALS:
-            raise unknown("signal", self.signal, SIGNALS)
+        for name, known in (("signal", SIGNALS), ("motion", MOTION)):
+            if getattr(self, name) not in known:
+                raise unknown(name, getattr(self, name), known)
         for name in ("least", "delay"):
             value = getattr(self, name)
             if not isinstance(value, int) or not 0 <= value <= 10**6:
@@ -402,15 +411,94 @@ def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *,
     et al., Deep Learning, 2016, algorithm 7.2); the score in `info` is still that of the first run.
     until: only that last training, for so many epochs.
     teachers: models of any family for the same access points, rooms and window, from which to learn as `distillation` says.
-    `info` holds all that is needed to use the model on raw samples: scaler, rooms, access points, window, delay, rate.
+
+    Where the data have motion channels and `inputs.motion` is "auto", a model is trained on RSSI alone and another on both,
+    and RSSI alone is kept unless motion is better on validation: both in macro-F1 and, by more than twice its standard error,
+    in mean recall (`paired_gain`, over stretches of five windows).  Two trainings differ by chance as well, so that a second
+    pair, of the next seed, has to say the same; it is trained only where the first has, and data whose motion says nothing
+    cost one training more.  `info["motion_choice"]` has the scores of all pairs; the model is that of the recipe's seed.
+    What is kept on RSSI alone is, bit for bit, what "off" gives.
+
+    `info` holds all that is needed to use the model on raw samples: scaler, rooms, access points ("aps", with the motion
+    channels that it reads last, which "motion" names), window, delay, rate.
     """
+    recipe, inputs = recipe or Recipe(), inputs or Inputs()
+    once = partial(_fit, dataset, config, augmentation=augmentation, window=window, hop=hop, progress=progress,
+                   teachers=teachers, distillation=distillation)
+    if inputs.motion == "on" and not dataset.motions:
+        raise DataError(f"{dataset.name} has no motion channels; expected some, or motion \"auto\" or \"off\"")
+    choose = inputs.motion == "auto" and bool(dataset.motions)
+    if until is not None:
+        if choose:
+            raise ConfigError("training: without validation it cannot be told whether motion pays; expected motion \"on\" or "
+                              "\"off\"")
+        return once(recipe, inputs, checkpoint=checkpoint, until=until)
+    chosen = (_choose_motion(once, dataset, recipe, inputs, checkpoint) if choose else
+              once(recipe, inputs, checkpoint=checkpoint))
+    if not refit or chosen.info["interrupted"]:
+        return chosen
+    if choose:
+        inputs = dataclasses.replace(inputs, motion="on" if "motion" in chosen.info else "off")
+    again = once(recipe, inputs, checkpoint=_beside(checkpoint, "refit"), until=chosen.info["best_epoch"])
+    if again.info["interrupted"]:
+        return with_info(chosen, interrupted=True)
+    kept = ("validation_macro_f1", "best_epoch", *(["motion_choice"] if choose else []))
+    return with_info(again, **{k: chosen.info[k] for k in kept}, refit=True)
+
+
+def _beside(checkpoint: str | Path | None, what: str) -> Path | None:
+    """The checkpoint of another of the trainings of one `fit`."""
+    return Path(f"{checkpoint}.{what}") if checkpoint is not None and what else checkpoint and Path(checkpoint)
+
+
+def checkpoints(checkpoint: str | Path) -> list[Path]:
+    """All files that `fit` may leave for this checkpoint, to be removed once the model is saved."""
+    return [Path(checkpoint), Path(f"{checkpoint}.refit"),
+            *(Path(f"{checkpoint}.{_of_pair(i, m)}") for i in range(PAIRS) for m in ("off", "on") if i or m == "on")]
+
+
+def _of_pair(number: int, motion: str) -> str:
+    """What the checkpoint is called beside that of the first training, on RSSI alone, which is ""."""
+    return ".".join(["motion"] * (motion == "on") + [str(number + 1)] * (number > 0))
+
+
+def _choose_motion(once: Callable[..., Model], dataset: Dataset, recipe: Recipe, inputs: Inputs,
+                   checkpoint: str | Path | None) -> Model:
+    """The model on RSSI alone, unless motion wins every pair of trainings; see `fit`."""
+    rate, pairs, first = dataset.rate_hz, [], []
+    for number in range(PAIRS):
+        seeded = dataclasses.replace(recipe, seed=(recipe.seed + number) % 2**32)
+        pair = []
+        for motion in ("off", "on"):
+            pair.append(once(seeded, dataclasses.replace(inputs, motion=motion),
+                             checkpoint=_beside(checkpoint, _of_pair(number, motion))))
+            if pair[-1].info["interrupted"]:
+                return with_info((first or pair)[0], interrupted=True)
+        first = first or pair
+        (w, *_), (off, on) = zip(*((w, m.predict(w.x)) for m in pair for w in (last_rows(m.info, dataset.val),)), strict=True)
+        true = w.y[:, -1]
+        unit = (time_blocks(dataset.val, UNIT_WINDOWS * pair[0].info["window"] / rate) if rate else
+                np.arange(len(true)))
+        f1 = [macro_f1(true, labels, len(dataset.rooms)) for labels in (off, on)]
+        gain, error = paired_gain(true, off, on, unit)
+        pairs.append({"seed": seeded.seed, "rssi": f1[0], "motion": f1[1], "gain": gain, "error": error})
+        kept = f1[1] > f1[0] and gain > 2 * error
+        if not kept:
+            break
+    return with_info(first[kept], motion_choice={"kept": kept, "pairs": pairs})
+
+
+def _fit(dataset: Dataset, config: Config | str, recipe: Recipe, inputs: Inputs, *, augmentation: Augmentation | None,
+         until: int | None = None, window: int | None, hop: int | None, checkpoint: str | Path | None,
+         progress: Progress | None, teachers: Sequence[Model], distillation: Distillation | None) -> Model:
+    """One training of `fit`; `inputs.motion` is "on", or the model reads RSSI alone."""
     from tinyloc.model import preset
 
-    recipe, inputs = recipe or Recipe(), inputs or Inputs()
     name = config if isinstance(config, str) else ""
-    aps = inputs.heard(dataset.train)
+    heard, motions = inputs.heard(dataset.train), list(dataset.motions) if inputs.motion == "on" else []
+    aps = heard + motions
     made = preset(config, len(aps), len(dataset.rooms)) if isinstance(config, str) else config
-    if made.aps == len(dataset.aps):
+    if made.aps in (len(dataset.aps), len(dataset.inputs), len(heard)):
         made = dataclasses.replace(made, aps=len(aps))
     wide, dataset = heard_by(dataset, (aps, *(t.info.get("aps", ()) for t in teachers))), dataset.select(aps)
     length, step, delay = window or dataset.window, hop or dataset.hop, inputs.delay
@@ -419,6 +507,8 @@ def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *,
     model.info = {"name": name or made.family, "dataset": dataset.name, "simulated": dataset.simulated,
                   "note": dataset.note, "rooms": list(dataset.rooms), "aps": aps, "window": length, "hop": step,
                   "delay": delay, "rate_hz": dataset.rate_hz, "scaler": scaler.to_dict()}
+    if motions:
+        model.info["motion"] = motions
     if augmentation:
         model.info["augmentation"] = asdict(augmentation)
     asked = None
@@ -434,19 +524,13 @@ def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *,
 
     if until is not None:
         return run(wide.known, None, checkpoint, until)
-    chosen = run(wide.train, every_row(dataset.val, scaler, length, delay), checkpoint, None)
-    if not refit or chosen.info["interrupted"]:
-        return chosen
-    again = run(wide.known, None, None if checkpoint is None else f"{checkpoint}.refit", chosen.info["best_epoch"])
-    if again.info["interrupted"]:
-        return with_info(chosen, interrupted=True)
-    return with_info(again, **{k: chosen.info[k] for k in ("validation_macro_f1", "best_epoch")}, refit=True)
+    return run(wide.train, every_row(dataset.val, scaler, length, delay), checkpoint, None)
 
 
 def heard_by(dataset: Dataset, ears: Sequence[Sequence[str]]) -> Dataset:
-    """The data set as heard by the access points that any of `ears` names, in the data's order."""
+    """The data set as heard by the access points (and motion channels) that any of `ears` names, in the data's order."""
     names = {ap for some in ears for ap in some}
-    return dataset.select([ap for ap in dataset.aps if ap in names])
+    return dataset.select([ap for ap in dataset.inputs if ap in names])
 
 
 def prepare(info: Mapping[str, Any], rows: Samples, teachers: Teachers | None = None
@@ -458,7 +542,7 @@ def prepare(info: Mapping[str, Any], rows: Samples, teachers: Teachers | None = 
     training = windows(rows.select(info["aps"]), scaler, length, int(info.get("hop", max(1, length // 2))), delay)
     augmenter = Augmenter(rows, scaler.hold, length, delay, float(info.get("rate_hz", 0)), how)
     taught = teachers.believe(augmenter.windows(training.row)) if teachers else None
-    columns = np.array([rows.aps.index(ap) for ap in info["aps"]])
+    columns = np.array([rows.inputs.index(ap) for ap in info["aps"]])
     return training, taught, Changing(augmenter, scaler, columns, teachers) if "augmentation" in info else None
 
 

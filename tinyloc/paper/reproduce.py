@@ -49,7 +49,8 @@ class Way:
     families: bool = False
 
 
-EVERY_AP = Inputs(least=0)  # the paper's models listen to all of them, also to those that are never heard in training
+#: The paper's models listen to all access points, also to those that are never heard in training, and to nothing else.
+EVERY_AP = Inputs(least=0, motion="off")
 WAYS = {
     "baseline": Way(),
     "distilled": Way(Distillation(alpha=0.1, temperature=1, hard=True)),  # the paper's: its section on distillation
