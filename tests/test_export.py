@@ -139,8 +139,8 @@ class Scaling:
             c.mult, c.offset, c.first, c.last, c.fix, strict=True)])
         self.fixes = ffi.new("uint8_t[]", c.fixes)
         self.curve = ffi.new("int8_t[]", list(np.frombuffer(c.curve, np.int8))) if c.curve else ffi.NULL
-        self.c = ffi.new("tl_scaler *", dict(curve=self.curve, aps=self.aps, fixes=self.fixes, count=c.count, hold=c.hold,
-                                             silent=c.silent, least=c.least, most=c.most))
+        self.c = ffi.new("tl_scaler *", dict(curve=self.curve, aps=self.aps, fixes=self.fixes, count=c.count,
+                                             curved=c.curved, hold=c.hold, silent=c.silent, least=c.least, most=c.most))
 
     def codes(self) -> np.ndarray:
         """(a, 256): each dBm as a row in which all access points hear it."""

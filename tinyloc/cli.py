@@ -70,6 +70,8 @@ CSV = _options(
     click.option("--room", "csv_room", help="CSV: column of rooms. [room]"),
     click.option("--rssi", "csv_rssi", multiple=True,
                  help="CSV: column of dBm, or a prefix such as 'ap*'; may be given several times. [rssi_*]"),
+    click.option("--motion", "csv_motion", multiple=True,
+                 help="CSV: column of an accelerometer's deviation in mg over a row, or a prefix; again for more."),
     click.option("--session", "csv_session", help="CSV: column that names the recording."),
     click.option("--delimiter", "csv_delimiter", help="CSV: what separates fields. [,]"),
     click.option("--not-heard", "csv_not_heard", type=float, help="CSV: number that stands for not heard, such as 100."),
@@ -214,17 +216,20 @@ def data(name: str | None, seed: int, as_json: bool, **given: Any) -> None:
         return
     d = _load(_source(name, seed, given))
     parts = {"train": d.train, "val": d.val, "test": d.test}
-    facts = {"name": d.name, "simulated": d.simulated, "access_points": len(d.aps), "rooms": list(d.rooms),
+    facts = {"name": d.name, "simulated": d.simulated, "access_points": len(d.aps), "motion": list(d.motions),
+             "rooms": list(d.rooms),
              "window": d.window, "hop": d.hop, "rate_hz": d.rate_hz, "note": d.note,
              "parts": {k: {"rows": len(p), "sessions": len(np.unique(p.session)),
-                           "heard": round(float((~np.isnan(p.rssi)).mean()), 4), "rows_by_room": p.counts()}
+                           "heard": round(float((~np.isnan(p.rssi)).mean()), 4),
+                           "motion_known": None if p.motion is None else round(float((~np.isnan(p.motion)).mean()), 4),
+                           "rows_by_room": p.counts()}
                        for k, p in parts.items()}}
     shown = sorted(range(len(d.rooms)), key=lambda i: -d.train.counts()[d.rooms[i]])[:20]
     rows = [["room", *parts]] + [[d.rooms[i], *(str(p.counts()[d.rooms[i]]) for p in parts.values())] for i in shown]
     more = len(d.rooms) - len(shown)
     _emit(as_json, facts, "\n".join([
-        f"{d.name}{' (SIMULATED)' if d.simulated else ''}: {len(d.aps)} access points, {len(d.rooms)} rooms, "
-        f"{d.rate_hz:g} Hz, windows of {d.window} rows", table(rows), *([f"... and {more} rooms more"] if more else []),
+        f"{d.name}{' (SIMULATED)' if d.simulated else ''}: {len(d.aps)} access points, "
+        f"{f'{len(d.motions)} of motion, ' if d.motions else ''}{len(d.rooms)} rooms, {d.rate_hz:g} Hz, windows of {d.window} rows", table(rows), *([f"... and {more} rooms more"] if more else []),
         d.note]))
 
 
@@ -241,8 +246,10 @@ def data(name: str | None, seed: int, as_json: bool, **given: Any) -> None:
 @click.option("--signal", help="What inputs are made of dBm: minmax, an access point's own range; or powed. [minmax]")
 @click.option("--least", type=int, help="Training rows in which an access point must be heard to be listened to. [1]")
 @click.option("--delay", type=int, help="Rows by which the answer may lag. [0]")
+@click.option("--use-motion", help="Read motion channels, where the data have them: on, off, or auto: where it pays. [auto]")
 @click.option("--augment", multiple=True, metavar="KIND=AMOUNT",
-              help="Change training windows at random: offset, noise, deaf (dB), gain, lost, dead (shares); again for more.")
+              help="Change training windows at random: offset, noise, deaf (dB), gain, lost, dead, motion (shares); again for "
+              "more.")
 @click.option("--refit", is_flag=True, help="In the end train anew on training and validation rows, as long as was best.")
 @TEACHERS
 @RESUME
@@ -251,7 +258,7 @@ def data(name: str | None, seed: int, as_json: bool, **given: Any) -> None:
 @JSON
 def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch: int | None, lr: float | None,
           patience: int | None, balance: float | None, signal: str | None, least: int | None, delay: int | None,
-          augment: tuple[str, ...], refit: bool, teachers: tuple[str, ...], alpha: float | None, temperature: float | None,
+          use_motion: str | None, augment: tuple[str, ...], refit: bool, teachers: tuple[str, ...], alpha: float | None, temperature: float | None,
           hard: bool, beta: float | None, resume: bool, seed: int, as_json: bool, **given: Any) -> None:
     """Train a float model; the best of its epochs by validation macro-F1 is kept.
 
@@ -259,19 +266,19 @@ def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch:
     """
     from tinyloc.files import check_writable
     from tinyloc.model import Model
-    from tinyloc.train import Inputs, Recipe, fit, last_rows, scores, with_info
+    from tinyloc.train import Inputs, Recipe, checkpoints, fit, last_rows, scores, with_info
 
     distillation = _distillation(teachers, alpha, temperature, hard, beta)
     given_recipe = {"epochs": epochs, "batch": batch, "lr": lr, "patience": patience, "balance": balance}
     recipe = Recipe(seed=seed, **{k: v for k, v in given_recipe.items() if v is not None})  # type: ignore[arg-type]
-    given_inputs = {"signal": signal, "least": least, "delay": delay}
+    given_inputs = {"signal": signal, "least": least, "delay": delay, "motion": use_motion}
     inputs = Inputs(**{k: v for k, v in given_inputs.items() if v is not None})  # type: ignore[arg-type]
     augmentation = _augmentation(augment)
     source = _source(data_name, seed, given)
     d = _load(source)
     check_writable(out)
     checkpoint = Path(out + ".checkpoint")
-    left = (checkpoint, Path(f"{checkpoint}.refit"))
+    left = checkpoints(checkpoint)
     if not resume:
         for file in left:
             file.unlink(missing_ok=True)
@@ -290,11 +297,18 @@ def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch:
             file.unlink(missing_ok=True)
     facts = {"model": out, "preset": preset_name, "parameters": model.parameters, "data": d.name,
              "simulated": d.simulated, "epochs": info["epochs"], "interrupted": info["interrupted"],
-             "validation_macro_f1": info["validation_macro_f1"], "test": info["test"]}
+             "validation_macro_f1": info["validation_macro_f1"], "motion": info.get("motion", []),
+             "motion_choice": info.get("motion_choice"), "test": info["test"]}
+    choice = info.get("motion_choice")
+    judged = ""
+    if choice:
+        alone, both = (sum(p[k] for p in choice["pairs"]) / len(choice["pairs"]) for k in ("rssi", "motion"))
+        judged = (f"; motion {'kept' if choice['kept'] else 'left out'}: macro-F1 {alone:.3f} without and {both:.3f} with it "
+                  "on validation")
     _emit(as_json, facts, f"{out}: {preset_name}, {model.parameters:,} parameters; macro-F1 "
           f"{info['validation_macro_f1']:.3f} on validation, {info['test']['macro_f1']:.3f} on test (accuracy "
           f"{info['test']['accuracy']:.3f}) of {d.name}{' (SIMULATED)' if d.simulated else ''}"
-          + ("; INTERRUPTED, best so far" if info["interrupted"] else ""))
+          + judged + ("; INTERRUPTED, best so far" if info["interrupted"] else ""))
 
 
 def _keep(name: str, text: str) -> int | float:

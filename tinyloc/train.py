@@ -413,10 +413,10 @@ def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *,
     teachers: models of any family for the same access points, rooms and window, from which to learn as `distillation` says.
 
     Where the data have motion channels and `inputs.motion` is "auto", a model is trained on RSSI alone and another on both,
-    and RSSI alone is kept unless motion is better on validation: both in macro-F1 and, by more than twice its standard error,
-    in mean recall (`paired_gain`, over stretches of five windows).  Two trainings differ by chance as well, so that a second
-    pair, of the next seed, has to say the same; it is trained only where the first has, and data whose motion says nothing
-    cost one training more.  `info["motion_choice"]` has the scores of all pairs; the model is that of the recipe's seed.
+    and RSSI alone is kept unless motion is better on validation: in macro-F1 and, by more than twice its standard error, in
+    mean recall too (`paired_gain`, over stretches of five windows).  Two trainings differ by chance as well, so a second
+    pair, of the next seed, has to say the same; it is trained only where the first has, and data whose motion says nothing cost
+    one training more.  `info["motion_choice"]` has the scores of all pairs; the model is that of the recipe's seed.
     What is kept on RSSI alone is, bit for bit, what "off" gives.
 
     `info` holds all that is needed to use the model on raw samples: scaler, rooms, access points ("aps", with the motion
@@ -430,8 +430,8 @@ def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *,
     choose = inputs.motion == "auto" and bool(dataset.motions)
     if until is not None:
         if choose:
-            raise ConfigError("training: without validation it cannot be told whether motion pays; expected motion \"on\" or "
-                              "\"off\"")
+            raise ConfigError("training: without validation it cannot be told whether motion pays; expected motion \"on\" "
+                              "or \"off\"")
         return once(recipe, inputs, checkpoint=checkpoint, until=until)
     chosen = (_choose_motion(once, dataset, recipe, inputs, checkpoint) if choose else
               once(recipe, inputs, checkpoint=checkpoint))
@@ -475,8 +475,8 @@ def _choose_motion(once: Callable[..., Model], dataset: Dataset, recipe: Recipe,
             if pair[-1].info["interrupted"]:
                 return with_info((first or pair)[0], interrupted=True)
         first = first or pair
-        (w, *_), (off, on) = zip(*((w, m.predict(w.x)) for m in pair for w in (last_rows(m.info, dataset.val),)), strict=True)
-        true = w.y[:, -1]
+        seen = [last_rows(m.info, dataset.val) for m in pair]
+        true, (off, on) = seen[0].y[:, -1], (m.predict(w.x) for m, w in zip(pair, seen, strict=True))
         unit = (time_blocks(dataset.val, UNIT_WINDOWS * pair[0].info["window"] / rate) if rate else
                 np.arange(len(true)))
         f1 = [macro_f1(true, labels, len(dataset.rooms)) for labels in (off, on)]

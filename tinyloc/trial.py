@@ -216,8 +216,8 @@ def evaluate(dataset: Dataset, job: Job) -> Outcome:
     try:
         for repeat in range(goal.repeats):
             recipe = dataclasses.replace(made.recipe, seed=(made.recipe.seed + repeat) % 2**32)
-            model = with_info(fit(dataset, made.config, recipe, inputs=Inputs(motion="off"), window=made.window, hop=made.hop,
-                                  progress=race if repeat == 0 else None), **job.info)
+            model = with_info(fit(dataset, made.config, recipe, inputs=Inputs(motion="off"), window=made.window,
+                                  hop=made.hop, progress=race if repeat == 0 else None), **job.info)
             program = calibrate(model, dataset)
             found.append((macro_f1(*labels(program, dataset, "val"), len(dataset.rooms)), model, program))
             if repeat == 0:
