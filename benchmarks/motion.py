@@ -1,8 +1,8 @@
 """What an accelerometer's motion energy adds to RSSI: `python benchmarks/motion.py --help`.
 
 By seed: the model on RSSI alone, the one that reads motion too, and which of them `fit` keeps; macro-F1 of the float models
-on the test rows, and on validation, by which it is decided.  With --noise motion is that of other rows, and says nothing.
-Trainings are kept in build/motion and not done twice.
+on the test rows, and on validation, by which alone it is decided.  With --noise motion is that of other rows, and says
+nothing.  Trainings are kept in build/motion and not done twice.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def shuffled(data: Dataset, seed: int) -> Dataset:
         assert s.motion is not None
         return dataclasses.replace(s, motion=rng.permutation(s.motion))
 
-    return dataclasses.replace(data, **{part: other(getattr(data, part)) for part in ("train", "val", "test")})
+    return dataclasses.replace(data, train=other(data.train), val=other(data.val), test=other(data.test))
 
 
 def test_f1(model: Model, data: Dataset) -> float:
@@ -38,33 +38,35 @@ def test_f1(model: Model, data: Dataset) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", default="simulated")
+    parser.add_argument("--data", default="simulated", help="simulated, or byrne")
     parser.add_argument("--model", default="mamba-h8l1")
+    parser.add_argument("--minutes", type=float, default=20.0, help="of the simulated training and validation walks")
     parser.add_argument("--epochs", type=int, default=Recipe().epochs)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--noise", action="store_true", help="motion of other rows")
     parser.add_argument("--out", type=Path, default=Path("build/motion"))
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    rows = [["seed", "RSSI", "motion", "auto", "RSSI, val", "motion, val", "gain, val", "error", "pairs", "kept"]]
+    rows = [["seed", "RSSI", "motion", "auto", "val: RSSI", "motion", "gain", "error", "trials", "kept"]]
     found: list[list[float]] = []
     for seed in range(args.seeds):
-        data = load(args.data, seed=seed, **({"motion": True} if args.data == "simulated" else {}))
+        simulated = {"motion": True, "minutes": args.minutes} if args.data == "simulated" else {}
+        data = load(args.data, seed=seed, **simulated)
         data = shuffled(data, seed) if args.noise else data
-        file = args.out / f"{args.data}-{args.model}-{args.epochs}-{seed}{'-noise' * args.noise}"
+        file = args.out / f"{args.data}-{args.minutes:g}-{args.model}-{args.epochs}-{seed}{'-noise' * args.noise}"
         recipe = Recipe(seed=seed, epochs=args.epochs)
         auto = fit(data, args.model, recipe, checkpoint=file)
-        both = fit(data, args.model, recipe, inputs=Inputs(motion="on"), checkpoint=Path(f"{file}.motion"))
-        alone = fit(data, args.model, recipe, inputs=Inputs(motion="off"), checkpoint=file)
-        choice, f1 = auto.info["motion_choice"], [test_f1(m, data) for m in (alone, both, auto)]
-        first = choice["pairs"][0]
-        found.append([*f1, first["rssi"], first["motion"], first["gain"]])
-        rows.append([str(seed), *(f"{v:.3f}" for v in found[-1]), f"{first['error']:.3f}", str(len(choice["pairs"])),
+        # What it trained is in its checkpoints, named as `train.checkpoints` has them.
+        alone, both = (fit(data, args.model, recipe, inputs=Inputs(motion=motion), checkpoint=Path(f"{file}{end}"))
+                       for motion, end in (("off", ""), ("on", ".on1")))
+        choice = auto.info["motion_choice"]
+        first = choice["trials"][0]
+        found.append([*(test_f1(m, data) for m in (alone, both, auto)), first["rssi"], first["motion"], first["gain"]])
+        rows.append([str(seed), *(f"{v:.3f}" for v in found[-1]), f"{first['error']:.3f}", str(len(choice["trials"])),
                      "motion" if choice["kept"] else "RSSI"])
         print(seed, json.dumps(choice), flush=True)
-    mean, spread = np.mean(found, 0), np.std(found, 0)
-    rows.append(["mean", *(f"{v:.3f}" for v in mean), "", "", ""])
-    rows.append(["spread", *(f"{v:.3f}" for v in spread), "", "", ""])
+    for name, values in (("mean", np.mean(found, 0)), ("spread", np.std(found, 0))):
+        rows.append([name, *(f"{v:.3f}" for v in values), "", "", ""])
     print(f"{args.data}, {args.seeds} seeds, {args.model}{', motion is noise' if args.noise else ''}")
     print(table(rows))
 

@@ -229,7 +229,8 @@ def data(name: str | None, seed: int, as_json: bool, **given: Any) -> None:
     more = len(d.rooms) - len(shown)
     _emit(as_json, facts, "\n".join([
         f"{d.name}{' (SIMULATED)' if d.simulated else ''}: {len(d.aps)} access points, "
-        f"{f'{len(d.motions)} of motion, ' if d.motions else ''}{len(d.rooms)} rooms, {d.rate_hz:g} Hz, windows of {d.window} rows", table(rows), *([f"... and {more} rooms more"] if more else []),
+        f"{'motion, ' if d.motions else ''}{len(d.rooms)} rooms, {d.rate_hz:g} Hz, "
+        f"windows of {d.window} rows", table(rows), *([f"... and {more} rooms more"] if more else []),
         d.note]))
 
 
@@ -246,10 +247,10 @@ def data(name: str | None, seed: int, as_json: bool, **given: Any) -> None:
 @click.option("--signal", help="What inputs are made of dBm: minmax, an access point's own range; or powed. [minmax]")
 @click.option("--least", type=int, help="Training rows in which an access point must be heard to be listened to. [1]")
 @click.option("--delay", type=int, help="Rows by which the answer may lag. [0]")
-@click.option("--use-motion", help="Read motion channels, where the data have them: on, off, or auto: where it pays. [auto]")
+@click.option("--use-motion", help="Read the data's motion channels: on, off, or auto: where validation gains. [auto]")
 @click.option("--augment", multiple=True, metavar="KIND=AMOUNT",
-              help="Change training windows at random: offset, noise, deaf (dB), gain, lost, dead, motion (shares); again for "
-              "more.")
+              help="Change training windows at random: offset, noise, deaf (dB), gain, lost, dead, motion (shares); again "
+              "for more.")
 @click.option("--refit", is_flag=True, help="In the end train anew on training and validation rows, as long as was best.")
 @TEACHERS
 @RESUME
@@ -258,8 +259,9 @@ def data(name: str | None, seed: int, as_json: bool, **given: Any) -> None:
 @JSON
 def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch: int | None, lr: float | None,
           patience: int | None, balance: float | None, signal: str | None, least: int | None, delay: int | None,
-          use_motion: str | None, augment: tuple[str, ...], refit: bool, teachers: tuple[str, ...], alpha: float | None, temperature: float | None,
-          hard: bool, beta: float | None, resume: bool, seed: int, as_json: bool, **given: Any) -> None:
+          use_motion: str | None, augment: tuple[str, ...], refit: bool, teachers: tuple[str, ...], alpha: float | None,
+          temperature: float | None, hard: bool, beta: float | None, resume: bool, seed: int, as_json: bool, **given: Any
+          ) -> None:
     """Train a float model; the best of its epochs by validation macro-F1 is kept.
 
     Ctrl-C ends the training early and keeps the best so far.  A killed run goes on when started again.
@@ -302,9 +304,9 @@ def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch:
     choice = info.get("motion_choice")
     judged = ""
     if choice:
-        alone, both = (sum(p[k] for p in choice["pairs"]) / len(choice["pairs"]) for k in ("rssi", "motion"))
-        judged = (f"; motion {'kept' if choice['kept'] else 'left out'}: macro-F1 {alone:.3f} without and {both:.3f} with it "
-                  "on validation")
+        f1 = choice["trials"][0]
+        judged = (f"; motion {'kept' if choice['kept'] else 'left out'}: macro-F1 {f1['rssi']:.3f} without and "
+                  f"{f1['motion']:.3f} with it on validation")
     _emit(as_json, facts, f"{out}: {preset_name}, {model.parameters:,} parameters; macro-F1 "
           f"{info['validation_macro_f1']:.3f} on validation, {info['test']['macro_f1']:.3f} on test (accuracy "
           f"{info['test']['accuracy']:.3f}) of {d.name}{' (SIMULATED)' if d.simulated else ''}"

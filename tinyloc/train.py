@@ -40,8 +40,7 @@ from tinyloc.model import Config, Model, Params
 
 FORMAT, VERSION = "tinyloc-checkpoint", 1
 MOTION = ("auto", "on", "off")
-PAIRS = 2  # trainings with and without motion, all of which motion has to win
-UNIT_WINDOWS = 5  # windows' time of a stretch of validation rows, whose mistakes are taken to be one
+TRIALS, UNIT_WINDOWS = 2, 5  # of `_choose_motion`
 
 
 @dataclass(frozen=True)
@@ -412,12 +411,9 @@ def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *,
     until: only that last training, for so many epochs.
     teachers: models of any family for the same access points, rooms and window, from which to learn as `distillation` says.
 
-    Where the data have motion channels and `inputs.motion` is "auto", a model is trained on RSSI alone and another on both,
-    and RSSI alone is kept unless motion is better on validation: in macro-F1 and, by more than twice its standard error, in
-    mean recall too (`paired_gain`, over stretches of five windows).  Two trainings differ by chance as well, so a second
-    pair, of the next seed, has to say the same; it is trained only where the first has, and data whose motion says nothing cost
-    one training more.  `info["motion_choice"]` has the scores of all pairs; the model is that of the recipe's seed.
-    What is kept on RSSI alone is, bit for bit, what "off" gives.
+    Where the data have motion channels and `inputs.motion` is "auto", what is kept is the model on RSSI alone, bit for bit
+    what "off" gives, unless one that reads motion too is better on validation (`_choose_motion`).  `info["motion_choice"]`
+    says which it is, and all scores.
 
     `info` holds all that is needed to use the model on raw samples: scaler, rooms, access points ("aps", with the motion
     channels that it reads last, which "motion" names), window, delay, rate.
@@ -432,14 +428,14 @@ def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *,
         if choose:
             raise ConfigError("training: without validation it cannot be told whether motion pays; expected motion \"on\" "
                               "or \"off\"")
-        return once(recipe, inputs, checkpoint=checkpoint, until=until)
+        return once(recipe=recipe, inputs=inputs, checkpoint=checkpoint, until=until)
     chosen = (_choose_motion(once, dataset, recipe, inputs, checkpoint) if choose else
-              once(recipe, inputs, checkpoint=checkpoint))
+              once(recipe=recipe, inputs=inputs, checkpoint=checkpoint))
     if not refit or chosen.info["interrupted"]:
         return chosen
     if choose:
         inputs = dataclasses.replace(inputs, motion="on" if "motion" in chosen.info else "off")
-    again = once(recipe, inputs, checkpoint=_beside(checkpoint, "refit"), until=chosen.info["best_epoch"])
+    again = once(recipe=recipe, inputs=inputs, checkpoint=_beside(checkpoint, "refit"), until=chosen.info["best_epoch"])
     if again.info["interrupted"]:
         return with_info(chosen, interrupted=True)
     kept = ("validation_macro_f1", "best_epoch", *(["motion_choice"] if choose else []))
@@ -448,50 +444,55 @@ def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *,
 
 def _beside(checkpoint: str | Path | None, what: str) -> Path | None:
     """The checkpoint of another of the trainings of one `fit`."""
-    return Path(f"{checkpoint}.{what}") if checkpoint is not None and what else checkpoint and Path(checkpoint)
+    return None if checkpoint is None else Path(f"{checkpoint}.{what}" if what else checkpoint)
 
 
 def checkpoints(checkpoint: str | Path) -> list[Path]:
     """All files that `fit` may leave for this checkpoint, to be removed once the model is saved."""
-    return [Path(checkpoint), Path(f"{checkpoint}.refit"),
-            *(Path(f"{checkpoint}.{_of_pair(i, m)}") for i in range(PAIRS) for m in ("off", "on") if i or m == "on")]
+    return [Path(checkpoint), *(Path(f"{checkpoint}.{name}") for name in (
+        "refit", *(_trial(i, motion) for i in range(TRIALS) for motion in ("off", "on") if _trial(i, motion))))]
 
 
-def _of_pair(number: int, motion: str) -> str:
-    """What the checkpoint is called beside that of the first training, on RSSI alone, which is ""."""
-    return ".".join(["motion"] * (motion == "on") + [str(number + 1)] * (number > 0))
+def _trial(number: int, motion: str) -> str:
+    """What a training of `_choose_motion` is called; "": the first on RSSI alone, which is the one that "off" is."""
+    return f"{motion}{number + 1}" if number or motion == "on" else ""
 
 
 def _choose_motion(once: Callable[..., Model], dataset: Dataset, recipe: Recipe, inputs: Inputs,
                    checkpoint: str | Path | None) -> Model:
-    """The model on RSSI alone, unless motion wins every pair of trainings; see `fit`."""
-    rate, pairs, first = dataset.rate_hz, [], []
-    for number in range(PAIRS):
+    """The model on RSSI alone, unless motion is better on validation: in macro-F1, and by more than twice the standard error
+    in mean recall (`paired_gain`, over stretches of five windows, whose mistakes are taken for one).
+
+    Both begin as the same model (`_fit`) and see the same batches.  They part by chance nevertheless, so a second trial, of
+    the next seed, has to say the same.  The first "no" ends it, after two trainings where motion is of no use.
+    """
+    rate, trials, first, kept = dataset.rate_hz, [], [], True
+    for number in range(TRIALS):
         seeded = dataclasses.replace(recipe, seed=(recipe.seed + number) % 2**32)
         pair = []
         for motion in ("off", "on"):
-            pair.append(once(seeded, dataclasses.replace(inputs, motion=motion),
-                             checkpoint=_beside(checkpoint, _of_pair(number, motion))))
+            pair.append(once(recipe=seeded, inputs=dataclasses.replace(inputs, motion=motion),
+                             checkpoint=_beside(checkpoint, _trial(number, motion))))
             if pair[-1].info["interrupted"]:
                 return with_info((first or pair)[0], interrupted=True)
         first = first or pair
         seen = [last_rows(m.info, dataset.val) for m in pair]
         true, (off, on) = seen[0].y[:, -1], (m.predict(w.x) for m, w in zip(pair, seen, strict=True))
-        unit = (time_blocks(dataset.val, UNIT_WINDOWS * pair[0].info["window"] / rate) if rate else
-                np.arange(len(true)))
+        unit = (time_blocks(dataset.val, UNIT_WINDOWS * pair[0].info["window"] / rate) if rate else np.arange(len(true)))
         f1 = [macro_f1(true, labels, len(dataset.rooms)) for labels in (off, on)]
         gain, error = paired_gain(true, off, on, unit)
-        pairs.append({"seed": seeded.seed, "rssi": f1[0], "motion": f1[1], "gain": gain, "error": error})
+        trials.append({"seed": seeded.seed, "rssi": f1[0], "motion": f1[1], "gain": gain, "error": error})
         kept = f1[1] > f1[0] and gain > 2 * error
         if not kept:
             break
-    return with_info(first[kept], motion_choice={"kept": kept, "pairs": pairs})
+    return with_info(first[kept], motion_choice={"kept": kept, "trials": trials})
 
 
-def _fit(dataset: Dataset, config: Config | str, recipe: Recipe, inputs: Inputs, *, augmentation: Augmentation | None,
+def _fit(dataset: Dataset, config: Config | str, *, recipe: Recipe, inputs: Inputs, augmentation: Augmentation | None,
          until: int | None = None, window: int | None, hop: int | None, checkpoint: str | Path | None,
          progress: Progress | None, teachers: Sequence[Model], distillation: Distillation | None) -> Model:
-    """One training of `fit`; `inputs.motion` is "on", or the model reads RSSI alone."""
+    """One training of `fit`.  `inputs.motion` is "on", or the model reads RSSI alone; one that reads motion begins as that
+    one, with weights of 0 for motion: started anew with an input more, two models differ by more than motion makes up."""
     from tinyloc.model import preset
 
     name = config if isinstance(config, str) else ""
@@ -503,7 +504,10 @@ def _fit(dataset: Dataset, config: Config | str, recipe: Recipe, inputs: Inputs,
     wide, dataset = heard_by(dataset, (aps, *(t.info.get("aps", ()) for t in teachers))), dataset.select(aps)
     length, step, delay = window or dataset.window, hop or dataset.hop, inputs.delay
     scaler = Scaler.fit(dataset.train, signal=inputs.signal)
-    model = Model.create(made, recipe.seed)
+    model = Model.create(dataclasses.replace(made, aps=made.aps - len(motions)), recipe.seed)
+    if motions:
+        model.config = made
+        model.params["encoder.weight"] = np.pad(model.params["encoder.weight"], ((0, 0), (0, len(motions))))
     model.info = {"name": name or made.family, "dataset": dataset.name, "simulated": dataset.simulated,
                   "note": dataset.note, "rooms": list(dataset.rooms), "aps": aps, "window": length, "hop": step,
                   "delay": delay, "rate_hz": dataset.rate_hz, "scaler": scaler.to_dict()}
