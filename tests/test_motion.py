@@ -37,12 +37,12 @@ from tinyloc.errors import ConfigError, DataError, TinylocError
 from tinyloc.kernels._c import ffi, lib
 from tinyloc.model import Model
 from tinyloc.program import Program
-from tinyloc.prune import cut, measure, prune
+from tinyloc.prune import cut, importance, prune, within
 from tinyloc.quantize import calibrate
 from tinyloc.run import Session
 from tinyloc.train import Inputs, Recipe, checkpoints, fit, last_rows
 from tinyloc.trial import Goal, Job, evaluate, make
-from tinyloc.verify import compare
+from tinyloc.verify import Memory, compare
 
 NAN = float("nan")
 QUICK = Recipe(epochs=12, batch=32, lr=0.02, average=0.9, dropout=0.0)
@@ -429,15 +429,19 @@ def test_integers_read_it_too(told: tuple[Dataset, Model], tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("tells", ["rssi", "motion"])
-def test_pruning_leaves_motion_in_place(tells: str) -> None:
+def test_pruning_leaves_motion_in_place(tells: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Access points go, also where motion says nothing: only `cut`, by its number, takes a motion channel."""
     d = two_rooms(0, tells)
-    model = fit(d, "mamba-h8l1", replace(QUICK, epochs=2), inputs=Inputs(motion="on"))
-    for how in ({"keep": {"aps": 2}}, {"budget": {"total": measure(model, last_rows(model.info, d.val).x[:8]).total - 3},
-                                       "among": ["aps"]}):
-        pruned = prune(model, d, recipe=ONE, rounds=1, between=1, **how)
-        assert pruned.info["motion"] == ["wrist"] and pruned.info["aps"][-1] == "wrist" and len(pruned.info["aps"]) == 2
-        assert pruned.info["scaler"]["motion"] == 1 and last_rows(pruned.info, d.test).x.shape[2] == 2
+    model = fit(d, "mamba-h2l1", replace(QUICK, epochs=2), inputs=Inputs(motion="on"))
+    pruned = prune(model, d, {"aps": 2}, ONE, rounds=1, between=1)
+    assert pruned.info["motion"] == ["wrist"] and pruned.info["aps"][-1] == "wrist" and len(pruned.info["aps"]) == 2
+    assert pruned.info["scaler"]["motion"] == 1 and last_rows(pruned.info, d.test).x.shape[2] == 2
+    # A budget of bytes, of which each input takes 100 here, cuts no other.
+    monkeypatch.setattr("tinyloc.prune.measure", lambda m, x, decay: Memory(1, 100 * m.config.aps, 0, 0, 0, 0, 0, 0))
+    w = last_rows(model.info, d.val)
+    assert within(model, w.x[:8], importance(model, w), {"total": 250}, ["aps"]) == {"aps": 2}
+    with pytest.raises(ConfigError, match="out of reach of the budget of 150 bytes"):
+        within(model, w.x[:8], importance(model, w), {"total": 150}, ["aps"])
     still = cut(model, "aps", [[0, 1]])
     assert still.info["aps"] == ["a", "b"] and still.info["motion"] == [] and still.info["scaler"]["motion"] == 0
     assert last_rows(still.info, d.test.select(d.aps)).x.shape[2] == 2

@@ -326,7 +326,7 @@ def _keep(name: str, text: str) -> int | float:
 @main.command()
 @click.argument("model", type=click.Path(dir_okay=False))
 @click.option("--out", required=True, type=click.Path(dir_okay=False), help="File to write the smaller float model to.")
-@click.option("--aps", help="Access points to keep, with motion: a number, or a share such as 0.5 or 50% (all below likewise).")
+@click.option("--aps", help="Access points to keep, with motion: a number, or a share: 0.5 or 50% (all below likewise).")
 @click.option("--width", "d", help="Model width H to keep.")
 @click.option("--blocks", help="mamba: blocks to keep.")
 @click.option("--inner", help="mamba: inner channels to keep in each block.")
