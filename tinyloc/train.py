@@ -466,7 +466,9 @@ def _choose_motion(once: Callable[..., Model], dataset: Dataset, recipe: Recipe,
     Both begin as the same model (`_fit`) and see the same batches.  They part by chance nevertheless, so a second trial, of
     the next seed, has to say the same.  The first "no" ends it, after two trainings where motion is of no use.
     """
-    rate, trials, first, kept = dataset.rate_hz, [], [], True
+    rate, kept = dataset.rate_hz, True
+    trials: list[dict[str, Any]] = []
+    first: list[Model] = []
     for number in range(TRIALS):
         seeded = dataclasses.replace(recipe, seed=(recipe.seed + number) % 2**32)
         pair = []

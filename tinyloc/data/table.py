@@ -115,7 +115,8 @@ class Samples:
 
     def take(self, index: Bools | Ints | slice) -> Samples:
         """The rows that a mask, an index array or a slice selects, in that order."""
-        group, motion = (None if column is None else column[index] for column in (self.group, self.motion))
+        group = None if self.group is None else self.group[index]
+        motion = None if self.motion is None else self.motion[index]
         return dataclasses.replace(self, time=self.time[index], rssi=self.rssi[index], room=self.room[index],
                                    session=self.session[index], group=group, motion=motion)
 
