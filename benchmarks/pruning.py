@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from tinyloc.cli import table
-from tinyloc.data import Dataset, Scaler, load, macro_f1, windows
+from tinyloc.data import Dataset, load, macro_f1
 from tinyloc.files import write_atomic
 from tinyloc.model import Model
 from tinyloc.prune import RECIPE, importance, prune, resolve, shrink
 from tinyloc.quantize import calibrate
-from tinyloc.train import Recipe, fit, last_rows
+from tinyloc.train import Recipe, fit, last_rows, prepare
 from tinyloc.verify import audit
 
 EPOCHS = {"ujiindoorloc": 30}  # as in accuracy.py
@@ -53,8 +53,7 @@ def measure(data: str, preset: str, keep: Mapping[str, float], decay: str, seed:
     if not file.exists():
         fit(d, preset, recipe).save(file)
     model = Model.load(file)
-    training = windows(d.train, Scaler.from_dict(model.info["scaler"]), model.info["window"], model.info["hop"])
-    cut, _ = shrink(model, importance(model, training), resolve(model.config, keep), decay)
+    cut, _ = shrink(model, importance(model, prepare(model.info, d.train)[0]), resolve(model.config, keep), decay)
     fine = replace(RECIPE, seed=seed, **({"epochs": EPOCHS[data] // 2} if data in EPOCHS else {}))
     pruned, taught = (prune(model, d, keep, fine, decay=decay, teachers=teachers) for teachers in ([], [model]))
     scratch = fit(d.select(pruned.info["aps"]), pruned.config, recipe)

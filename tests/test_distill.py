@@ -150,6 +150,31 @@ def test_features_stand_side_by_side_and_are_standard(house: Dataset, teachers: 
     assert believed(teachers, house, Distillation()).features is None
 
 
+@pytest.mark.parametrize("hard", [False, True])
+def test_paths_of_one_step_have_no_moves(house: Dataset, hard: bool) -> None:
+    """Rows that stand alone: what the CRF's counts say, but for their zeros, which are not stored."""
+    single = replace(house, window=1, hop=1, rate_hz=0.0)
+    models = [fit(single, "mamba-h2l1", Recipe(epochs=2, seed=seed)) for seed in (0, 1)]
+    how = Distillation(0.5, 1 if hard else 2, hard)
+    about = np.arange(40)
+    rssi = Augmenter(single.train, 1.0, 1, 0, 0.0, Augmentation()).windows(about)
+    b = Teachers(models, single, 1, 0, how).believe(rssi)
+    want = np.zeros_like(b.rooms)
+    for m in models:
+        x = Scaler.from_dict(m.info["scaler"]).transform(rssi)
+        args = [a.astype(float) for a in (m.forward(x)[0], *(m.params[f"crf.{n}"] for n in ("transitions", "start", "end")))]
+        if hard:
+            want += np.eye(len(house.rooms))[m.predict(x)][:, None] / 2
+        else:
+            want += crf_counts(*(a / how.temperature for a in args))[0] / 2
+    np.testing.assert_allclose(b.rooms, want, atol=1e-5)
+    assert b.moves.shape == (40, len(house.rooms), len(house.rooms)) and not b.moves.any() and not any(b.moves.strides)
+    some = b.take(about[::2])
+    assert len(some.arrays) == 1 and some.moves.shape[0] == 20 and not any(some.moves.strides)
+    taught = fit(single, "mamba-h2l1", Recipe(epochs=1), teachers=models, distillation=how, augmentation=Augmentation(3))
+    assert taught.info["distillation"]["hard"] == hard
+
+
 @pytest.mark.parametrize("name", ["mamba-h2l1", "mdcsa-h2l1"])
 def test_gradients_of_the_features_loss(house: Dataset, name: str) -> None:
     """All of a model's gradients with all three losses at once, dropout included, against differences."""

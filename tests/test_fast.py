@@ -181,7 +181,8 @@ def test_activations(values: list[float]) -> None:
     x = np.array(values, np.float32)
     for name in ("gelu", "relu"):
         for what, got, want in pair(name, [x]):
-            assert (np.abs(got - want) <= 1e-6 * np.maximum(np.abs(want), 1)).all(), what
+            # Where gelu is nearly x, its derivative is what is left of sums that reach 5.
+            assert (np.abs(got - want) <= 2e-6 * np.maximum(np.abs(want), 1)).all(), what
 
 
 @settings(derandomize=True, max_examples=200, deadline=None)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from tinyloc import prune as pruning
 from tinyloc.cli import main
 from tinyloc.data import Dataset, Windows, load
+from tinyloc.data.augment import Augmentation
 from tinyloc.distill import Distillation
 from tinyloc.errors import BrokenError, ConfigError, DataError, ModelError, TinylocError
 from tinyloc.model import Config, Model, preset
@@ -25,7 +26,7 @@ from tinyloc.quantize import calibrate, quantize
 from tinyloc.reference.conv import conv1d
 from tinyloc.reference.mdcsa import out_conv_geometry
 from tinyloc.reference.scan import decay_rates
-from tinyloc.train import Epoch, Recipe, fit, last_rows, loss_and_gradients, with_info
+from tinyloc.train import Epoch, Inputs, Recipe, fit, last_rows, loss_and_gradients, with_info
 from tinyloc.verify import audit, compare
 
 CONFIGS = {
@@ -310,6 +311,21 @@ def test_a_pruned_model_works_on_the_data_it_hears_less_of(house: Dataset, mamba
     more = prune(again, house, {"aps": 4}, QUICK, rounds=1, teachers=[mamba, again], distillation=Distillation(beta=0.1))
     assert set(more.info["aps"]) < set(again.info["aps"]) and more.info["teachers"] == [
         "mamba-h8l1", "mamba-h8l1-pruned"] and more.info["name"] == "mamba-h8l1-pruned"
+
+
+def test_inputs_are_those_of_the_models_training(house: Dataset) -> None:
+    """Signal, delay, augmentation and balance go on, with a teacher that is asked about changed windows."""
+    model = fit(house, "mamba-h4l1", Recipe(epochs=2, balance=0.5), inputs=Inputs("powed", delay=2),
+                augmentation=Augmentation(noise=3.0, dead=0.1))
+    assert pruning.recipe_for(model, seed=3) == replace(pruning.RECIPE, balance=0.5, seed=3)
+    how = replace(pruning.recipe_for(model), epochs=2)
+    pruned, still = (prune(m, house, {"aps": 6, "inner": 4}, how, rounds=2, between=1, teachers=[model])
+                     for m in (model, Model(model.config, model.params, {k: v for k, v in model.info.items()
+                                                                         if k != "augmentation"})))
+    assert pruned.config == still.config and not same(pruned, still), "windows were changed"
+    assert pruned.info["delay"] == 2 and pruned.info["augmentation"] == model.info["augmentation"]
+    assert pruned.info["scaler"]["power"] == model.info["scaler"]["power"] and len(pruned.info["scaler"]["lo"]) == 6
+    assert last_rows(pruned.info, house.test).x.shape[1:] == (house.window, 6)
 
 
 def test_training_brings_back_what_cutting_took(house: Dataset, mamba: Model) -> None:

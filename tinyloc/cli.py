@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -369,7 +368,7 @@ def prune(model: str, out: str, ram: str | None, total: str | None, flash: str |
     from tinyloc.emulator.mcu import parse_size
     from tinyloc.files import check_writable
     from tinyloc.model import Model
-    from tinyloc.prune import RECIPE, forget
+    from tinyloc.prune import forget, recipe_for
     from tinyloc.prune import prune as cut_and_train
     from tinyloc.train import last_rows, scores, with_info
 
@@ -383,8 +382,7 @@ def prune(model: str, out: str, ram: str | None, total: str | None, flash: str |
     distillation = Distillation(**chosen) if teachers else None  # type: ignore[arg-type]
     source = _own_source(m.info, data_name, given)
     given_recipe = {"epochs": epochs, "lr": lr, "patience": patience}
-    recipe = replace(RECIPE, seed=source["seed"],
-                     **{k: v for k, v in given_recipe.items() if v is not None})  # type: ignore[arg-type]
+    recipe = recipe_for(m, seed=source["seed"], **{k: v for k, v in given_recipe.items() if v is not None})
     d = _load(source)
     check_writable(out)
     checkpoint = Path(out + ".checkpoint")

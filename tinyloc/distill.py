@@ -23,6 +23,7 @@ from tinyloc.data import Dataset, Scaler, windows
 from tinyloc.errors import ConfigError, DataError
 from tinyloc.model import Model
 from tinyloc.reference.crf import crf_counts, crf_viterbi
+from tinyloc.reference.softmax import softmax
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,15 @@ class Beliefs:
 
     @property
     def arrays(self) -> tuple[np.ndarray, ...]:
-        """All there are."""
-        return (self.rooms, self.moves, *(() if self.features is None else (self.features,)))
+        """All there are; moves that are zeros stored once, as paths of one step have, left out."""
+        return (self.rooms, *((self.moves,) if self.moves.strides[0] else ()),
+                *(() if self.features is None else (self.features,)))
 
     def take(self, index: np.ndarray) -> Beliefs:
         """Those of the windows that a mask or an index selects."""
-        return Beliefs(self.rooms[index], self.moves[index], self.how,
+        rooms, moves = self.rooms[index], self.moves
+        moves = moves[index] if moves.strides[0] else np.broadcast_to(moves[0, 0, 0], (len(rooms), *moves.shape[1:]))
+        return Beliefs(rooms, moves, self.how,
                        None if self.features is None else self.features[index])
 
 
@@ -84,14 +88,18 @@ def _of(teacher: Model, x: np.ndarray, how: Distillation, order: np.ndarray, bat
             features.append(teacher.features(cache))
         emissions = emissions.astype(float) / how.temperature
         if how.hard:
-            paths = crf_viterbi(emissions, *scores)[0]
-            some = np.eye(len(scores[1]))[paths]
-            more = np.einsum("btf,btc->bfc", some[:, :-1], some[:, 1:])
-        else:
+            some = np.eye(len(scores[1]))[crf_viterbi(emissions, *scores)[0]]
+            more = np.einsum("btf,btc->bfc", some[:, :-1], some[:, 1:]) if x.shape[1] > 1 else None
+        elif x.shape[1] > 1:
             some, more = crf_counts(emissions, *scores)
+        else:  # a path of one step; its moves would be most of the work, for zeros
+            some, more = softmax(emissions + scores[1] + scores[2])[0], None
         rooms.append(some[:, :, order].astype(np.float32))
-        moves.append(more[:, order][:, :, order].astype(np.float32))
-    return np.concatenate(rooms), np.concatenate(moves), np.concatenate(features) if features else None
+        if more is not None:
+            moves.append(more[:, order][:, :, order].astype(np.float32))
+    c = len(order)
+    return (np.concatenate(rooms), np.concatenate(moves) if moves else np.broadcast_to(np.float32(0), (len(x), c, c)),
+            np.concatenate(features) if features else None)
 
 
 @dataclass(frozen=True)
@@ -147,13 +155,16 @@ class Teachers:
         features: list[np.ndarray] = []
         for i, t in enumerate(self._teachers):
             *found, own = self._ask(t, t.scaler.transform(rssi[..., t.columns]))
-            total = found if total is None else [a + b for a, b in zip(total, found, strict=True)]
+            if rssi.shape[1] == 1 and total is not None:
+                found[1] = total[1]  # zeros
+            total = found if total is None else [a if a is b else a + b for a, b in zip(total, found, strict=True)]
             if own is not None:
                 mean, spread = self._statistics[i]
                 features.append(((own - mean) / spread).astype(np.float32))
         assert total is not None
-        rooms, moves = (a / len(self.models) for a in total)
-        return Beliefs(rooms, moves, self.how, np.concatenate(features, 2) if features else None)
+        n = np.float32(len(self.models))
+        return Beliefs(total[0] / n, total[1] / n if rssi.shape[1] > 1 else total[1], self.how,
+                       np.concatenate(features, 2) if features else None)
 
 
 def _statistics(features: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

@@ -413,6 +413,11 @@ def forget(checkpoint: str | Path) -> None:
         file.unlink(missing_ok=True)
 
 
+def recipe_for(model: Model, **changes: Any) -> Recipe:
+    """`RECIPE` with `changes`; rooms count as they did when the model was trained (`Recipe.balance`)."""
+    return replace(RECIPE, **{"balance": model.info.get("recipe", {}).get("balance", 0.0), **changes})
+
+
 def prune(model: Model, dataset: Dataset, keep: Mapping[str, int | float] | None = None, recipe: Recipe | None = None, *,
           budget: Mapping[str, int] | None = None, among: Sequence[str] = (), rounds: int = 4, between: int = 5,
           decay: str = "powers", teachers: Sequence[Model] = (), distillation: Distillation | None = None,
@@ -422,8 +427,8 @@ def prune(model: Model, dataset: Dataset, keep: Mapping[str, int | float] | None
     keep: what is to be left of each dimension (`DIMENSIONS`): a number, or a share such as 0.5.
     budget: bytes that the quantized model may take besides, {"ram" | "total" | "image": bytes} of `verify.Memory`, kept by
     cutting the dimensions `among` (`within`), and checked on the model that is returned.
-    rounds: cuts, each by the same factor, with `between` epochs after each but the last, after which the recipe (`RECIPE`)
-    trains.
+    rounds: cuts, each by the same factor, with `between` epochs after each but the last, after which the recipe
+    (`recipe_for`) trains.  Windows are changed as they were when the model was trained (`info["augmentation"]`).
     decay: "powers" keeps the states of a Mamba such that the cheaper scan stays possible, "free" the most important ones.
     teachers, distillation: as of `train.fit`; the unpruned model may be one of them.
     checkpoint: a file that is written after every round (and one beside it after every epoch); a killed run goes on from
@@ -436,7 +441,7 @@ def prune(model: Model, dataset: Dataset, keep: Mapping[str, int | float] | None
     model hears, ModelError for a model that does not say what it was trained on, or a checkpoint of another run; BrokenError
     when the budget is not met after all.
     """
-    recipe, info = recipe or RECIPE, model.info
+    recipe, info = recipe or recipe_for(model), model.info
     targets = resolve(model.config, keep or {})
     stay = _staying(model, "aps")
     if targets.get("aps", model.config.aps) <= stay:
@@ -504,7 +509,7 @@ def prune(model: Model, dataset: Dataset, keep: Mapping[str, int | float] | None
                                         "between": between, "decay": decay}}
     if asked:
         more |= {"teachers": [t.info.get("name", t.config.family) for t in teachers], "distillation": asdict(asked.how)}
-    kept = {k: v for k, v in pruned.info.items() if k != "test"}  # those are the unpruned model's scores
+    kept = {k: v for k, v in pruned.info.items() if k not in ("test", "refit")}  # those are the unpruned model's
     return Model(pruned.config, pruned.params, {**kept, **more})
 
 

@@ -193,7 +193,7 @@ def _gate_backward(dglu, total, ds, glu):
 def _grn(m, head, unit, inv, h1, h2, glu, keep, scale, r, w1, b1, w2, b2, w3, b3, gain, offset):
     """m[:, head] (rows, d) = layer norm of r + GLU(dropout(ELU(r w1 + b1) w2 + b2) w3 + b3); m (rows, heads, d).
 
-    Kept: unit, inv, h1 and h2 (rows, 4d), glu (rows, 2d).  keep (rows, 4d) or (0, 0): nothing is dropped.
+    Kept: unit, inv, h1 (rows, fc1), h2 (rows, fc2), glu (rows, 2d).  keep (rows, fc2) or (0, 0): nothing is dropped.
     """
     rows, d = r.shape
     s, y = np.empty((BLOCK, d), np.float32), np.empty((BLOCK, d), np.float32)
@@ -220,7 +220,7 @@ def _grn_backward(dr, dw1, dw2, dw3, db1, db2, db3, dnorm, dm, head, unit, inv, 
     """Sets dr, adds to the other gradients, whose weights have the layout of the model (out, in), as w1 to w3 do here."""
     rows, d = r.shape
     dy, dglu = np.empty((BLOCK, d), np.float32), np.empty((BLOCK, 2 * d), np.float32)
-    dh1, dh2 = np.empty((BLOCK, 4 * d), np.float32), np.empty((BLOCK, 4 * d), np.float32)
+    dh1, dh2 = np.empty((BLOCK, h1.shape[1]), np.float32), np.empty((BLOCK, h2.shape[1]), np.float32)
     for i in range(0, rows, BLOCK):
         n = min(BLOCK, rows - i)
         span = slice(i, i + n)
@@ -291,9 +291,10 @@ def _head(x: np.ndarray, p: Params, m: np.ndarray, index: int, k: int, rng: np.r
     kq, scores = new(b, t, 2 * d), new(b, t, padded(t))
     _mix(r, unit1, inv1, z, kq, scores, x, positional_encoding(t, d).astype(np.float32), math.sqrt(d), front,
          np.concatenate([p["k.bias"], p["q.bias"]]), p["norm1.weight"], p["norm1.bias"])
-    keep = keep_mask(rng, (b, t, 4 * d), dropout)
-    keep = np.empty((0, 0), bool) if keep is None else keep.reshape(b * t, 4 * d)
-    unit3, inv3, h1, h2, glu = new(b * t, d), new(b * t), new(b * t, 4 * d), new(b * t, 4 * d), new(b * t, 2 * d)
+    fc1, fc2 = len(p["grn.fc1.bias"]), len(p["grn.fc2.bias"])
+    keep = keep_mask(rng, (b, t, fc2), dropout)
+    keep = np.empty((0, 0), bool) if keep is None else keep.reshape(b * t, fc2)
+    unit3, inv3, h1, h2, glu = new(b * t, d), new(b * t), new(b * t, fc1), new(b * t, fc2), new(b * t, 2 * d)
     w = [p[f"grn.{name}.weight"] for name in GRN]
     forward = [a for i, name in enumerate(GRN) for a in (np.ascontiguousarray(w[i].T), p[f"grn.{name}.bias"])]
     scale = np.float32(1) / np.float32(1 - dropout)

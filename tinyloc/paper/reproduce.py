@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -29,6 +29,7 @@ from tinyloc.paper.linear import predict
 from tinyloc.paper.size import kilobytes
 from tinyloc.program import Program
 from tinyloc.train import Inputs, Progress, Recipe, fit, last_rows
+from tinyloc.tuned import tuned
 
 FORMAT, VERSION = "tinyloc-reproduction", 1
 BUDGETS = ("32", "64", "all")
@@ -42,11 +43,17 @@ SEEDS, STEPS, QUICK_EPOCHS = 5, 7000, 15
 
 @dataclass(frozen=True)
 class Way:
-    """How a float model is trained: without teachers, or by them; `families`: whether the best teacher of each family
-    teaches, or the student's own alone."""
+    """How a float model is trained.
+
+    distillation  by the best teacher of its own family, so; None: without teachers
+    tuned         by our settings instead of the paper's (`tinyloc.tuned`)
+    delay         share of a window by which its answers lag; 0.5 is the middle, which is the commonest room of the paper's
+                  windows where they are labelled so (its authors' code does it)
+    """
 
     distillation: Distillation | None = None
-    families: bool = False
+    tuned: bool = False
+    delay: float = 0.0
 
 
 #: The paper's models listen to all access points, also to those that are never heard in training, and to nothing else.
@@ -54,7 +61,8 @@ EVERY_AP = Inputs(least=0, motion="off")
 WAYS = {
     "baseline": Way(),
     "distilled": Way(Distillation(alpha=0.1, temperature=1, hard=True)),  # the paper's: its section on distillation
-    "ours": Way(Distillation(), families=True),
+    "tuned": Way(tuned=True),
+    "late": Way(tuned=True, delay=1 / 3),
 }
 #: Columns of the paper: the model's way, and what is done to its `nn.Linear` (None: nothing).
 THEIRS: dict[str, tuple[str, str | None]] = {
@@ -68,12 +76,28 @@ def _calibrated(model: Model, data: Dataset) -> Program:
     return calibrate(model, data)
 
 
+def _trained(model: Model, data: Dataset) -> Program:
+    from tinyloc import qat
+
+    epochs = max(2, int(model.info["recipe"]["epochs"]) // 10)
+    recipe = replace(qat.RECIPE, epochs=epochs, seed=int(model.info["recipe"]["seed"]))
+    # A model that has seen the validation rows is not chosen by them.
+    return qat.fit(model, data, recipe, until=epochs if model.info.get("refit") else None)
+
+
 #: Our columns, integers only: the float model's way, and what makes a Program of it.
 OURS: dict[str, tuple[str, Callable[[Model, Dataset], Program]]] = {
     "int8": ("baseline", _calibrated),
     "distilled, int8": ("distilled", _calibrated),
-    "ours, int8": ("ours", _calibrated),
+    "tuned, int8": ("tuned", _calibrated),
+    "tuned, QAT": ("tuned", _trained),
+    "late, QAT": ("late", _trained),
 }
+
+
+def ways(data: Dataset) -> list[str]:
+    """Those that make sense: rows that stand alone have no later ones to wait for."""
+    return [name for name, way in WAYS.items() if data.window > 1 or not way.delay]
 
 
 @dataclass(frozen=True)
@@ -186,15 +210,20 @@ def _train(job: Job, bar: Bar | None = None) -> str:
         teachers = [Model.load(_model_file(job.out, Task(task.seed, t))) for t in task.teachers]
         checkpoint = path.with_suffix(".checkpoint")
         show, end = bar(task.name) if bar else (None, lambda: None)
+        recipe, more = Recipe(seed=task.seed, epochs=job.epochs), dict[str, Any](inputs=EVERY_AP)
+        if way.tuned:
+            made = tuned(data, recipe, round(way.delay * data.window))
+            recipe, more = made.recipe, {"inputs": made.inputs, "augmentation": made.augmentation, "refit": made.refit}
         try:
-            model = fit(data, task.preset, Recipe(seed=task.seed, epochs=job.epochs), inputs=EVERY_AP,
-                        checkpoint=checkpoint, progress=show, teachers=teachers, distillation=way.distillation)
+            model = fit(data, task.preset, recipe, checkpoint=checkpoint, progress=show, teachers=teachers,
+                        distillation=way.distillation, **more)
         finally:
             end()
         if model.info["interrupted"]:
             raise KeyboardInterrupt  # the checkpoint stays
         model.save(path)
-        checkpoint.unlink(missing_ok=True)
+        for file in (checkpoint, Path(f"{checkpoint}.refit")):
+            file.unlink(missing_ok=True)
     found = Model.load(path).info["validation_macro_f1"]
     return f"{task.name}{' by ' + ', '.join(task.teachers) if task.teachers else ''}: validation F1 {100 * found:.1f} %"
 
@@ -210,25 +239,28 @@ def _score(job: Job, bar: Bar | None = None) -> str:
     task, path = job.task, _file(job.out, job.task.seed, job.task.preset, "scores.json")
     what = f"seed {task.seed}, {task.preset}"
     done = json.loads(path.read_text()) if path.exists() else None
-    if done is None or done["ours"].keys() != OURS.keys() or (
+    data = _dataset(job.source, task.seed)
+    columns = {c: made for c, made in OURS.items() if made[0] in ways(data)}
+    if done is None or done["ours"].keys() != columns.keys() or (
             can_count() and any(o["instructions"] is None for o in done["ours"].values())):
-        data = _dataset(job.source, task.seed)
-        models = {way: Model.load(_model_file(job.out, replace(task, way=way))) for way in WAYS}
+        models = {way: Model.load(_model_file(job.out, replace(task, way=way))) for way in ways(data)}
         w = last_rows(models["baseline"].info, data.test)
         true, count = w.y[:, -1], len(data.rooms)
         theirs = {column: _scored(true, predict(models[way], w.x, how) if how else models[way].predict(w.x), count)
                   for column, (way, how) in THEIRS.items()}
         ours = {}
-        for column, (way, make) in OURS.items():
+        for column, (way, make) in columns.items():
             file = _file(job.out, task.seed, task.preset, f"{column.replace(', ', '.')}.program.safetensors")
             if not file.exists():
                 make(models[way], data).save(file)
             program = Program.load(file)
-            labels = Session(program).run_windows(program.buffers[program.input].quantize(w.x))[:, -1, 0]
-            ours[column] = {**_scored(true, labels, count), **cost(program)}
+            x = last_rows(program.info, data.test).x
+            labels = Session(program).run_windows(program.buffers[program.input].quantize(x))[:, -1, 0]
+            ours[column] = {**_scored(true, labels, count), "delay": int(program.info.get("delay", 0)), **cost(program)}
         done = {"seed": task.seed, "preset": task.preset, "parameters": models["baseline"].parameters,
-                "windows": int((true >= 0).sum()), "teachers": {way: models[way].info.get("teachers", []) for way in WAYS},
-                "validation": {way: models[way].info["validation_macro_f1"] for way in WAYS}, "theirs": theirs, "ours": ours}
+                "windows": int((true >= 0).sum()),
+                "validation": {way: m.info["validation_macro_f1"] for way, m in models.items()},
+                "teachers": {way: m.info.get("teachers", []) for way, m in models.items()}, "theirs": theirs, "ours": ours}
         write_atomic(path, json.dumps(done, indent=1))
     return what + ": " + ", ".join(f"{k} {100 * v['macro_f1']:.1f}" for k, v in {**done["theirs"], **done["ours"]}.items())
 
@@ -275,6 +307,11 @@ class Results:
     rows: list[Row]
     scores: list[dict[str, Any]]
 
+    @property
+    def columns(self) -> list[str]:
+        """Ours that the data has."""
+        return list(self.scores[0]["ours"])
+
     def of(self, row: Row) -> list[dict[str, Any]]:
         """A row's scores, a dict a seed."""
         return [s for s in self.scores if s["preset"] == row.preset]
@@ -313,13 +350,6 @@ def _claim(out: Path, identity: dict[str, Any]) -> None:
         if not isinstance(found, dict) or found.get(key) != value:
             raise ConfigError(f"{out}: holds a run with another {key.replace('_', ' ')}; name another folder with --out")
     return None
-
-
-def _families(presets: Iterable[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for p in presets:
-        found.setdefault(p.split("-")[0], []).append(p)
-    return found
 
 
 @contextmanager
@@ -390,14 +420,9 @@ def reproduce(settings: Settings, out: str | Path, *, jobs: int = 1, say: Callab
     def best(seed: int, choice: Sequence[str]) -> str:
         return max(choice, key=lambda p: float(Model.load(_model_file(out, Task(seed, p))).info["validation_macro_f1"]))
 
-    taught = []
-    for seed in seeds:
-        for student in students:
-            own = best(seed, larger[student])
-            others = [best(seed, f) for name, f in _families(settings.teachers).items() if name != student.split("-")[0]]
-            taught += [Task(seed, student, name, (own, *(others if way.families else ())))
-                       for name, way in WAYS.items() if way.distillation]
-    every(sorted(taught, key=lambda t: -sizes[t.preset]), _train)
+    more = [Task(seed, student, name, (best(seed, larger[student]),) if WAYS[name].distillation else ())
+            for seed in seeds for student in students for name in ways(data) if name != "baseline"]
+    every(sorted(more, key=lambda t: -sizes[t.preset]), _train)
     every([Task(seed, p) for p in students for seed in seeds], _score)
     scores = [json.loads(_file(out, seed, p, "scores.json").read_text()) for p in students for seed in seeds]
     return Results(data.name, beside, data.simulated, len(data.aps), len(data.rooms),
