@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +17,8 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_data import archive, stamp
+from test_export import COMPILERS, INPUT, STRICT, Scaling
+from test_export import run as compiled
 
 from tinyloc import data, qat, train
 from tinyloc.cli import main
@@ -34,6 +37,7 @@ from tinyloc.data import (
 from tinyloc.data.windows import MOTION_GAP
 from tinyloc.emulator.mcu import budget
 from tinyloc.errors import ConfigError, DataError, TinylocError
+from tinyloc.export import project, write_project
 from tinyloc.kernels._c import ffi, lib
 from tinyloc.model import Model
 from tinyloc.program import Program
@@ -357,11 +361,18 @@ class Stop(Exception):
     pass
 
 
-@pytest.mark.parametrize("at", [3, 13, 30, 45, 49])
-def test_killed_and_resumed_is_as_if_never_stopped(told: tuple[Dataset, Model], at: int, tmp_path: Path) -> None:
-    d, file = told[0], tmp_path / "c"
-    recipe = replace(QUICK, patience=QUICK.epochs)
-    seen = 0
+SHORT = replace(QUICK, epochs=8, lr=0.03)
+
+
+@pytest.fixture(scope="module")
+def whole(told: tuple[Dataset, Model]) -> Model:
+    return fit(told[0], "mamba-h2l1", SHORT, refit=True)
+
+
+@pytest.mark.parametrize("at", [3, 9, 20, 31, 33], ids=["off", "on", "off again", "on again", "refit"])
+def test_killed_and_resumed_is_as_if_never_stopped(told: tuple[Dataset, Model], whole: Model, at: int, tmp_path: Path
+                                                   ) -> None:
+    d, file, seen = told[0], tmp_path / "c", 0
 
     def stop(_: object) -> None:
         nonlocal seen
@@ -370,15 +381,14 @@ def test_killed_and_resumed_is_as_if_never_stopped(told: tuple[Dataset, Model], 
             raise Stop
 
     with pytest.raises(Stop):
-        fit(d, "mamba-h2l1", recipe, refit=True, checkpoint=file, progress=stop)
-    again = fit(d, "mamba-h2l1", recipe, refit=True, checkpoint=file)
-    whole = fit(d, "mamba-h2l1", recipe, refit=True)
+        fit(d, "mamba-h2l1", SHORT, refit=True, checkpoint=file, progress=stop)
+    again = fit(d, "mamba-h2l1", SHORT, refit=True, checkpoint=file)
     assert all(np.array_equal(again.params[k], v) for k, v in whole.params.items()) and again.info == whole.info
     assert again.info["refit"] and again.info["motion_choice"]["kept"] and again.info["motion"] == ["wrist"]
     assert set(tmp_path.iterdir()) == set(checkpoints(file))
 
 
-@pytest.mark.parametrize("at", [2, 14, 30])
+@pytest.mark.parametrize("at", [2, 10, 20])
 def test_ctrl_c_keeps_rssi_alone(told: tuple[Dataset, Model], at: int) -> None:
     seen = 0
 
@@ -388,7 +398,7 @@ def test_ctrl_c_keeps_rssi_alone(told: tuple[Dataset, Model], at: int) -> None:
         if seen == at:
             raise KeyboardInterrupt
 
-    model = fit(told[0], "mamba-h2l1", replace(QUICK, patience=QUICK.epochs), progress=stop)
+    model = fit(told[0], "mamba-h2l1", SHORT, progress=stop)
     assert model.info["interrupted"] and model.config.aps == 2 and "motion" not in model.info
 
 
@@ -426,6 +436,54 @@ def test_integers_read_it_too(told: tuple[Dataset, Model], tmp_path: Path) -> No
     assert augmented.config.aps == 3 and augmented.info["scaler"]["motion"] == 1
     with pytest.raises(DataError, match=r"the model hears 3 access points, of which the data lack 1 \(wrist\)"):
         last_rows(program.info, d.test.select(d.aps))
+
+
+@settings(derandomize=True, max_examples=20, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["minmax", "powed"]))
+def test_from_samples_to_codes_as_in_firmware(seed: int, signal: str) -> None:
+    """`tl_motion`, `tl_hear` and `tl_row` give the codes of the levels that were trained on, held and unknown ones among
+    them."""
+    rng = np.random.default_rng(seed)
+    n = rng.integers(0, 6, 60) * (rng.random(60) < 0.6)
+    row = np.repeat(np.arange(60), n)
+    mg = np.round(rng.normal(0, 1, (len(row), 3)) * 10 ** rng.uniform(0, 3, 60)[row, None]).astype(int)
+    levels = motion_levels(mg, row, 60)[:, None]
+    dbm = np.where(rng.random((60, 2)) < 0.5, -rng.integers(30, 99, (60, 2)), np.nan)
+    s = walk(60, time=np.arange(60) * 0.2, motion=levels, rssi=dbm)
+    scaler = Scaler.fit(s.take(slice(0, 30)), signal=signal)
+    c, want = Scaling(scaler), INPUT.quantize(scaler.prepare(s))
+    heard, codes = ffi.new("tl_heard[]", 3), ffi.new("int8_t[]", 3)
+    lib.tl_forget(c.c, heard)
+    for i in range(60):
+        now = 200 * i
+        for ap in range(2):
+            lib.tl_hear(c.c, heard, ap, lib.TL_NOT_HEARD if np.isnan(s.rssi[i, ap]) else int(s.rssi[i, ap]), now)
+        xyz = np.append(mg[row == i], [[0, 0, 0]], 0).astype(np.int16)  # cffi takes no empty buffer
+        lib.tl_hear(c.c, heard, 2, lib.tl_motion(ffi.from_buffer("int16_t[]", xyz.reshape(-1)), int(n[i])), now)
+        lib.tl_row(c.c, heard, codes, now)
+        assert list(codes) == want[i].tolist(), f"seed {seed}: row {i}"
+
+
+@pytest.mark.skipif(not COMPILERS, reason="no gcc, no clang")
+def test_an_exported_project(tmp_path: Path) -> None:
+    """It builds without a warning, its self-test passes, and its README says how firmware fills motion's codes."""
+    d = two_rooms(0, "motion")
+    program = calibrate(fit(d, "mamba-h2l1", ONE, inputs=Inputs("powed", motion="on")), d, "minmax")
+    files = project(program, program.buffers[program.input].quantize(last_rows(program.info, d.test).x[:3]))
+    header, readme = files["src/tl_model.h"].decode(), files["README.md"].decode()
+    assert "#define TL_MODEL_APS 3\n#define TL_MODEL_MOTION 2 " in header and "2 access points, motion, 2 rooms" in readme
+    folder, cc = tmp_path / "c", COMPILERS[0]
+    write_project(files, folder)
+    compiled(cc, "-O0", *STRICT, "-Isrc", "host/main.c", *sorted((folder / "src").glob("*.c")), "-o", "selftest", cwd=folder)
+    assert "PASS" in compiled(folder / "selftest")
+    include, code = re.search(r"```c\n(#include.*?)\n(.*?)```", readme, re.S).groups()  # type: ignore[union-attr]
+    (folder / "example.c").write_text(
+        f"{include}\nvoid panic(const char *text);\nvoid use(const char *room);\n"
+        "void example(uint32_t ap, int16_t dbm, uint32_t now_ms, const int16_t *xyz, uint32_t n);\n"
+        "void example(uint32_t ap, int16_t dbm, uint32_t now_ms, const int16_t *xyz, uint32_t n)\n"
+        f"{{\n{code}\nuse(room);\n}}\n")
+    compiled(cc, *STRICT, "-Isrc", "-fsyntax-only", "example.c", cwd=folder)
+    assert "tl_hear(&tl_model_scaler, heard, TL_MODEL_MOTION, tl_motion(xyz, n), now_ms);" in code
 
 
 @pytest.mark.parametrize("tells", ["rssi", "motion"])

@@ -213,7 +213,9 @@ def _train(job: Job, bar: Bar | None = None) -> str:
         recipe, more = Recipe(seed=task.seed, epochs=job.epochs), dict[str, Any](inputs=EVERY_AP)
         if way.tuned:
             made = tuned(data, recipe, round(way.delay * data.window))
-            recipe, more = made.recipe, {"inputs": made.inputs, "augmentation": made.augmentation, "refit": made.refit}
+            # On RSSI alone, as the paper's: what stands beside each other is to have heard the same.
+            recipe, heard = made.recipe, replace(made.inputs, motion="off")
+            more = {"inputs": heard, "augmentation": made.augmentation, "refit": made.refit}
         try:
             model = fit(data, task.preset, recipe, checkpoint=checkpoint, progress=show, teachers=teachers,
                         distillation=way.distillation, **more)
