@@ -75,6 +75,25 @@ def test_train_says_what_it_made(place: Path) -> None:
     assert all(np.array_equal(v, same.params[k]) for k, v in Model.load(place / "again").params.items())
 
 
+def test_tuned_is_a_start_that_options_change(place: Path) -> None:
+    """By the kind of data: a walk, or rows that stand alone; the settings are in the model, and it goes on to a Program."""
+    walked, alone = (("train", "--data", place / "walk.csv", *COLUMNS[:-4], *cut, "--model", "mamba-h2l1", "--epochs", "3",
+                      "--tuned") for cut in (("--window", "8", "--hop", "4"), ("--window", "1", "--hop", "1")))
+    tinyloc(*walked, "--delay", "2", "--augment", "offset=1", "--out", place / "tuned")
+    m = Model.load(place / "tuned").info
+    assert (m["delay"], m["augmentation"]["offset"], m["augmentation"]["noise"], m["refit"]) == (2, 1, 0, True)
+    assert not list(place.glob("tuned.checkpoint*"))
+    tinyloc(*alone, "--balance", "0.5", "--signal", "minmax", "--out", place / "tuned1")
+    m = Model.load(place / "tuned1").info
+    assert (m["recipe"]["balance"], "power" in m["scaler"], m["augmentation"]["noise"]) == (0.5, False, 3)
+    tinyloc(*alone, "--out", place / "tuned2")
+    assert Model.load(place / "tuned2").info["scaler"]["power"] == 2
+    tinyloc("quantize", place / "tuned", "--out", place / "tuned8")
+    assert facts("verify", place / "tuned8", "--backend", "numba,c")["equal"]
+    assert facts("run", place / "tuned8", "--stream")["rows"] == facts("run", place / "tuned8")["rows"]
+    assert "unknown signal" in complaint(*alone, "--signal", "db", "--out", place / "none")
+
+
 def test_quantize_proves(place: Path) -> None:
     found = facts("quantize", place / "m", "--out", place / "m8mse", "--calibration", "mse")
     assert facts("quantize", place / "m", "--out", place / "m8free", "--decay", "free")["decay"] == "free"

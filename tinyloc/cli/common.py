@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tinyloc.distill import Distillation
     from tinyloc.program import Program
     from tinyloc.train import Epoch, Progress
+    from tinyloc.tuned import Tuned
 
 NO, BAD = 1, 2
 
@@ -171,14 +172,18 @@ def emit(as_json: bool, facts: dict[str, Any], text: str) -> None:
     click.echo(json.dumps(facts, indent=2) if as_json else text)
 
 
-def inputs_of(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What `INPUTS` say, `balance` apart: keywords of `train.fit`."""
+def inputs_of(given: Mapping[str, Any], start: Tuned | None = None) -> dict[str, Any]:
+    """What `INPUTS` say, `balance` apart: keywords of `train.fit`; what they do not say is as in `start`."""
+    from dataclasses import replace
+
     from tinyloc.train import Inputs
 
-    chosen = {k: given[k] for k in ("signal", "least", "delay") if given[k] is not None}
-    if given["use_motion"] is not None:
-        chosen["motion"] = given["use_motion"]
-    return {"inputs": Inputs(**chosen), "augmentation": augmentation_of(given["augment"]), "refit": given["refit"]}
+    names = {"signal": "signal", "least": "least", "delay": "delay", "use_motion": "motion"}
+    chosen = {name: given[option] for option, name in names.items() if given[option] is not None}
+    augmentation = augmentation_of(given["augment"])
+    return {"inputs": replace(start.inputs if start else Inputs(), **chosen),
+            "augmentation": augmentation or (start.augmentation if start else None),
+            "refit": given["refit"] or bool(start and start.refit)}
 
 
 def augmentation_of(pairs: tuple[str, ...]) -> Augmentation | None:

@@ -83,6 +83,8 @@ def data(name: str | None, seed: int, as_json: bool, **given: Any) -> None:
 @click.option("--batch", type=int, help="Windows a step. [64]")
 @click.option("--lr", type=float, help="Greatest learning rate. [0.005]")
 @click.option("--patience", type=int, help="Epochs without a better validation score before it ends. [40]")
+@click.option("--tuned", "ours", is_flag=True,
+              help="Start from settings that suit the kind of data, instead of the paper's; the options below change them.")
 @INPUTS
 @TEACHERS
 @RESUME
@@ -91,7 +93,7 @@ def data(name: str | None, seed: int, as_json: bool, **given: Any) -> None:
 @CSV
 @JSON
 def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch: int | None, lr: float | None,
-          patience: int | None, balance: float | None, teachers: tuple[str, ...], alpha: float | None,
+          patience: int | None, ours: bool, balance: float | None, teachers: tuple[str, ...], alpha: float | None,
           temperature: float | None, hard: bool, beta: float | None, resume: bool, seed: int, missing: str, as_json: bool,
           **given: Any) -> None:
     """Train a float model; the best epoch on validation is kept.
@@ -101,13 +103,19 @@ def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch:
     from tinyloc.files import check_writable
     from tinyloc.model import Model
     from tinyloc.train import Recipe, checkpoints, fit, last_rows, scores, with_info
+    from tinyloc.tuned import tuned
 
     distillation = distillation_of(teachers, alpha, temperature, hard, beta)
     given_recipe = {"epochs": epochs, "batch": batch, "lr": lr, "patience": patience, "balance": balance}
-    recipe = Recipe(seed=seed, **{k: v for k, v in given_recipe.items() if v is not None})  # type: ignore[arg-type]
-    inputs = inputs_of(given)
+    wanted: dict[str, Any] = {k: v for k, v in given_recipe.items() if v is not None}
+    recipe, start = Recipe(seed=seed, **wanted), None
+    inputs_of(given)  # a mistake is said before the data are read
     source = source_of(data_name, seed, given)
     d = load_source(source)
+    if ours:
+        start = tuned(d, recipe)
+        recipe = replace(start.recipe, **wanted)
+    inputs = inputs_of(given, start)
     check_writable(out)
     checkpoint = Path(out + ".checkpoint")
     left = checkpoints(checkpoint)
