@@ -1,8 +1,9 @@
 """Macro-F1 in float and in int8, per data set and preset, over several seeds: `python benchmarks/accuracy.py --help`.
 
-Trains each model by the default recipe (the model is chosen on validation only), quantizes it with the default
-calibration, and scores both on the test rows; with --qat also the Program of quantization-aware training.  Results are kept
-in build/accuracy.json and not computed twice.
+Trains each model by the default recipe (the model is chosen on validation only) with the paper's inputs, or with --tuned by
+`tinyloc.tuned`, quantizes it with the default calibration, and scores both on the test rows; with --qat also the Program of
+quantization-aware training.  bytes: of the last of these with everything in RAM, code and stack apart, the greatest over the
+seeds.  Results are kept in build/accuracy.json and not computed twice.
 """
 
 from __future__ import annotations
@@ -11,45 +12,64 @@ import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tinyloc import qat
 from tinyloc.cli import table
-from tinyloc.data import load, macro_f1
+from tinyloc.data import accuracy, load, macro_f1
 from tinyloc.files import write_atomic
+from tinyloc.model import preset
 from tinyloc.program import Program
 from tinyloc.quantize import calibrate
 from tinyloc.run import Session
-from tinyloc.train import Recipe, fit, last_rows
+from tinyloc.train import Inputs, Recipe, fit, last_rows
+from tinyloc.tuned import tuned
+from tinyloc.verify import audit
 
 PRESETS = ("mamba-h8l1", "mamba-h16l1", "mamba-h32l1", "mdcsa-h8l1", "mdcsa-h16l1")
 EPOCHS = {"ujiindoorloc": 30}  # its 15,000 rows make as many steps in 30 epochs as the others' windows in 120
 QAT_EPOCHS = {"ujiindoorloc": 3}  # which is still more steps than the others' 30
 
 
-def measure(data: str, preset: str, seed: int, trained: bool = False, **options: str) -> dict[str, float]:
-    """float and int8: macro-F1 on the test rows; validation: the score that chose the model.
+def measure(data: str, name: str, seed: int, trained: bool = False, ours: bool = False, delay: int = 0, window: int = 0,
+            changed: tuple[str, ...] = (), **options: str) -> dict[str, Any]:
+    """float and int8: macro-F1 and accuracy on the test rows; validation: the score that chose the model; bytes.
 
-    trained: also qat, that of quantization-aware training, and qat_epoch, the epoch of its best validation score.
+    trained: also qat, that of quantization-aware training.  ours: by `tuned`.  changed: fields of the preset's Config that
+    are others, such as "n=4".
     """
     d = load(data, seed=seed, **options)
-    model = fit(d, preset, Recipe(seed=seed, **({"epochs": EPOCHS[data]} if data in EPOCHS else {})))
+    config = preset(name, len(d.aps), len(d.rooms))
+    config = replace(config, **{k: int(v) for k, v in (pair.split("=") for pair in changed)})
+    cut = {"window": window, "hop": max(1, window // 2)} if window else {}
+    recipe = Recipe(seed=seed, **({"epochs": EPOCHS[data]} if data in EPOCHS else {}))
+    if ours:
+        by = tuned(d, recipe, delay)
+        model = fit(d, config, by.recipe, inputs=by.inputs, augmentation=by.augmentation, refit=by.refit,
+                    **cut)
+    else:
+        model = fit(d, config, recipe, inputs=Inputs(least=0, delay=delay), **cut)
     program = calibrate(model, d)
     w = last_rows(model.info, d.test)
     true, rooms = w.y[:, -1], len(d.rooms)
 
-    def score(program: Program) -> float:
-        labels = Session(program, "c").run_windows(program.buffers[program.input].quantize(w.x))[:, -1, 0]
-        return macro_f1(true, labels, rooms)
+    def score(labels: np.ndarray) -> list[float]:
+        return [macro_f1(true, labels, rooms), accuracy(true, labels)]
 
-    found = {"float": macro_f1(true, model.predict(w.x), rooms), "int8": score(program),
-             "validation": model.info["validation_macro_f1"], "calibration": program.info["calibration"]}
+    def run(program: Program) -> list[float]:
+        return score(Session(program, "c").run_windows(program.buffers[program.input].quantize(w.x))[:, -1, 0])
+
+    found = {"float": score(model.predict(w.x)), "int8": run(program), "validation": model.info["validation_macro_f1"],
+             "calibration": program.info["calibration"]}
     if trained:
-        recipe = replace(qat.RECIPE, seed=seed, **({"epochs": QAT_EPOCHS[data]} if data in QAT_EPOCHS else {}))
-        program = qat.fit(model, d, recipe)
-        found |= {"qat": score(program), "qat_epoch": program.info["qat"]["best_epoch"]}
-    return found
+        made = replace(qat.RECIPE, seed=seed, **({"epochs": QAT_EPOCHS[data]} if data in QAT_EPOCHS else {}))
+        # What has seen the validation rows is not chosen by them.
+        epochs = max(2, made.epochs // 3) if ours else None
+        program = qat.fit(model, d, replace(made, epochs=epochs) if epochs else made, until=epochs)
+        found["qat"] = run(program)
+    return {**found, "bytes": audit(program).best.total}
 
 
 def main() -> None:
@@ -58,27 +78,33 @@ def main() -> None:
     parser.add_argument("--presets", nargs="+", default=list(PRESETS))
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--qat", action="store_true", help="quantization-aware training too")
+    parser.add_argument("--tuned", action="store_true", help="our settings, instead of the default recipe")
+    parser.add_argument("--delay", type=int, default=0, help="rows by which answers lag")
+    parser.add_argument("--window", type=int, default=0, help="rows [the data's]")
+    parser.add_argument("--set", nargs="+", default=[], metavar="FIELD=N", help="of the preset's configuration, such as n=4")
     parser.add_argument("--split", help="ujiindoorloc: groups (default) or random")
     parser.add_argument("--out", type=Path, default=Path("build/accuracy.json"))
     args = parser.parse_args()
     done = json.loads(args.out.read_text()) if args.out.exists() else {}
-    rows = [["data", "preset", "float F1", "spread", "int8 F1", "spread", "int8 - float",
-             *(["QAT F1", "spread", "QAT - float"] if args.qat else [])]]
+    kinds = ("float", "int8", *(["qat"] if args.qat else []))
+    rows = [["data", "preset", *(h for k in kinds for h in (f"{k} F1", "spread", "accuracy")),
+             *(f"{k} - float" for k in kinds[1:]), "bytes"]]
     for data in args.data:
         options = {"split": args.split} if args.split and data == "ujiindoorloc" else {}
-        for preset in args.presets:
+        how = (args.tuned, args.delay, args.window, tuple(args.set))
+        for name in args.presets:
             results = []
             for seed in range(args.seeds):
-                key = "/".join([data, *options.values(), preset, str(seed)])
+                key = "/".join([data, *options.values(), name, *(map(str, how) if any(how) else ()), str(seed)])
                 if key not in done or (args.qat and "qat" not in done[key]):
-                    done[key] = measure(data, preset, seed, args.qat, **options)
+                    done[key] = measure(data, name, seed, args.qat, *how, **options)
                     write_atomic(args.out, json.dumps(done, indent=1))
                 results.append(done[key])
-            f = np.array([r["float"] for r in results])
-            rows.append([data, preset, f"{f.mean():.3f}", f"{f.std():.3f}"])
-            for kind in ("int8", *(["qat"] if args.qat else [])):
-                q = np.array([r[kind] for r in results])
-                rows[-1] += [f"{q.mean():.3f}", f"{q.std():.3f}", f"{(q - f).mean():+.4f}"]
+            of = {k: np.array([r[k] for r in results]) for k in kinds}
+            rows.append([data, name, *(f"{v:.3f}" for k in kinds for v in (of[k][:, 0].mean(), of[k][:, 0].std(),
+                                                                           of[k][:, 1].mean())),
+                         *(f"{(of[k] - of['float'])[:, 0].mean():+.4f}" for k in kinds[1:]),
+                         f"{max(r['bytes'] for r in results):,}"])
             print(*rows[-1], flush=True)
     print(table(rows))
 

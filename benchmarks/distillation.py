@@ -1,25 +1,30 @@
 """What a student gains from teachers, way by way, over several seeds: `python benchmarks/distillation.py --help`.
 
 The same split, student and seed in each way; teachers and students are chosen on validation alone, macro-F1 is that of the
-test rows, in float and as int8 Program.  Models are kept in build/distillation and not trained twice.
+test rows, in float and as int8 Program.  With --until, all train on training and validation rows for that many epochs, and
+the seeds share their teachers, as nothing depends on the split.  Models are kept in build/distillation and not trained
+twice.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tinyloc.cli import table
-from tinyloc.data import Dataset, load, macro_f1
+from tinyloc.data import Dataset, accuracy, load, macro_f1
 from tinyloc.distill import Distillation
 from tinyloc.files import write_atomic
 from tinyloc.model import Model
 from tinyloc.quantize import calibrate
 from tinyloc.run import Session
 from tinyloc.train import Recipe, fit, last_rows
+from tinyloc.tuned import tuned
 
 
 def ways(beta: float) -> dict[str, Distillation | None]:
@@ -28,11 +33,14 @@ def ways(beta: float) -> dict[str, Distillation | None]:
             "soft + features": Distillation(beta=beta), "features": Distillation(alpha=1, beta=beta)}
 
 
-def trained(path: Path, data: Dataset, preset: str, recipe: Recipe, teachers: list[Model],
-            how: Distillation | None) -> Model:
+def trained(path: Path, data: Dataset, preset: str, recipe: Recipe, teachers: list[Model], how: Distillation | None,
+            ours: bool, until: int | None) -> Model:
     if not path.exists():
-        checkpoint = path.with_suffix(".checkpoint")
-        fit(data, preset, recipe, checkpoint=checkpoint, teachers=teachers, distillation=how).save(path)
+        checkpoint, more = path.with_suffix(".checkpoint"), dict[str, Any]()
+        if ours:
+            by = tuned(data, recipe)
+            recipe, more = by.recipe, {"inputs": by.inputs, "augmentation": by.augmentation}
+        fit(data, preset, recipe, checkpoint=checkpoint, teachers=teachers, distillation=how, until=until, **more).save(path)
         checkpoint.unlink(missing_ok=True)
     return Model.load(path)
 
@@ -42,8 +50,8 @@ def score(model: Model, data: Dataset) -> dict[str, float]:
     w = last_rows(model.info, data.test)
     labels = Session(program).run_windows(program.buffers[program.input].quantize(w.x))[:, -1, 0]
     true, rooms = w.y[:, -1], len(data.rooms)
-    return {"validation": model.info["validation_macro_f1"], "float": macro_f1(true, model.predict(w.x), rooms),
-            "int8": macro_f1(true, labels, rooms)}
+    return {"validation": model.info.get("validation_macro_f1", math.nan), "accuracy": accuracy(true, labels),
+            "float": macro_f1(true, model.predict(w.x), rooms), "int8": macro_f1(true, labels, rooms)}
 
 
 def main() -> None:
@@ -54,33 +62,42 @@ def main() -> None:
     parser.add_argument("--beta", type=float, default=1.0)
     parser.add_argument("--epochs", type=int, default=Recipe().epochs)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--tuned", action="store_true", help="our settings (tinyloc.tuned) for teachers and students")
+    parser.add_argument("--until", type=int, help="epochs on training and validation rows together")
+    parser.add_argument("--ways", nargs="+", default=list(ways(1.0)), choices=list(ways(1.0)), metavar="WAY")
     parser.add_argument("--out", type=Path, default=Path("build/distillation"))
     args = parser.parse_args()
     results: dict[str, list[dict[str, float]]] = {}
     args.out.mkdir(parents=True, exist_ok=True)
     for seed in range(args.seeds):
-        data, folder = load(args.data, seed=seed), args.out / f"{args.data}-{args.epochs}-{seed}"
+        how_all = f"{args.data}-{args.epochs}{'-tuned' * args.tuned}{f'-until{args.until}' if args.until else ''}"
+        data, folder = load(args.data, seed=seed), args.out / f"{how_all}-{seed}"
         teachers = []
         for i, name in enumerate(args.teachers):
             number = args.teachers[:i].count(name)
-            recipe = Recipe(seed=100 * (number + 1) + seed, epochs=args.epochs)
-            teachers.append(trained(folder / f"{name}-{number}", data, name, recipe, [], None))
+            own = 0 if args.until else seed
+            recipe = Recipe(seed=100 * (number + 1) + own, epochs=args.epochs)
+            file = args.out / f"{how_all}-{own}" / f"{name}-{number}"
+            teachers.append(trained(file, data, name, recipe, [], None, args.tuned, args.until))
             results.setdefault(f"teacher {i + 1}, {name}", []).append(score(teachers[-1], data))
         for name, how in ways(args.beta).items():
+            if name not in args.ways:
+                continue
             told = "none" if how is None else f"{'+'.join(args.teachers)}-{name}" + (f"-{args.beta:g}" if how.beta else "")
             file = folder / f"{args.student}-{told.replace(' ', '_')}"
-            model = trained(file, data, args.student, Recipe(seed=seed, epochs=args.epochs), teachers if how else [], how)
+            model = trained(file, data, args.student, Recipe(seed=seed, epochs=args.epochs), teachers if how else [], how,
+                            args.tuned, args.until)
             results.setdefault(name, []).append(score(model, data))
             print(seed, name, json.dumps(results[name][-1]), flush=True)
     write_atomic(args.out / f"{args.data}-{args.student}-{'+'.join(args.teachers)}-{args.beta:g}.json",
                  json.dumps(results, indent=1))
-    rows = [["way", "validation", "float F1", "spread", "int8 F1", "spread", "int8 gain", "spread"]]
+    rows = [["way", "validation", "float F1", "spread", "int8 F1", "spread", "accuracy", "int8 gain", "spread"]]
     for name, found in results.items():
         v, f, q, none = (np.array([r[k] for r in rs]) for rs, k in (
             (found, "validation"), (found, "float"), (found, "int8"), (results["none"], "int8")))
         gain = q[: len(none)] - none[: len(q)] if len(q) == len(none) else np.array([np.nan])
         rows.append([name, f"{v.mean():.3f}", f"{f.mean():.3f}", f"{f.std():.3f}", f"{q.mean():.3f}", f"{q.std():.3f}",
-                     f"{gain.mean():+.3f}", f"{gain.std():.3f}"])
+                     f"{np.mean([r['accuracy'] for r in found]):.3f}", f"{gain.mean():+.3f}", f"{gain.std():.3f}"])
     print(f"{args.data}, {args.seeds} seeds, {args.student} taught by {', '.join(args.teachers)}, beta {args.beta:g}")
     print(table(rows))
 

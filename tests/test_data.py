@@ -623,7 +623,7 @@ def test_byrne_rows_far_from_an_annotation_are_unlabeled(tmp_path: Path) -> None
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text)
     house = byrne._House(tmp_path, "A")
-    time, _, room, _ = byrne._experiment(house, "living_1", {1: 0, 2: 1}, {11: 0})
+    time, _, room, _, _ = byrne._experiment(house, "living_1", {1: 0, 2: 1}, {11: 0})
     last = float(time[0]) - 0.1 + 4.5  # the eleventh line is the annotation at 4.5 s
     np.testing.assert_array_equal(room, np.where(time <= last + 0.5 + 1e-6, 0, -1))
 

@@ -139,8 +139,8 @@ class Scaling:
             c.mult, c.offset, c.first, c.last, c.fix, strict=True)])
         self.fixes = ffi.new("uint8_t[]", c.fixes)
         self.curve = ffi.new("int8_t[]", list(np.frombuffer(c.curve, np.int8))) if c.curve else ffi.NULL
-        self.c = ffi.new("tl_scaler *", dict(curve=self.curve, aps=self.aps, fixes=self.fixes, count=c.count, hold=c.hold,
-                                             silent=c.silent, least=c.least, most=c.most))
+        self.c = ffi.new("tl_scaler *", dict(curve=self.curve, aps=self.aps, fixes=self.fixes, count=c.count,
+                                             curved=c.curved, hold=c.hold, silent=c.silent, least=c.least, most=c.most))
 
     def codes(self) -> np.ndarray:
         """(a, 256): each dBm as a row in which all access points hear it."""
@@ -159,6 +159,11 @@ SCALERS: dict[str, Callable[[], Scaler]] = {
     "few of one range, not a line": lambda: Scaler(np.full(2, -105.0), np.full(2, 0.0), power=2.7),
     "many of one range": lambda: Scaler(np.full(30, -104.0), np.full(30, -20.0)),
     "powed": lambda: Scaler.fit(load("ujiindoorloc").train, signal="powed"),
+    **{f"motion beside {signal}": (lambda signal=signal: Scaler.fit(load("simulated", minutes=4, motion=True).train,
+                                                                   signal=signal)) for signal in ("minmax", "powed")},
+    "motion beside many of one range": lambda: Scaler(np.append(np.full(30, -104.0), [10, 0]), np.append(np.full(30, -20.0),
+                                                                                                     [61, 0]), motion=2),
+    "motion beside few of one range, not a line": lambda: Scaler([-105.0, -105, 3], [0.0, 0, 70], power=2.7, motion=1),
     "less than one dBm": lambda: Scaler(np.array([-80.5, -80.0, -80.3]), np.array([-80.25, -79.9999, -80.2999])),
     **{name: (lambda name=name: Scaler.fit(load(name).train)) for name in ("flat", "tetam", "ujiindoorloc")},
 }
@@ -204,6 +209,14 @@ def test_integer_codes_of_many_ranges(seed: int) -> None:
     lo = np.round(rng.uniform(-140, 0, 520) / grid) * grid
     scaler = Scaler(lo, lo + np.round(rng.uniform(0, 130, 520) / grid) * grid)
     np.testing.assert_array_equal(Scaling(scaler).codes(), float_codes(scaler, INPUT), f"seed {seed}")
+
+
+@pytest.mark.parametrize("name, curved", [("motion beside minmax", 0), ("motion beside powed", 11),
+                                          ("motion beside many of one range", 30),
+                                          ("motion beside few of one range, not a line", 2), ("many of one range", 30)])
+def test_motion_has_a_line_of_its_own(name: str, curved: int) -> None:
+    c = input_constants(SCALERS[name](), INPUT)
+    assert c.curved == curved and bool(c.curve) == bool(curved) and len(c.mult) == c.count - curved
 
 
 @settings(derandomize=True, max_examples=40, deadline=None)

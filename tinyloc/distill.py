@@ -142,7 +142,7 @@ class Teachers:
             if int(info.get("delay", 0)) != delay:
                 raise DataError(f"{what} answers {info.get('delay', 0)} rows late; expected the model's {delay}")
             columns, rooms = (np.array([own.index(n) for n in wanted]) for own, wanted in (
-                (list(dataset.aps), info["aps"]), (list(info["rooms"]), dataset.rooms)))
+                (list(dataset.inputs), info["aps"]), (list(info["rooms"]), dataset.rooms)))
             self._teachers.append(_Teacher(model, Scaler.from_dict(info["scaler"]), columns, rooms))
         # Features are brought to one size by their statistics over the training rows.
         self._statistics = [_statistics(self._ask(t, windows(dataset.train.select(t.model.info["aps"]), t.scaler, length,

@@ -35,6 +35,10 @@ FRACTION = 24  # bits of them
 AP_BYTES = 12  # of a tl_ap
 SELF_TEST = ("tl_golden.c", "tl_selftest.c")  # of src/: no firmware needs them
 FLASH_BYTES, RAM_BYTES, STACK_BYTES = 256 << 10, 64 << 10, 2048  # of the example's linker script
+README_MOTION = """
+/* before each row, for each motion channel: n samples {x, y, z} in mg since the last row; fewer than 2 leave it unknown */
+tl_hear(&tl_model_scaler, heard, TL_MODEL_MOTION, tl_motion(xyz, n), now_ms);
+"""
 README_LOOP = {
     True: "tl_row(&tl_model_scaler, heard, tl_input(&model), now_ms);\ntl_run(&model);\n"
           "const char *room = tl_model_rooms[*(uint8_t *)tl_output(&model)];",
@@ -50,9 +54,9 @@ README_LOOP = {
 
 @dataclass(frozen=True)
 class InputConstants:
-    """What `tl_scaler` of kernels/c/tinyloc.h holds: count of access points; mult, offset, first, last and fix (a,); fixes:
-    bits, a byte each 8 dBm; codes least and most; silent in dBm; hold in ms.  Or, instead of what each access point has, a
-    curve: 256 codes that all of them share."""
+    """What `tl_scaler` of kernels/c/tinyloc.h holds: count of inputs; mult, offset, first, last and fix (count - curved,);
+    fixes: bits, a byte each 8 dBm; codes least and most; silent in dBm; hold in ms.  Instead of what each input has, the
+    first `curved` of them may share a curve of 256 codes."""
 
     count: int
     mult: tuple[int, ...]
@@ -66,6 +70,7 @@ class InputConstants:
     silent: int
     hold: int
     curve: bytes = b""
+    curved: int = 0
 
     @property
     def nbytes(self) -> int:
@@ -73,19 +78,20 @@ class InputConstants:
         return len(self.curve) + AP_BYTES * len(self.mult) + len(self.fixes)
 
     def codes(self) -> np.ndarray:
-        """(a, 256) codes of -128..127 dBm by the curve, or by the integer formula of `tl_code`."""
-        if self.curve:
-            return np.repeat(np.frombuffer(self.curve, np.int8)[None], self.count, 0).astype(np.int64)
+        """(count, 256) codes of -128..127 dBm by the curve, or by the integer formula of `tl_code`."""
+        curve = np.repeat(np.frombuffer(self.curve, np.int8).reshape(-1, len(DBM)), self.curved, 0).astype(np.int64)
+        if self.curved == self.count:
+            return curve
         mult, offset, first, last, fix = (np.array(v)[:, None] for v in (self.mult, self.offset, self.first, self.last,
                                                                           self.fix))
         d = np.clip(DBM, first, last) - first
         bits = np.frombuffer(self.fixes, np.uint8)[fix + d // 8] >> (d % 8) & 1
         line = self.least + ((d * mult + offset & 0xFFFFFFFF) >> FRACTION) + bits
-        return np.where(first > DBM, self.least, np.where(last < DBM, self.most, line))
+        return np.concatenate([curve, np.where(first > DBM, self.least, np.where(last < DBM, self.most, line))])
 
 
 def float_codes(scaler: Scaler, buffer: Buffer) -> np.ndarray:
-    """(a, 256) codes that `Scaler.transform` and `Buffer.quantize` give -128..127 dBm at each access point."""
+    """(a + m, 256) codes that `Scaler.transform` and `Buffer.quantize` give -128..127 dBm (motion: dB) at each input."""
     dbm = np.repeat(DBM[:, None], len(scaler.lo), 1).astype(np.float32)
     return buffer.quantize(scaler.transform(dbm)).T.astype(np.int64)
 
@@ -111,7 +117,7 @@ def _line(u: np.ndarray) -> tuple[int, int]:
 
 
 def input_constants(scaler: Scaler, buffer: Buffer) -> InputConstants:
-    """The integers with which the C code gives the float path's codes; all 256 dBm of each access point are checked.
+    """The integers with which the C code gives the float path's codes; all 256 dBm of each input are checked.
 
     Raises ModelError when the input is not int8, or silence or hold do not fit the constants.
     """
@@ -124,12 +130,22 @@ def input_constants(scaler: Scaler, buffer: Buffer) -> InputConstants:
         raise ModelError(f"scaler: hold is {scaler.hold:g} s, expected 0 to 65.535")
     want = float_codes(scaler, buffer)
     least, most = (int(v) for v in buffer.quantize(np.array([0.0, 1.0])))
-    curve = InputConstants(len(want), (), (), (), (), (), b"", least, most, silent, hold, want[0].astype(np.int8).tobytes())
-    shared = bool((want == want[0]).all())
-    if shared and AP_BYTES * len(want) > curve.nbytes:
-        return curve
+    a = len(want) - scaler.motion
+    shared = bool((want[:a] == want[0]).all())
+    if shared and AP_BYTES * a > len(DBM):
+        return _checked(_constants(want, a, least, most, silent, hold), want)
+    try:
+        return _checked(_constants(want, 0, least, most, silent, hold), want)
+    except ModelError:
+        if not shared:
+            raise
+        return _checked(_constants(want, a, least, most, silent, hold), want)
+
+
+def _constants(want: np.ndarray, curved: int, least: int, most: int, silent: int, hold: int) -> InputConstants:
+    """Those of the codes (count, 256), the first `curved` by a curve."""
     rows: list[tuple[int, int, int, int, bytes]] = []
-    for codes in want:
+    for number, codes in enumerate(want[curved:], curved):
         # Where the codes saturate they leave the line; what lies between may be nothing but a jump.
         first, last = int((codes == least).sum()), len(DBM) - 1 - int((codes == most).sum())
         if first > last:
@@ -138,12 +154,10 @@ def input_constants(scaler: Scaler, buffer: Buffer) -> InputConstants:
         mult, offset = _line(u)
         over = u - (np.arange(len(u)) * mult + offset >> FRACTION)
         if ((over != 0) & (over != 1)).any():
-            if shared:
-                return curve
-            raise ModelError(f"scaler: access point {len(rows)}: no formula in integers gives its codes")
+            raise ModelError(f"scaler: input {number}: no formula in integers gives its codes")
         bits = np.packbits(over.astype(bool), bitorder="little").tobytes()
         rows.append((mult, offset, int(DBM[first]), int(DBM[last]), bits))
-    pool = bytes(max(len(r[4]) for r in rows))  # none set: for nearly all
+    pool = bytes(max((len(r[4]) for r in rows), default=0))  # none set: for nearly all
     at: dict[bytes, int] = {}
     for *_, bits in rows:
         if bits not in at:
@@ -151,9 +165,13 @@ def input_constants(scaler: Scaler, buffer: Buffer) -> InputConstants:
             pool += bits if any(bits) else b""
     if len(pool) >= 1 << 16:
         raise ModelError(f"scaler: {len(pool)} bytes of exceptions, expected fewer than 65536")
-    mults, offsets, firsts, lasts, all_bits = zip(*rows, strict=True)
-    made = InputConstants(len(want), mults, offsets, firsts, lasts, tuple(at[b] for b in all_bits), pool, least, most,
-                          silent, hold)
+    mults, offsets, firsts, lasts, all_bits = zip(*rows, strict=True) if rows else ((),) * 5
+    curve = want[0].astype(np.int8).tobytes() if curved else b""
+    return InputConstants(len(want), mults, offsets, firsts, lasts, tuple(at[b] for b in all_bits), pool, least, most,
+                          silent, hold, curve, curved)
+
+
+def _checked(made: InputConstants, want: np.ndarray) -> InputConstants:
     if not np.array_equal(made.codes(), want):
         raise ModelError("scaler: its integer constants do not give the codes of the float path")
     return made
@@ -227,14 +245,20 @@ def _rows(values: Iterable[Any], form: str, per: int, indent: str = "    ") -> s
 def _model(program: Program, image: Image, constants: InputConstants, rows: int) -> dict[str, str]:
     info, x, y = program.info, program.buffers[program.input], program.buffers[program.output]
     aps, rooms = list(map(str, info["aps"])), list(map(str, info["rooms"]))
+    motions = list(map(str, info.get("motion", ())))
     rate = float(info.get("rate_hz") or 0)
     s = info["scaler"]
+    channel = f"#define TL_MODEL_MOTION {len(aps) - len(motions)} /* the first of the inputs that are motion channels */\n"
     curve = f"""static const int8_t curve[] = {{
 {_rows(np.frombuffer(constants.curve, np.int8).tolist(), "{}", 24)}
 }};
+
 """
-    table = "\n".join(f"    {{{m}u, {o}u, {f}, {n}, {k}}}, /* {lo:.9g} to {hi:.9g} dBm */" for m, o, f, n, k, lo, hi in zip(
-        constants.mult, constants.offset, constants.first, constants.last, constants.fix, s["lo"], s["hi"], strict=False))
+    own = slice(constants.curved, None)
+    units = ["dBm"] * (len(aps) - len(motions)) + ["dB re 1 mg"] * len(motions)
+    table = "\n".join(f"    {{{m}u, {o}u, {f}, {n}, {k}}}, /* {lo:.9g} to {hi:.9g} {unit} */" for m, o, f, n, k, lo, hi, unit
+                      in zip(constants.mult, constants.offset, constants.first, constants.last, constants.fix,
+                             s["lo"][own], s["hi"][own], units[own], strict=True))
     lines = f"""static const tl_ap aps[] = {{
 {table}
 }};
@@ -258,7 +282,7 @@ static const uint8_t fixes[] = {{
  * real = TL_MODEL_INPUT_SCALE * (code - TL_MODEL_INPUT_ZERO) is the signal between each access point's range. */
 #define TL_MODEL_ROWS {x.shape[0]}
 #define TL_MODEL_APS {len(aps)}
-#define TL_MODEL_LABELS {y.size}
+{channel if motions else ""}#define TL_MODEL_LABELS {y.size}
 #define TL_MODEL_ROOMS {len(rooms)}
 #define TL_MODEL_WINDOW {rows} /* rows of the windows that it was trained on */
 #define TL_MODEL_DELAY {int(info.get("delay", 0))} /* rows by which labels lag: the last is the room so many rows ago */
@@ -269,7 +293,7 @@ static const uint8_t fixes[] = {{
 #define TL_MODEL_HOLD_MS {constants.hold}
 #define TL_MODEL_NOT_HEARD_DBM ({constants.silent})
 
-/* Access points in the order of the input; rooms in that of the labels: UTF-8. */
+/* Access points{" and motion channels" if motions else ""} in the order of the input; rooms in that of the labels: UTF-8. */
 extern const char *const tl_model_aps[TL_MODEL_APS];
 extern const char *const tl_model_rooms[TL_MODEL_ROOMS];
 
@@ -288,10 +312,10 @@ const char *const tl_model_rooms[] = {{
 {labels}
 }};
 
-{curve if constants.curve else lines}
+{curve if constants.curve else ""}{lines if constants.mult else ""}
 const tl_scaler tl_model_scaler = {{
-    {"curve, 0, 0" if constants.curve else "0, aps, fixes"}, TL_MODEL_APS, TL_MODEL_HOLD_MS, TL_MODEL_NOT_HEARD_DBM,
-    {constants.least}, {constants.most},
+    {"curve" if constants.curve else 0}, {"aps, fixes" if constants.mult else "0, 0"}, TL_MODEL_APS, {constants.curved},
+    TL_MODEL_HOLD_MS, TL_MODEL_NOT_HEARD_DBM, {constants.least}, {constants.most},
 }};
 """,
     }
@@ -409,15 +433,15 @@ def project(program: Program, windows: np.ndarray, core: str | None = None, stre
         "TRAINED": str(info.get("dataset", "data that it does not name")) + (
             " data: a SIMULATED house, no radio was involved" if info.get("simulated") else ""),
         "NAME": f"tinyloc_{name}", "VERSION": __version__, "CPU_FLAGS": flags,
-        "DESCRIPTION": f"Indoor localization: {name}, {len(program.info['aps'])} access points, "
-                       f"{len(program.info['rooms'])} rooms",
+        "DESCRIPTION": f"Indoor localization: {name}, {len(info['aps']) - len(info.get('motion', ()))} access points, "
+                       + "motion, " * bool(info.get("motion")) + f"{len(info['rooms'])} rooms",
         "SOURCES": "\n".join(f"  {n}" for n in listed), "LIBRARY": "\n".join(f"    ../{n}" for n in library),
         "IMAGE_BYTES": f"{len(image.data):,}", "IMAGE_CRC": f"{image_crc(image.data):08x}",
         "ARENA_BYTES": f"{layout.arena_bytes:,}", "ROWS": made.steps_of_time, "APS": len(program.info["aps"]),
         "MODE": "sample by sample, the state carried on" if streams else "a window at once",
         "FOR": f"{target.cpu} (weights packed)" if target and made.info.get("packed") else
                "any core" + (f", {target.cpu} among them" if target else ""),
-        "WINDOWS": len(g.input), "LOOP": README_LOOP[streams],
+        "WINDOWS": len(g.input), "LOOP": README_LOOP[streams], "MOTION": README_MOTION if info.get("motion") else "",
     }
     files |= {n: _fill(t, values) for n, t in templates.items()}
     flash = max(FLASH_BYTES, 1 << (len(image.data) + (64 << 10)).bit_length())

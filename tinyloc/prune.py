@@ -170,9 +170,9 @@ def _places(config: Config, dimension: str) -> int:
     return config.sizes[PLACES[dimension]] if dimension in PLACES else 1
 
 
-def choose(config: Config, dimension: str, scores: Sequence[np.ndarray], size: int, decay: str = "powers"
+def choose(config: Config, dimension: str, scores: Sequence[np.ndarray], size: int, decay: str = "powers", stay: int = 0
            ) -> list[np.ndarray]:
-    """The `size` most important structures of each place, in order.
+    """The `size` most important structures of each place, in order; among them the last `stay` of all.
 
     decay: "powers" keeps of Mamba's states every m-th only, m = 1, 2, ...: their decay rates, (k + 1) A[j, 0] where they are
     tied and near that where they began so, are then multiples of one again, and the cheaper scan stays possible.
@@ -180,7 +180,13 @@ def choose(config: Config, dimension: str, scores: Sequence[np.ndarray], size: i
     if dimension == "state" and (decay == "powers" or config.tied):
         rows = [np.arange(m - 1, m * size, m) for m in range(1, config.n // size + 1)]
         return [max(rows, key=lambda row: float(s[row].sum())) for s in scores]
-    return [np.sort(np.argsort(-s, kind="stable")[:size]) for s in scores]
+    return [np.append(np.sort(np.argsort(-s[: len(s) - stay], kind="stable")[: size - stay]),
+                      np.arange(len(s) - stay, len(s))) for s in scores]
+
+
+def _staying(model: Model, dimension: str) -> int:
+    """How many of the last structures are not cut by importance: of the inputs, the motion channels."""
+    return len(model.info.get("motion", ())) if dimension == "aps" else 0
 
 
 def cut(model: Model, dimension: str, keep: Keep) -> Model:
@@ -272,8 +278,13 @@ def _hear(info: Mapping[str, Any], size: int, keep: np.ndarray) -> dict[str, Any
     def some(values: Any) -> Any:
         return [values[i] for i in keep] if isinstance(values, list) and len(values) == size else values
 
-    found = {"aps": some(list(info["aps"]))} if "aps" in info else {}
-    return found | ({"scaler": {k: some(v) for k, v in info["scaler"].items()}} if "scaler" in info else {})
+    found: dict[str, Any] = {"aps": some(list(info["aps"]))} if "aps" in info else {}
+    if "motion" in info:
+        found["motion"] = [name for name in info["motion"] if name in found.get("aps", info["motion"])]
+    if "scaler" in info:
+        scaler = {k: some(v) for k, v in info["scaler"].items()}
+        found["scaler"] = scaler | ({"motion": len(found["motion"])} if "motion" in info else {})
+    return found
 
 
 def _resized(config: Config, sizes: Mapping[str, int]) -> Config:
@@ -290,7 +301,7 @@ def shrink(model: Model, scores: Scores, sizes: Mapping[str, int], decay: str = 
     for dimension in DIMENSIONS[model.config.family]:  # blocks and heads first: what is in them goes with them
         if sizes.get(dimension, model.config.sizes[dimension]) == model.config.sizes[dimension]:
             continue
-        keep = choose(model.config, dimension, left[dimension], sizes[dimension], decay)
+        keep = choose(model.config, dimension, left[dimension], sizes[dimension], decay, _staying(model, dimension))
         model = cut(model, dimension, keep)
         left[dimension] = [s[k] for s, k in zip(left[dimension], keep, strict=True)]
         for inside, of in PLACES.items():
@@ -349,9 +360,9 @@ def within(model: Model, x: np.ndarray, scores: Scores, budget: Mapping[str, int
     while over:
         best: tuple[float, Model, Scores, int, np.ndarray] | None = None
         for name in among:
-            size = now.config.sizes[name]
-            for go in range(max(1, size // 8), size, max(1, size // 8)):
-                keep = choose(now.config, name, left[name], size - go, decay)
+            size, stay = now.config.sizes[name], _staying(now, name)
+            for go in range(max(1, size // 8), size - stay, max(1, size // 8)):
+                keep = choose(now.config, name, left[name], size - go, decay, stay)
                 smaller, heard = cut(now, name, keep), inputs[keep[0]] if name == "aps" else inputs
                 still = excess(measure(smaller, x[:, :, heard], decay))
                 if still == over:
@@ -438,6 +449,7 @@ def prune(model: Model, dataset: Dataset, keep: Mapping[str, int | float] | None
     there, with the same result.  `forget` removes it, once the model is saved.
     missing: of access points that the model hears, or a teacher, and the data lack (`Samples.select`).
 
+    Of the inputs, "aps", motion channels stay: whether they pay was decided when the model was trained (`train.fit`).
     Of a dimension that every block or head has for itself, each loses its own least important; so they stay equally wide.
     Ctrl-C during the last training keeps the best so far, with `info["interrupted"]`; before it, it goes through.
     Raises ConfigError for targets that make no sense, DataError for data of other rooms or without an access point that the
@@ -446,6 +458,10 @@ def prune(model: Model, dataset: Dataset, keep: Mapping[str, int | float] | None
     """
     recipe, info = recipe or recipe_for(model), model.info
     targets = resolve(model.config, keep or {})
+    stay = _staying(model, "aps")
+    if targets.get("aps", model.config.aps) <= stay:
+        raise ConfigError(f"pruning aps: keep {targets['aps']}; {stay} of the inputs are motion channels, which stay: "
+                          f"expected at least {stay + 1}")
     if not targets and not budget:
         raise ConfigError("pruning: nothing to cut; expected what to keep of a dimension, or a budget")
     if decay not in DECAYS:

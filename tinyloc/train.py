@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -29,14 +30,18 @@ from tinyloc.data import (
     class_f1,
     every_row,
     macro_f1,
+    paired_gain,
     windows,
 )
+from tinyloc.data.split import time_blocks
 from tinyloc.distill import Beliefs, Distillation, Teachers, regressor
 from tinyloc.errors import ConfigError, DataError, ModelError, unknown
 from tinyloc.layers import layers
 from tinyloc.model import Config, Model, Params
 
 FORMAT, VERSION = "tinyloc-checkpoint", 1
+MOTION = ("auto", "on", "off")
+TRIALS, UNIT_WINDOWS = 2, 5  # of `_choose_motion`
 
 
 @dataclass(frozen=True)
@@ -84,15 +89,18 @@ class Inputs:
     signal  "minmax" or "powed", see `Scaler.fit`
     least   training rows in which an access point must be heard, or the model does not listen to it; 0 keeps all
     delay   rows by which the answer lags: the room at a row is told that many rows later
+    motion  whether the model reads the data's motion channels too: "on", "off", or "auto": where it pays, see `fit`
     """
 
     signal: str = SIGNALS[0]
     least: int = 1
     delay: int = 0
+    motion: str = MOTION[0]
 
     def __post_init__(self) -> None:
-        if self.signal not in SIGNALS:
-            raise unknown("signal", self.signal, SIGNALS)
+        for name, known in (("signal", SIGNALS), ("motion", MOTION)):
+            if getattr(self, name) not in known:
+                raise unknown(name, getattr(self, name), known)
         for name in ("least", "delay"):
             value = getattr(self, name)
             if not isinstance(value, int) or not 0 <= value <= 10**6:
@@ -422,15 +430,98 @@ def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *,
     until: only that last training, for so many epochs.
     teachers: models of any family for the same rooms, window and delay, from which to learn as `distillation` says; they may
     hear other access points of the data, or by `missing` such as the data lack (`Samples.select`).
-    `info` holds all that is needed to use the model on raw samples: scaler, rooms, access points, window, delay, rate.
+
+    Where the data have motion channels and `inputs.motion` is "auto", what is kept is the model on RSSI alone, bit for bit
+    what "off" gives, unless one that reads motion too is better on validation (`_choose_motion`).  `info["motion_choice"]`
+    says which it is, and all scores.
+
+    `info` holds all that is needed to use the model on raw samples: scaler, rooms, access points ("aps", with the motion
+    channels that it reads last, which "motion" names), window, delay, rate.
     """
+    recipe, inputs = recipe or Recipe(), inputs or Inputs()
+    once = partial(_fit, dataset, config, augmentation=augmentation, window=window, hop=hop, progress=progress,
+                   teachers=teachers, distillation=distillation, missing=missing)
+    if inputs.motion == "on" and not dataset.motions:
+        raise DataError(f"{dataset.name} has no motion channels; expected some, or motion \"auto\" or \"off\"")
+    choose = inputs.motion == "auto" and bool(dataset.motions)
+    if until is not None:
+        if choose:
+            raise ConfigError("training: without validation it cannot be told whether motion pays; expected motion \"on\" "
+                              "or \"off\"")
+        return once(recipe=recipe, inputs=inputs, checkpoint=checkpoint, until=until)
+    chosen = (_choose_motion(once, dataset, recipe, inputs, checkpoint) if choose else
+              once(recipe=recipe, inputs=inputs, checkpoint=checkpoint))
+    if not refit or chosen.info["interrupted"]:
+        return chosen
+    if choose:
+        inputs = dataclasses.replace(inputs, motion="on" if "motion" in chosen.info else "off")
+    again = once(recipe=recipe, inputs=inputs, checkpoint=_beside(checkpoint, "refit"), until=chosen.info["best_epoch"])
+    if again.info["interrupted"]:
+        return with_info(chosen, interrupted=True)
+    kept = ("validation_macro_f1", "best_epoch", *(["motion_choice"] if choose else []))
+    return with_info(again, **{k: chosen.info[k] for k in kept}, refit=True)
+
+
+def _beside(checkpoint: str | Path | None, what: str) -> Path | None:
+    """The checkpoint of another of the trainings of one `fit`."""
+    return None if checkpoint is None else Path(f"{checkpoint}.{what}" if what else checkpoint)
+
+
+def checkpoints(checkpoint: str | Path) -> list[Path]:
+    """All files that `fit` may leave for this checkpoint, to be removed once the model is saved."""
+    return [Path(checkpoint), *(Path(f"{checkpoint}.{name}") for name in (
+        "refit", *(_trial(i, motion) for i in range(TRIALS) for motion in ("off", "on") if _trial(i, motion))))]
+
+
+def _trial(number: int, motion: str) -> str:
+    """What a training of `_choose_motion` is called; "": the first on RSSI alone, which is the one that "off" is."""
+    return f"{motion}{number + 1}" if number or motion == "on" else ""
+
+
+def _choose_motion(once: Callable[..., Model], dataset: Dataset, recipe: Recipe, inputs: Inputs,
+                   checkpoint: str | Path | None) -> Model:
+    """The model on RSSI alone, unless motion is better on validation: in macro-F1, and by more than twice the standard error
+    in mean recall (`paired_gain`, over stretches of five windows, whose mistakes are taken for one).
+
+    Both begin as the same model (`_fit`) and see the same batches.  They part by chance nevertheless, so a second trial, of
+    the next seed, has to say the same.  The first "no" ends it, after two trainings where motion is of no use.
+    """
+    rate, kept = dataset.rate_hz, True
+    trials: list[dict[str, Any]] = []
+    first: list[Model] = []
+    for number in range(TRIALS):
+        seeded = dataclasses.replace(recipe, seed=(recipe.seed + number) % 2**32)
+        pair = []
+        for motion in ("off", "on"):
+            pair.append(once(recipe=seeded, inputs=dataclasses.replace(inputs, motion=motion),
+                             checkpoint=_beside(checkpoint, _trial(number, motion))))
+            if pair[-1].info["interrupted"]:
+                return with_info((first or pair)[0], interrupted=True)
+        first = first or pair
+        seen = [last_rows(m.info, dataset.val) for m in pair]
+        true, (off, on) = seen[0].y[:, -1], (m.predict(w.x) for m, w in zip(pair, seen, strict=True))
+        unit = (time_blocks(dataset.val, UNIT_WINDOWS * pair[0].info["window"] / rate) if rate else np.arange(len(true)))
+        f1 = [macro_f1(true, labels, len(dataset.rooms)) for labels in (off, on)]
+        gain, error = paired_gain(true, off, on, unit)
+        trials.append({"seed": seeded.seed, "rssi": f1[0], "motion": f1[1], "gain": gain, "error": error})
+        kept = f1[1] > f1[0] and gain > 2 * error
+        if not kept:
+            break
+    return with_info(first[kept], motion_choice={"kept": kept, "trials": trials})
+
+
+def _fit(dataset: Dataset, config: Config | str, *, recipe: Recipe, inputs: Inputs, augmentation: Augmentation | None,
+         until: int | None = None, window: int | None, hop: int | None, checkpoint: str | Path | None,
+         progress: Progress | None, teachers: Sequence[Model], distillation: Distillation | None, missing: str) -> Model:
+    """One training of `fit`.  `inputs.motion` is "on", or the model reads RSSI alone; one that reads motion begins as that
+    one, with weights of 0 for motion: started anew with an input more, two models differ by more than motion makes up."""
     from tinyloc.model import preset
 
-    recipe, inputs = recipe or Recipe(), inputs or Inputs()
     name = config if isinstance(config, str) else ""
-    aps = inputs.heard(dataset.train)
+    heard, motions = inputs.heard(dataset.train), list(dataset.motions) if inputs.motion == "on" else []
+    aps = heard + motions
     made = preset(config, len(aps), len(dataset.rooms)) if isinstance(config, str) else config
-    if made.aps == len(dataset.aps):
+    if made.aps in (len(dataset.aps), len(dataset.inputs), len(heard)):
         made = dataclasses.replace(made, aps=len(aps))
     length, step, delay = window or dataset.window, hop or dataset.hop, inputs.delay
     if delay and not dataset.rate_hz:
@@ -438,10 +529,15 @@ def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *,
     wide = heard_by(dataset, (aps, *(t.info.get("aps", ()) for t in teachers)), missing)
     dataset = dataset.select(aps)
     scaler = Scaler.fit(dataset.train, signal=inputs.signal)
-    model = Model.create(made, recipe.seed)
+    model = Model.create(dataclasses.replace(made, aps=made.aps - len(motions)), recipe.seed)
+    if motions:
+        model.config = made
+        model.params["encoder.weight"] = np.pad(model.params["encoder.weight"], ((0, 0), (0, len(motions))))
     model.info = {"name": name or made.family, "dataset": dataset.name, "simulated": dataset.simulated,
                   "note": dataset.note, "rooms": list(dataset.rooms), "aps": aps, "window": length, "hop": step,
                   "delay": delay, "rate_hz": dataset.rate_hz, "scaler": scaler.to_dict()}
+    if motions:
+        model.info["motion"] = motions
     if augmentation:
         model.info["augmentation"] = asdict(augmentation)
     asked = None
@@ -456,21 +552,16 @@ def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *,
 
     if until is not None:
         return run(wide.known, None, checkpoint, until)
-    chosen = run(wide.train, every_row(dataset.val, scaler, length, delay), checkpoint, None)
-    if not refit or chosen.info["interrupted"]:
-        return chosen
-    again = run(wide.known, None, None if checkpoint is None else f"{checkpoint}.refit", chosen.info["best_epoch"])
-    if again.info["interrupted"]:
-        return with_info(chosen, interrupted=True)
-    return with_info(again, **{k: chosen.info[k] for k in ("validation_macro_f1", "best_epoch")}, refit=True)
+    return run(wide.train, every_row(dataset.val, scaler, length, delay), checkpoint, None)
 
 
 def heard_by(dataset: Dataset, ears: Sequence[Sequence[str]], missing: str = MISSING[0]) -> Dataset:
-    """The data set as heard by the access points that any of `ears` names, in the data's order; with missing "silent", by
-    those that the data lack besides."""
+    """The data set as heard by the access points (and motion channels) that any of `ears` names, in the data's order; with
+    missing "silent", by those access points that the data lack besides."""
     names = dict.fromkeys(ap for some in ears for ap in some)
-    lacking = [ap for ap in names if ap not in dataset.aps] if missing == "silent" else []
-    return dataset.select([*(ap for ap in dataset.aps if ap in names), *lacking], missing=missing)
+    lacking = [ap for ap in names if ap not in dataset.inputs] if missing == "silent" else []
+    aps, motions = ([ap for ap in own if ap in names] for own in (dataset.aps, dataset.motions))
+    return dataset.select([*aps, *lacking, *motions], missing=missing)
 
 
 def prepare(info: Mapping[str, Any], rows: Samples, teachers: Teachers | None = None
@@ -482,7 +573,7 @@ def prepare(info: Mapping[str, Any], rows: Samples, teachers: Teachers | None = 
     training = windows(rows.select(info["aps"]), scaler, length, int(info.get("hop", max(1, length // 2))), delay)
     augmenter = Augmenter(rows, scaler.hold, length, delay, float(info.get("rate_hz", 0)), how)
     taught = teachers.believe(augmenter.windows(training.row)) if teachers else None
-    columns = np.array([rows.aps.index(ap) for ap in info["aps"]])
+    columns = np.array([rows.inputs.index(ap) for ap in info["aps"]])
     return training, taught, Changing(augmenter, scaler, columns, teachers) if "augmentation" in info else None
 
 

@@ -146,7 +146,10 @@ def make(values: Mapping[str, Any], dataset: Dataset, goal: Goal) -> Made:
     return Made(Config(**{"aps": aps, "classes": len(dataset.rooms), **fields["config"]}),
                 Recipe(**{"epochs": goal.epochs, "patience": max(1, goal.epochs // 3), "seed": goal.seed,
                           "balance": goal.balance, **fields["recipe"]}),
-                length, max(1, round(length * dataset.hop / dataset.window)), goal.inputs, goal.augmentation)
+                length, max(1, round(length * dataset.hop / dataset.window)),
+                # A trial is of inputs that do not change: whether motion pays is asked of a model, not of every setting.
+                dataclasses.replace(goal.inputs, motion="off") if goal.inputs.motion == "auto" else goal.inputs,
+                goal.augmentation)
 
 
 def estimate(made: Made) -> tuple[Memory, int]:
@@ -196,7 +199,10 @@ class _Behind(Exception):
 
 
 def evaluate(dataset: Dataset, job: Job) -> Outcome:
-    """Runs a trial: trains, quantizes, scores on validation, counts bytes and instructions.  Deterministic in the job."""
+    """Runs a trial: trains, quantizes, scores on validation, counts bytes and instructions.  Deterministic in the job.
+
+    On RSSI alone: whether motion pays is a question of the data, which one training of the model that was found answers.
+    """
     from tinyloc.bench import bench
     from tinyloc.quantize import calibrate
     from tinyloc.train import fit, with_info

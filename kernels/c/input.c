@@ -3,9 +3,9 @@
 
 int8_t tl_code(const tl_scaler *s, uint32_t ap, int32_t dbm)
 {
-    if (s->curve)
+    if (ap < s->curved)
         return s->curve[tl_clamp(dbm, -128, 127) + 128];
-    const tl_ap *a = s->aps + ap;
+    const tl_ap *a = s->aps + (ap - s->curved);
     uint32_t d = (uint32_t)(tl_clamp(dbm, a->first, a->last) - a->first), fix = s->fixes[a->fix + (d >> 3)];
     int32_t code = s->least + (int32_t)(((d * a->mult + a->offset) >> 24) + ((fix >> (d & 7u)) & 1u));
     code = tl_select(tl_less(dbm, a->first), s->least, code);
@@ -48,4 +48,28 @@ void tl_row(const tl_scaler *s, tl_heard *heard, int8_t *codes, uint32_t ms)
         heard[i].dbm = (int16_t)tl_select(old, TL_NOT_HEARD, heard[i].dbm);
         codes[i] = code_or_silent(s, i, heard[i].dbm);
     }
+}
+
+int16_t tl_motion(const int16_t *xyz, uint32_t n)
+{
+    /* 64 times the variance, in mg^2, from which a level is the next one; ten times that a decade on. */
+    static const uint16_t rounds_up[10] = {72, 90, 114, 143, 180, 227, 286, 360, 453, 571};
+    int32_t sum[3] = {0, 0, 0}, level = 0;
+    uint64_t squares = 0, unit = (uint64_t)n * n;
+    if (n < 2 || n > TL_MOTION_SAMPLES)
+        return TL_NOT_HEARD;
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t k = 0; k < 3; k++) {
+            int32_t a = xyz[3 * i + k];
+            sum[k] += a; /* at most 2^27 */
+            squares += (uint32_t)(a * a);
+        }
+    uint64_t scatter = n * squares; /* n^2 times the variance, below 2^56 */
+    for (uint32_t k = 0; k < 3; k++)
+        scatter -= (uint64_t)((int64_t)sum[k] * sum[k]);
+    scatter <<= 6;
+    for (uint32_t decade = 0; decade < 10; decade++, unit *= 10u)
+        for (uint32_t i = 0; i < 10; i++)
+            level += (int32_t)(scatter >= (uint64_t)rounds_up[i] * unit);
+    return (int16_t)level;
 }

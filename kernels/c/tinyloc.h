@@ -231,12 +231,14 @@ typedef struct {
     uint16_t fix;
 } tl_ap;
 
-/* Where all access points have the same codes, those of -128..127 dBm may be a curve instead; aps and fixes are not read. */
+/* Inputs are access points, then motion channels, which are the same to all functions but for dB instead of dBm.  Where the
+ * first `curved` of them have the same codes, those of -128..127 dBm may be a curve instead, and aps[0] is that of the next. */
 typedef struct {
     const int8_t *curve; /* 256 codes, or 0 */
     const tl_ap *aps;
     const uint8_t *fixes;
-    uint16_t count;     /* of access points */
+    uint16_t count;     /* of inputs */
+    uint16_t curved;    /* of those, at first, that have the curve */
     uint16_t hold;      /* ms for which a value heard stands in for silence */
     int16_t silent;     /* dBm that stands for silence beyond that */
     int8_t least, most; /* codes */
@@ -259,5 +261,12 @@ void tl_hear(const tl_scaler *s, tl_heard *heard, uint32_t ap, int16_t dbm, uint
 /* The row at time ms: codes[count], each of the last value heard that is at most s->hold old.  Call it at least once in
  * 49 days. */
 void tl_row(const tl_scaler *s, tl_heard *heard, int8_t *codes, uint32_t ms);
+
+enum { TL_MOTION_SAMPLES = 4096 };
+
+/* The level of motion energy in a row of n accelerometer samples xyz[n][3] in mg: 10 log10(v / (1 mg)^2) in whole dB (the
+ * limits between two are within 0.03 dB), v = mean |a - mean a|^2.  TL_NOT_HEARD unless 2 <= n <= TL_MOTION_SAMPLES.  It is
+ * heard like a packet: tl_hear(s, heard, channel, tl_motion(xyz, n), ms). */
+int16_t tl_motion(const int16_t *xyz, uint32_t n);
 
 #endif

@@ -66,6 +66,8 @@ CSV = options(
     click.option("--room", "csv_room", help="CSV: column of rooms. [room]"),
     click.option("--rssi", "csv_rssi", multiple=True,
                  help="CSV: column of dBm, or a prefix such as 'ap*'; may be given several times. [rssi_*]"),
+    click.option("--motion", "csv_motion", multiple=True,
+                 help="CSV: column of an accelerometer's deviation in mg over a row, or a prefix; again for more."),
     click.option("--session", "csv_session", help="CSV: column that names the recording."),
     click.option("--delimiter", "csv_delimiter", help="CSV: what separates fields. [,]"),
     click.option("--not-heard", "csv_not_heard", type=float, help="CSV: number that stands for not heard, such as 100."),
@@ -81,9 +83,10 @@ INPUTS = options(
     click.option("--least", type=int,
                  help="Training rows in which an access point must be heard to be listened to. [1]"),
     click.option("--delay", type=int, help="Rows by which the answer may lag. [0]"),
+    click.option("--use-motion", help="Read the data's motion channels: on, off, or auto: where validation gains. [auto]"),
     click.option("--augment", multiple=True, metavar="KIND=AMOUNT",
-                 help="Change training windows at random: offset, noise, deaf (dB), gain, lost, dead (shares); again for "
-                      "more."),
+                 help="Change training windows at random: offset, noise, deaf (dB), gain, lost, dead, motion (shares); "
+                      "again for more."),
     click.option("--refit", is_flag=True,
                  help="In the end train anew on training and validation rows, as long as was best."),
 )
@@ -173,6 +176,8 @@ def inputs_of(given: Mapping[str, Any]) -> dict[str, Any]:
     from tinyloc.train import Inputs
 
     chosen = {k: given[k] for k in ("signal", "least", "delay") if given[k] is not None}
+    if given["use_motion"] is not None:
+        chosen["motion"] = given["use_motion"]
     return {"inputs": Inputs(**chosen), "augmentation": augmentation_of(given["augment"]), "refit": given["refit"]}
 
 

@@ -57,18 +57,21 @@ def data(name: str | None, seed: int, as_json: bool, **given: Any) -> None:
         return
     d = load_source(source_of(name, seed, given))
     parts = {"train": d.train, "val": d.val, "test": d.test}
-    facts = {"name": d.name, "simulated": d.simulated, "access_points": len(d.aps), "rooms": list(d.rooms),
+    facts = {"name": d.name, "simulated": d.simulated, "access_points": len(d.aps), "motion": list(d.motions),
+             "rooms": list(d.rooms),
              "window": d.window, "hop": d.hop, "rate_hz": d.rate_hz, "note": d.note,
              "parts": {k: {"rows": len(p), "sessions": len(np.unique(p.session)),
-                           "heard": round(float((~np.isnan(p.rssi)).mean()), 4), "rows_by_room": p.counts()}
+                           "heard": round(float((~np.isnan(p.rssi)).mean()), 4),
+                           "motion_known": None if p.motion is None else round(float((~np.isnan(p.motion)).mean()), 4),
+                           "rows_by_room": p.counts()}
                        for k, p in parts.items()}}
     shown = sorted(range(len(d.rooms)), key=lambda i: -d.train.counts()[d.rooms[i]])[:20]
     rows = [["room", *parts]] + [[d.rooms[i], *(str(p.counts()[d.rooms[i]]) for p in parts.values())] for i in shown]
     more = len(d.rooms) - len(shown)
     emit(as_json, facts, "\n".join([
-        f"{d.name}{' (SIMULATED)' if d.simulated else ''}: {len(d.aps)} access points, {len(d.rooms)} rooms, "
-        f"{d.rate_hz:g} Hz, windows of {d.window} rows", table(rows), *([f"... and {more} rooms more"] if more else []),
-        d.note]))
+        f"{d.name}{' (SIMULATED)' if d.simulated else ''}: {len(d.aps)} access points, "
+        f"{'motion, ' if d.motions else ''}{len(d.rooms)} rooms, {d.rate_hz:g} Hz, windows of {d.window} rows", table(rows),
+        *([f"... and {more} rooms more"] if more else []), d.note]))
 
 
 @main.command()
@@ -97,7 +100,7 @@ def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch:
     """
     from tinyloc.files import check_writable
     from tinyloc.model import Model
-    from tinyloc.train import Recipe, fit, last_rows, scores, with_info
+    from tinyloc.train import Recipe, checkpoints, fit, last_rows, scores, with_info
 
     distillation = distillation_of(teachers, alpha, temperature, hard, beta)
     given_recipe = {"epochs": epochs, "batch": batch, "lr": lr, "patience": patience, "balance": balance}
@@ -107,7 +110,7 @@ def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch:
     d = load_source(source)
     check_writable(out)
     checkpoint = Path(out + ".checkpoint")
-    left = (checkpoint, Path(f"{checkpoint}.refit"))
+    left = checkpoints(checkpoint)
     if not resume:
         for file in left:
             file.unlink(missing_ok=True)
@@ -126,11 +129,17 @@ def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch:
             file.unlink(missing_ok=True)
     facts = {"model": out, "preset": preset_name, "parameters": model.parameters, "data": d.name,
              "simulated": d.simulated, "epochs": info["epochs"], "interrupted": info["interrupted"],
-             "validation_macro_f1": info["validation_macro_f1"], "test": info["test"]}
+             "validation_macro_f1": info["validation_macro_f1"], "motion": info.get("motion", []),
+             "motion_choice": info.get("motion_choice"), "test": info["test"]}
+    choice, judged = info.get("motion_choice"), ""
+    if choice:
+        f1 = choice["trials"][0]
+        judged = (f"; motion {'kept' if choice['kept'] else 'left out'}: macro-F1 {f1['rssi']:.3f} without and "
+                  f"{f1['motion']:.3f} with it on validation")
     emit(as_json, facts, f"{out}: {preset_name}, {model.parameters:,} parameters; macro-F1 "
           f"{info['validation_macro_f1']:.3f} on validation, {info['test']['macro_f1']:.3f} on test (accuracy "
           f"{info['test']['accuracy']:.3f}) of {d.name}{' (SIMULATED)' if d.simulated else ''}"
-          + ("; INTERRUPTED, best so far" if info["interrupted"] else ""))
+          + judged + ("; INTERRUPTED, best so far" if info["interrupted"] else ""))
 
 
 def _keep(name: str, text: str) -> int | float:
@@ -146,7 +155,7 @@ def _keep(name: str, text: str) -> int | float:
 @main.command()
 @click.argument("model", type=click.Path(dir_okay=False))
 @click.option("--out", required=True, type=click.Path(dir_okay=False), help="File to write the smaller float model to.")
-@click.option("--aps", help="Access points to keep: a number, or a share such as 0.5 or 50% (all below likewise).")
+@click.option("--aps", help="Access points to keep, with motion: a number, or a share: 0.5 or 50% (all below likewise).")
 @click.option("--width", "d", help="Model width H to keep.")
 @click.option("--blocks", help="mamba: blocks to keep.")
 @click.option("--inner", help="mamba: inner channels to keep in each block.")

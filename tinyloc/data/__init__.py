@@ -11,7 +11,8 @@ from typing import Any
 from tinyloc.data import byrne, flat, simulate, tetam, ujiindoorloc
 from tinyloc.data.augment import Augmentation, Augmenter
 from tinyloc.data.csv_file import load_csv
-from tinyloc.data.metrics import accuracy, class_f1, confusion, macro_f1
+from tinyloc.data.metrics import accuracy, class_f1, confusion, macro_f1, paired_gain
+from tinyloc.data.motion import level_of, motion_levels
 from tinyloc.data.source import ROOT, Source, locate
 from tinyloc.data.table import MISSING, Dataset, Samples, join
 from tinyloc.data.windows import HOLD, NOT_HEARD, SIGNALS, Scaler, Windows, every_row, forward_fill, windows
@@ -20,7 +21,7 @@ from tinyloc.errors import ConfigError, DataError, unknown
 __all__ = [
     "DATASETS", "HOLD", "MISSING", "NOT_HEARD", "ROOT", "SIGNALS", "SOURCES", "Augmentation", "Augmenter", "Dataset",
     "Samples", "Scaler", "Source", "Windows", "accuracy", "class_f1", "confusion", "every_row",
-    "forward_fill", "join", "load", "load_csv", "locate", "macro_f1", "windows",
+    "forward_fill", "join", "level_of", "load", "load_csv", "locate", "macro_f1", "motion_levels", "paired_gain", "windows",
 ]
 
 SOURCES: dict[str, Source] = {s.SOURCE.name: s.SOURCE for s in (simulate, flat, ujiindoorloc, tetam, byrne)}

@@ -2,7 +2,7 @@
 
 Everything happens to dBm, before scaling, and anew for each window and step of training.  What the receiver's
 sensitivity hides and what is lost are different things: the first goes for good, a lost packet's place is taken
-by the last value heard, as `forward_fill` would have done.
+by the last value heard, as `forward_fill` would have done.  Motion channels have a kind of their own; no other touches them.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class Augmentation:
             recording, raised by that, is not heard; one a window
     lost    greatest share of the values that are lost; a window's own share is uniform below it
     dead    greatest share of the access points that are dead for a whole window, likewise
+    motion  share of the windows in which motion is unknown throughout, as without an accelerometer
     """
 
     offset: float = 0.0
@@ -35,10 +36,11 @@ class Augmentation:
     deaf: float = 0.0
     lost: float = 0.0
     dead: float = 0.0
+    motion: float = 0.0
 
     def __post_init__(self) -> None:
         for f in fields(self):
-            most = {"lost": 0.95, "dead": 0.95, "gain": 1.0}.get(f.name, 40.0)
+            most = {"lost": 0.95, "dead": 0.95, "motion": 0.95, "gain": 1.0}.get(f.name, 40.0)
             if not 0 <= getattr(self, f.name) <= most:
                 raise ConfigError(f"augmentation: {f.name} = {getattr(self, f.name)!r}; expected 0 to {most:g}")
 
@@ -71,6 +73,12 @@ class Augmentation:
             x = np.where(rng.random((w, 1, a), np.float32) < self.dead * rng.random((w, 1, 1), np.float32), np.nan, x)
         return x.astype(np.float32)
 
+    def forget(self, motion: Floats, rng: np.random.Generator) -> Floats:
+        """Copy of the levels (w, t, m) of windows, NaN for unknown, with those unknown that `motion` says."""
+        if not (self.motion and motion.size):
+            return motion.copy()
+        return np.where(rng.random((len(motion), 1, 1), np.float32) < self.motion, np.float32(np.nan), motion)
+
 
 class Augmenter:
     """Makes changed windows of `samples`.
@@ -81,15 +89,18 @@ class Augmenter:
     """
 
     def __init__(self, samples: Samples, hold: float, length: int, delay: int, rate_hz: float, how: Augmentation) -> None:
-        self.rssi, self.how = forward_fill(samples, hold), how
+        self.signals, self.aps, self.how = forward_fill(samples, hold), len(samples.aps), how
+        rssi = self.signals[:, : self.aps]
         self.steps = np.arange(1 - length, 1) + delay
         self.hold = int(hold * rate_hz + 1e-6)
-        self.weakest = float(np.nanmin(self.rssi)) if not np.isnan(self.rssi).all() else 0.0
+        self.weakest = float(np.nanmin(rssi)) if not np.isnan(rssi).all() else 0.0
 
     def windows(self, about: Ints) -> Floats:
-        """(w, t, a) dBm of the windows about those rows (`Windows.row`) as they are; NaN for not heard."""
-        return self.rssi[np.maximum(about[:, None] + self.steps, 0)]
+        """(w, t, a + m) dBm and dB of the windows about those rows (`Windows.row`) as they are; NaN for not heard."""
+        return self.signals[np.maximum(about[:, None] + self.steps, 0)]
 
     def __call__(self, about: Ints, rng: np.random.Generator) -> Floats:
         """The same, changed."""
-        return self.how(self.windows(about), rng, self.hold, self.weakest)
+        rssi, motion = np.split(self.windows(about), [self.aps], axis=2)
+        changed = self.how(rssi, rng, self.hold, self.weakest)
+        return np.concatenate([changed, self.how.forget(motion, rng)], 2) if motion.size else changed

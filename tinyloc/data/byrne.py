@@ -5,8 +5,10 @@ Layout, as the authors' own loader reads it (folder or zip, at any depth):
     house_X/metadata/{ap_mac_addresses,room_names,room_tags}.dat    id, value, value...
     house_X/experiments/{fingerprint*,living*}/rx_wearable_data.dat  timestamp, ap_id, wearable_id, rssi, ...
                                                tag_annotations.dat   timestamp, ., tag, ...
+                                               accelerometer_filtered.dat  timestamp, ., ., ., x, y, z
 
-The archive itself could not be had when this was written: the loader is tested on a small one of that layout.
+The archive itself could not be had when this was written: the loader is tested on a small one of that layout.  The unit of
+x, y and z is told by gravity; where it cannot be, or the file lacks, the house has no motion channel, and `note` says so.
 """
 
 from __future__ import annotations
@@ -21,9 +23,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tinyloc.data.grid import regular
+from tinyloc.data.motion import GRAVITY, motion_levels, unit_of
 from tinyloc.data.source import Source, locate
 from tinyloc.data.split import hold_out, part, time_blocks
-from tinyloc.data.table import Dataset, Ints, Samples
+from tinyloc.data.table import Dataset, Floats, Ints, Samples
 from tinyloc.errors import ConfigError, DataError
 
 HOUSES = ("A", "B", "C", "D")
@@ -32,6 +35,7 @@ REACH = 0.5  # seconds between a row and the annotation that labels it
 BLOCK = 60.0  # seconds a validation block
 VAL = 0.25
 GAP = 20.0  # seconds without any reception that end a session
+ACCELEROMETER = "accelerometer_filtered.dat"
 
 
 class _House:
@@ -89,14 +93,22 @@ class _House:
 
     def events(self, path: str, columns: tuple[int, ...]) -> tuple[npt.NDArray[np.float64], Ints]:
         """Seconds (e,) and integers (e, len(columns)) below the heading, in order of time."""
+        time, values = self.numbers(path, columns)
+        if not np.isfinite(values).all():
+            raise DataError(f"{self.name}/{path}: expected finite numbers in columns "
+                            f"{', '.join(str(c + 1) for c in columns)}")
+        return time, values.astype(np.int64)
+
+    def numbers(self, path: str, columns: tuple[int, ...]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """The same with numbers as they are; NaN and infinite ones among them."""
         stamps: list[str] = []
-        values: list[list[int]] = []
+        values: list[list[float]] = []
         for i, fields in self.rows(path):
             if i == 1:
                 continue
             try:
-                values.append([int(float(fields[c])) for c in columns])
-            except (IndexError, ValueError, OverflowError) as e:
+                values.append([float(fields[c]) for c in columns])
+            except (IndexError, ValueError) as e:
                 raise DataError(f"{self.name}/{path}, row {i}: expected numbers in columns "
                                 f"{', '.join(str(c + 1) for c in columns)}, found {fields}") from e
             stamps.append(fields[0].split("+")[0].rstrip("Z "))
@@ -105,12 +117,35 @@ class _House:
         except ValueError as e:
             raise DataError(f"{self.name}/{path}: {e}; expected times such as 2017-01-31 12:00:00.250") from e
         order = np.argsort(time, kind="stable")
-        return time[order], np.array(values, np.int64).reshape(len(values), len(columns))[order]
+        return time[order], np.array(values, np.float64).reshape(len(values), len(columns))[order]
+
+    def lacks(self, experiments: list[str]) -> str:
+        """Why there are no accelerations in mg for all of these experiments; "" when there are."""
+        lacking = [e for e in experiments if f"experiments/{e}/{ACCELEROMETER}" not in self.open]
+        if lacking:
+            return f"{lacking[0]} has no {ACCELEROMETER}"
+        units = {e: unit_of(self._finite(e)[1]) for e in experiments}
+        odd = next((e for e, unit in units.items() if unit is None), None)
+        return f"the unit of {odd}/{ACCELEROMETER} cannot be told, gravity being none of {', '.join(GRAVITY)}" if odd else ""
+
+    def _finite(self, experiment: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        time, values = self.numbers(f"experiments/{experiment}/{ACCELEROMETER}", (4, 5, 6))
+        known = np.isfinite(values).all(1)
+        return time[known], values[known]
+
+    def motion(self, experiment: str, grid: npt.NDArray[np.float64]) -> Floats:
+        """(n,) levels of motion energy at `grid`, each of the samples of the interval that ends there."""
+        time, values = self._finite(experiment)
+        unit = unit_of(values)
+        assert unit is not None
+        mg = np.clip(np.round(values * (1000 / GRAVITY[unit])), -(1 << 15), (1 << 15) - 1)
+        row = np.floor((time - grid[0]) * RATE_HZ + 1).astype(np.int64)
+        return motion_levels(mg, row, len(grid))
 
 
-def _experiment(house: _House, name: str, aps: dict[int, int], room_of: dict[int, int]
-                ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32], Ints, Ints]:
-    """Grid times (n,), rssi (n, a), room (n,) and session (n,), from 0, of one experiment."""
+def _experiment(house: _House, name: str, aps: dict[int, int], room_of: dict[int, int], moves: bool = False
+                ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32], Ints, Ints, Floats | None]:
+    """Grid times (n,), rssi (n, a), room (n,) and session (n,), from 0, and, where it `moves`, motion (n, 1)."""
     time, heard = house.events(f"experiments/{name}/rx_wearable_data.dat", (1, 3))
     known = np.isin(heard[:, 0], list(aps))
     if not known.any():
@@ -131,7 +166,8 @@ def _experiment(house: _House, name: str, aps: dict[int, int], room_of: dict[int
     last = np.maximum.accumulate(np.where(np.isnan(rssi).all(axis=1), 0, np.arange(len(grid))))
     session = np.cumsum(np.diff(grid[last], prepend=grid[0]) > GAP, dtype=np.int64)
     keep = grid - grid[last] <= GAP + 1e-6
-    return grid[keep], rssi[keep], room[keep], session[keep]
+    motion = house.motion(name, grid)[keep, None] if moves else None
+    return grid[keep], rssi[keep], room[keep], session[keep], motion
 
 
 def load(seed: int = 0, house: str | None = None) -> Dataset:
@@ -153,19 +189,22 @@ def load(seed: int = 0, house: str | None = None) -> Dataset:
                         "numbers of tags") from e
     aps = {i: k for k, i in enumerate(macs)}
 
+    lacks = files.lacks([e for prefix in ("fingerprint", "living") for e in files.experiments(prefix)])
+
     def samples(prefix: str) -> Samples:
-        parts = [_experiment(files, e, aps, room_of) for e in files.experiments(prefix)]
-        time, rssi, room, session = zip(*parts, strict=True)
+        parts = [_experiment(files, e, aps, room_of, not lacks) for e in files.experiments(prefix)]
+        time, rssi, room, session, motion = zip(*parts, strict=True)
         before = np.cumsum([0] + [s[-1] + 1 for s in session[:-1]])
         return Samples(np.concatenate(time), np.concatenate(rssi), np.concatenate(room),
                        np.concatenate([s + b for s, b in zip(session, before, strict=True)]),
-                       tuple(names.values()), tuple(f"ap_{i}" for i in macs))
+                       tuple(names.values()), tuple(f"ap_{i}" for i in macs),
+                       motion=None if lacks else np.concatenate(motion), motions=() if lacks else ("motion",))
 
     rows = samples("fingerprint")
     held = hold_out(time_blocks(rows, BLOCK), rows.room, VAL, seed)
     note = SOURCE.note(f"house {letter}; fingerprint experiments, {VAL:.0%} of them held out as "
                        f"validation in whole blocks of {BLOCK:g} s (seed {seed}); test: the living "
-                       "experiments.")
+                       "experiments." + (f" No motion: {lacks}." if lacks else ""))
     return Dataset(f"byrne-{letter}", part(rows, ~held), part(rows, held), samples("living"),
                    window=20, hop=10, rate_hz=RATE_HZ, simulated=False, note=note)
 

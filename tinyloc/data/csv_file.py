@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tinyloc.data.motion import level_of
 from tinyloc.data.split import hold_out, part, time_blocks
 from tinyloc.data.table import Bools, Dataset, Ints, Samples
 from tinyloc.errors import ConfigError, DataError
@@ -55,7 +56,7 @@ def _rows(path: Path, delimiter: str) -> tuple[list[str], list[tuple[int, list[s
     return heading, rows[1:]
 
 
-def _signals(path: Path, heading: list[str], rssi: Sequence[str]) -> list[str]:
+def _signals(path: Path, heading: list[str], rssi: Sequence[str], what: str = "rssi") -> list[str]:
     """Columns that `rssi` names, prefixes ("ap*") spelled out, in the file's order for a prefix."""
     names: list[str] = []
     for want in rssi:
@@ -65,7 +66,7 @@ def _signals(path: Path, heading: list[str], rssi: Sequence[str]) -> list[str]:
                             f"present: {', '.join(heading)}")
         names += [f for f in found if f not in names]
     if not names:
-        raise ConfigError("rssi names no column, expected names or a prefix such as 'rssi_*'")
+        raise ConfigError(f"{what} names no column, expected names or a prefix such as '{what}_*'")
     return names
 
 
@@ -86,7 +87,8 @@ def _ids(values: list[str]) -> tuple[list[str], Ints]:
 
 
 def load_csv(path: str | Path, *, time: str = "time", room: str = "room",
-             rssi: str | Sequence[str] = ("rssi_*",), session: str | None = None, delimiter: str = ",",
+             rssi: str | Sequence[str] = ("rssi_*",), motion: str | Sequence[str] = (),
+             session: str | None = None, delimiter: str = ",",
              not_heard: float | None = None, window: int = 20, hop: int = 10, seed: int = 0) -> Dataset:
     """Rows of a CSV file with a heading, split into train, val and test (60/20/20).
 
@@ -94,6 +96,9 @@ def load_csv(path: str | Path, *, time: str = "time", room: str = "room",
     room       column of labels; empty: unlabeled
     rssi       columns of dBm, by name or by prefix ("ap*"); empty, NaN, NA, null or `not_heard`: not heard.
                A column in which nothing was ever heard is dropped, a constant one kept; `note` says so.
+    motion     columns of an accelerometer's root mean square deviation from its mean over the row's interval,
+               sqrt(mean |a - mean a|^2) in mg, by name or by prefix; empty, NaN, NA or null: unknown.  They
+               become levels in whole dB (`tinyloc.data.motion`)
     session    column that names the recording; without it the file is one recording
     window     rows a window; the split holds out whole blocks of time, five windows long, chosen by `seed`,
                so that no window is in two parts
@@ -105,13 +110,18 @@ def load_csv(path: str | Path, *, time: str = "time", room: str = "room",
     if window < 1 or hop < 1:
         raise ConfigError(f"window {window} and hop {hop}, expected at least 1")
     signals = _signals(path, heading, [rssi] if isinstance(rssi, str) else rssi)
+    asked = [motion] if isinstance(motion, str) else list(motion)
+    motions = _signals(path, heading, asked, "motion") if asked else []
     taken = [time, room, *([session] if session else [])]
-    for name in [*taken, *signals]:
+    for name in [*taken, *signals, *motions]:
         if name not in heading:
             raise DataError(f"{path}, row 1: no column {name!r}; present: {', '.join(heading)}")
     mixed = [s for s in signals if s in taken]
     if mixed:
         raise ConfigError(f"column {mixed[0]!r} is both a signal and the time, room or session")
+    mixed = [m for m in motions if m in taken or m in signals]
+    if mixed:
+        raise ConfigError(f"column {mixed[0]!r} is both motion and a signal, the time, room or session")
     at = {h: i for i, h in enumerate(heading)}
 
     times = np.array([_number(path, line, time, f[at[time]].strip(), "a number of seconds")
@@ -124,6 +134,14 @@ def load_csv(path: str | Path, *, time: str = "time", room: str = "room",
                 values[i, j] = _number(path, line, name, text, "dBm as a number, or nothing for not heard")
     if not_heard is not None:
         values[values == not_heard] = np.nan
+    moved = np.full((len(rows), len(motions)), np.nan, np.float64)
+    for i, (line, fields) in enumerate(rows):
+        for j, name in enumerate(motions):
+            text = fields[at[name]].strip()
+            if text.lower() not in MISSING:
+                moved[i, j] = _number(path, line, name, text, "mg as a number, or nothing for unknown")
+                if moved[i, j] < 0:
+                    raise DataError(f"{path}, row {line}, column {name!r}: found {text!r}, expected mg of 0 or more")
 
     labels = [f[at[room]].strip() for _, f in rows]
     rooms, index = _ids([v for v in labels if v])
@@ -150,7 +168,8 @@ def load_csv(path: str | Path, *, time: str = "time", room: str = "room",
         raise DataError(f"{path}: nothing was heard in any of the columns {', '.join(signals)}")
     constant = [s for s, v in zip(signals, values.T, strict=True) if v.min() == v.max()]  # NaN is unequal
     samples = Samples(times, values[:, heard].astype(np.float32), label, recording, tuple(rooms),
-                      tuple(s for s, h in zip(signals, heard, strict=True) if h))
+                      tuple(s for s, h in zip(signals, heard, strict=True) if h),
+                      motion=level_of(moved) if motions else None, motions=tuple(motions))
 
     steps = np.diff(times)[recording[1:] == recording[:-1]]
     rate = 1 / float(np.median(steps)) if len(steps) else 0.0

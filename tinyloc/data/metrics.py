@@ -36,6 +36,25 @@ def macro_f1(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, classes: int) -> floa
     return float(f1.mean()) if f1.size else float("nan")
 
 
+def paired_gain(true: npt.ArrayLike, before: npt.ArrayLike, after: npt.ArrayLike, unit: npt.ArrayLike
+                ) -> tuple[float, float]:
+    """(gain, error) in mean recall over the rooms of predictions `after` against `before` of the same rows (n,).
+
+    unit (n,): rows that belong together, such as those of a stretch of a walk, whose mistakes are not independent.
+    error: the gain's standard deviation, were each unit's difference as likely the other way round.  (0, 0) without labels.
+    """
+    y, a, b, u = (np.asarray(v) for v in (true, before, after, unit))
+    if not y.shape == a.shape == b.shape == u.shape:
+        raise DataError(f"labels have shape {y.shape}, predictions {a.shape} and {b.shape}, units {u.shape}; expected the "
+                        "same")
+    y, a, b, u = (v[y >= 0] for v in (y, a, b, u))
+    rooms, code, count = np.unique(y, return_inverse=True, return_counts=True)
+    # A row weighs as much as recall's mean over the rooms makes of it.
+    each = ((b == y).astype(np.float64) - (a == y)) / (len(rooms) * count[code.reshape(-1)])
+    of_unit = np.bincount(np.unique(u, return_inverse=True)[1].reshape(-1), weights=each)
+    return float(of_unit.sum()), float(np.sqrt((of_unit**2).sum()))
+
+
 def accuracy(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
     """Share of labeled rows that are right; NaN without any labeled row."""
     true, pred = np.asarray(y_true), np.asarray(y_pred)

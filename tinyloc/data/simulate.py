@@ -11,6 +11,9 @@ No radio was involved: use it to try things out and in tests, never as evidence 
     shadowing           a smooth fixed map an access point, Gaussian in dB (Gudmundson, Electron. Lett. 27,
                         1991)
     fading              Rice, K = 3 dB
+
+Asked for, an accelerometer on the wrist at 25 Hz: gravity, the steps and the swing of the arm of who walks, now and then
+a gesture of who stays, and the sensor's noise.
 """
 
 from __future__ import annotations
@@ -18,9 +21,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from tinyloc.data.motion import motion_levels
 from tinyloc.data.source import Source
 from tinyloc.data.split import hold_out, part, time_blocks
-from tinyloc.data.table import Dataset, Samples
+from tinyloc.data.table import Dataset, Floats, Samples
 from tinyloc.errors import ConfigError
 
 Array = npt.NDArray[np.float64]
@@ -47,6 +51,9 @@ HEIGHT = 1.0  # meters from the wrist up to an access point
 FLOOR, LOSS = -94.0, 0.12  # receiver's sensitivity in dBm; share of packets that collide
 OFFSET, DRIFT = 1.5, 1.5  # dB: how the beacon is worn, a session; what has moved since the training, a map
 SPEED = 0.9  # m/s
+# The wrist's accelerations: samples a second; steps a second, and mg up and down with each (the arm swings with every other
+# step); gestures of who stays: how many a second, how long in seconds, mg; the sensor's noise in mg, each axis.
+ACCEL_HZ, STEPS_HZ, BOUNCE, SWING, GESTURES_HZ, GESTURE, GESTURE_MG, NOISE_MG = 25.0, 1.8, 180.0, 120.0, 0.05, 3.0, 90.0, 4.0
 
 
 def _route(a: int, b: int) -> list[tuple[float, float]]:
@@ -129,22 +136,41 @@ def _room(xy: Array) -> npt.NDArray[np.int64]:
     return np.argmax(inside.all(axis=2), axis=1)
 
 
-def simulate(seed: int = 0, minutes: float = 20.0, aps: int = 11, test_minutes: float = 8.0) -> Dataset:
+def _motion(rng: np.random.Generator, xy: Array) -> Floats:
+    """(n, 1) levels of motion energy of a walk (n, 2) at 5 Hz."""
+    per = int(ACCEL_HZ / RATE_HZ)
+    n = len(xy) * per
+    walks = np.repeat(np.linalg.norm(np.diff(xy, axis=0, prepend=xy[:1]), axis=1) > 1e-3, per)
+    phase = 2 * np.pi * STEPS_HZ * np.arange(n) / ACCEL_HZ + rng.uniform(0, 6)
+    gait = np.column_stack([SWING * np.sin(phase / 2), SWING * np.cos(phase / 2) / 2, BOUNCE * np.sin(phase)])
+    begins = np.flatnonzero(rng.random(n) < GESTURES_HZ / ACCEL_HZ)
+    gestures = np.zeros((n, 3))
+    for i in begins:
+        size = rng.exponential(GESTURE)
+        gestures[i : i + int(size * ACCEL_HZ)] = GESTURE_MG * rng.lognormal(0, 0.4)
+    wave = np.sin(2 * np.pi * rng.uniform(0.7, 1.6, 3) * np.arange(n)[:, None] / ACCEL_HZ + rng.uniform(0, 6, 3))
+    a = np.array([0.0, 0.0, 1000.0]) + np.where(walks[:, None], gait, gestures * wave) + rng.normal(0, NOISE_MG, (n, 3))
+    return motion_levels(np.round(a), np.arange(n) // per, len(xy))[:, None]
 
+
+def simulate(seed: int = 0, minutes: float = 20.0, aps: int = 11, test_minutes: float = 8.0,
+             motion: bool = False) -> Dataset:
     """A house of 7 rooms, `minutes` of scripted walking (train and val), a free-living walk (test).
 
     Four scripted sessions; a quarter of their blocks of 30 s is val.  The test has its own walk, offset and,
     since furniture moves, a slightly changed shadowing map.  Same seed, same bits; rows 0.2 s apart, steps of
-    1 dB, windows of 20 rows.  Raises `ConfigError` unless minutes >= 4, test_minutes >= 1 and aps >= 1."""
+    1 dB, windows of 20 rows.  motion: with a motion channel, all else as without.
+
+    Raises `ConfigError` unless minutes >= 4, test_minutes >= 1 and aps >= 1."""
     if not (minutes >= 4 and test_minutes >= 1 and aps >= 1):
         raise ConfigError(f"simulate: {minutes:g} minutes, {test_minutes:g} test minutes and {aps} access "
                           "points; expected at least 4, 1 and 1")
-    house, walks = (np.random.default_rng([seed, i]) for i in (1, 2))
+    house, walks, wrist = (np.random.default_rng([seed, i]) for i in (1, 2, 3))
     spare = house.uniform(0, [11, 9], (max(0, aps - len(_APS)), 2))
     place = np.concatenate([_APS, spare])[:aps]
     shadow, drift = _Map(house, aps, SHADOW), _Map(house, aps, DRIFT)
 
-    def record(seconds: float, scripted: bool) -> tuple[Array, npt.NDArray[np.int64]]:
+    def record(seconds: float, scripted: bool) -> tuple[Array, npt.NDArray[np.int64], Floats]:
         xy, heading = _walk(walks, seconds, scripted)
         to = place[None] - xy[:, None]
         d = np.sqrt((to ** 2).sum(axis=2) + HEIGHT ** 2)
@@ -156,13 +182,14 @@ def simulate(seed: int = 0, minutes: float = 20.0, aps: int = 11, test_minutes: 
         rssi += 10 * np.log10((np.sqrt(RICE_K / (RICE_K + 1)) + scatter[0]) ** 2 + scatter[1] ** 2)
         rssi = np.round(rssi + walks.normal(0, OFFSET))
         rssi[(rssi < FLOOR) | (walks.random(d.shape) < LOSS)] = np.nan
-        return rssi, _room(xy)
+        return rssi, _room(xy), _motion(wrist, xy) if motion else np.zeros((len(xy), 0), np.float32)
 
-    def samples(parts: list[tuple[Array, npt.NDArray[np.int64]]]) -> Samples:
-        return Samples(np.concatenate([np.arange(len(r)) / RATE_HZ for r, _ in parts]),
-                       np.concatenate([r for r, _ in parts]), np.concatenate([y for _, y in parts]),
-                       np.repeat(np.arange(len(parts)), [len(r) for r, _ in parts]), ROOMS,
-                       tuple(f"ap_{i + 1}" for i in range(aps)))
+    def samples(parts: list[tuple[Array, npt.NDArray[np.int64], Floats]]) -> Samples:
+        rssi, room, moved = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return Samples(np.concatenate([np.arange(len(r)) / RATE_HZ for r, _, _ in parts]), rssi, room,
+                       np.repeat(np.arange(len(parts)), [len(r) for r, _, _ in parts]), ROOMS,
+                       tuple(f"ap_{i + 1}" for i in range(aps)), motion=moved if motion else None,
+                       motions=("motion",) if motion else ())
 
     rows = samples([record(minutes * 15, True) for _ in range(4)])
     test = samples([record(test_minutes * 60, False)])
@@ -173,4 +200,4 @@ def simulate(seed: int = 0, minutes: float = 20.0, aps: int = 11, test_minutes: 
                    f"as validation in whole blocks of 30 s; test: a free-living walk (seed {seed}).")
 
 
-SOURCE = Source("simulated", simulate, options=frozenset({"minutes", "aps", "test_minutes"}))
+SOURCE = Source("simulated", simulate, options=frozenset({"minutes", "aps", "test_minutes", "motion"}))

@@ -35,7 +35,7 @@ def _some(names: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class Samples:
-    """`n` rows heard by `a` access points.
+    """`n` rows heard by `a` access points, and of `m` motion channels.
 
     time     (n,) seconds, rising within a session
     rssi     (n, a) dBm; NaN: not heard
@@ -44,6 +44,8 @@ class Samples:
     rooms    names of the classes
     aps      names of the access points
     group    (n,) who or which device made the row, or None
+    motion   (n, m) levels of motion energy in dB re 1 mg (`tinyloc.data.motion`); NaN: unknown; None without any
+    motions  names of the motion channels
 
     Raises `DataError` when a shape, a type, a label or the order of the rows breaks these rules.
     """
@@ -55,13 +57,15 @@ class Samples:
     rooms: tuple[str, ...]
     aps: tuple[str, ...]
     group: Ints | None = None
+    motion: Floats | None = None
+    motions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(np.atleast_1d(self.time))
-        rooms, aps = tuple(map(str, self.rooms)), tuple(map(str, self.aps))
+        rooms, aps, motions = (tuple(map(str, names)) for names in (self.rooms, self.aps, self.motions))
         if not aps:
             raise DataError("aps is empty, expected at least one access point")
-        for what, names in (("rooms", rooms), ("aps", aps)):
+        for what, names in (("rooms", rooms), ("aps", aps), ("aps and motions", aps + motions)):
             twice = sorted({x for x in names if names.count(x) > 1}) if len(set(names)) < len(names) else []
             if twice:
                 raise DataError(f"{what} names {twice[0]!r} twice, expected distinct names")
@@ -73,6 +77,9 @@ class Samples:
             "room": _column("room", self.room, "int64", (n,)),
             "session": _column("session", self.session, "int64", (n,)),
             "group": None if self.group is None else _column("group", self.group, "int64", (n,)),
+            "motions": motions,
+            "motion": None if self.motion is None and not motions else _column(
+                "motion", () if self.motion is None else self.motion, "float32", (n, len(motions))),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -81,6 +88,9 @@ class Samples:
         if np.isinf(self.rssi).any():
             row, ap = np.argwhere(np.isinf(self.rssi))[0]
             raise DataError(f"rssi is infinite in row {row}, access point {aps[ap]}; expected dBm or NaN")
+        if self.motion is not None and np.isinf(self.motion).any():
+            row, of = np.argwhere(np.isinf(self.motion))[0]
+            raise DataError(f"motion is infinite in row {row}, channel {motions[of]}; expected dB or NaN")
         if n and not (self.room.min() >= -1 and self.room.max() < len(rooms)):
             row = int(np.argmax((self.room < -1) | (self.room >= len(rooms))))
             raise DataError(f"room is {self.room[row]} in row {row}, expected -1 to {len(rooms) - 1}")
@@ -95,14 +105,26 @@ class Samples:
     def __len__(self) -> int:
         return len(self.time)
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the columns of `signals`: the access points, then the motion channels."""
+        return self.aps + self.motions
+
+    @property
+    def signals(self) -> Floats:
+        """(n, a + m) all that a model may read: `rssi`, then `motion`."""
+        return self.rssi if self.motion is None else np.concatenate([self.rssi, self.motion], 1)
+
     def take(self, index: Bools | Ints | slice) -> Samples:
         """The rows that a mask, an index array or a slice selects, in that order."""
         group = None if self.group is None else self.group[index]
+        motion = None if self.motion is None else self.motion[index]
         return dataclasses.replace(self, time=self.time[index], rssi=self.rssi[index], room=self.room[index],
-                                   session=self.session[index], group=group)
+                                   session=self.session[index], group=group, motion=motion)
 
     def select(self, aps: Sequence[str], who: str = "the model", missing: str = MISSING[0]) -> Samples:
-        """The same rows as heard by the access points of those names alone, in that order.
+        """The same rows as heard by the access points of those names alone, in that order; motion channels stay where they
+        are named too, in their order.
 
         missing  of access points that the data lack: "refuse"; or "silent": they count as not heard in any row, as if they
                  had been switched off, but for one at least
@@ -113,18 +135,23 @@ class Samples:
         if missing not in MISSING:
             raise unknown("choice for missing access points", missing, MISSING)
         names = tuple(map(str, aps))
-        if names == self.aps:
+        if names == self.inputs:
             return self
-        column = {name: i for i, name in enumerate(self.aps)}
+        column = {name: i for i, name in enumerate(self.inputs)}
         lacking = [name for name in names if name not in column]
         if lacking and (missing == "refuse" or len(lacking) == len(names)):
             way = "; with missing='silent' (--missing silent) they count as not heard" if len(lacking) < len(names) else ""
             raise DataError(f"{who} hears {len(names)} access points, of which the data lack {len(lacking)} "
-                            f"({_some(lacking)}); they have {len(self.aps)} ({_some(self.aps)}){way}")
-        rssi = self.rssi
+                            f"({_some(lacking)}); they have {len(self.inputs)} ({_some(self.inputs)}){way}")
+        motions = tuple(name for name in names if name in self.motions)
+        heard, signals = tuple(name for name in names if name not in motions), self.signals
+        if heard + motions != names:
+            raise DataError(f"{who} reads motion channels, of which the data lack one: {_some(lacking)}")
         if lacking:  # the column of them all is the last
-            rssi = np.concatenate([rssi, np.full((len(self), 1), np.nan, np.float32)], 1)
-        return dataclasses.replace(self, rssi=rssi[:, [column.get(name, -1) for name in names]], aps=names)
+            signals = np.concatenate([signals, np.full((len(self), 1), np.nan, np.float32)], 1)
+        return dataclasses.replace(
+            self, rssi=signals[:, [column.get(name, -1) for name in heard]], aps=heard, motions=motions,
+            motion=signals[:, [column[name] for name in motions]] if motions else None)
 
     def counts(self) -> dict[str, int]:
         """Labeled rows a room."""
@@ -147,11 +174,12 @@ class Samples:
 
 
 def join(a: Samples, b: Samples) -> Samples:
-    """The rows of `a`, then those of `b`, as sessions of their own; groups only where both have them."""
+    """The rows of `a`, then those of `b`, as sessions of their own; groups and motion only where both have them."""
     session = np.concatenate([a.session, b.session + (a.session.max(initial=0) - b.session.min(initial=0) + 1)])
     group = None if a.group is None or b.group is None else np.concatenate([a.group, b.group])
+    motion = None if a.motion is None or b.motion is None else np.concatenate([a.motion, b.motion])
     return Samples(np.concatenate([a.time, b.time]), np.concatenate([a.rssi, b.rssi]), np.concatenate([a.room, b.room]),
-                   session, a.rooms, a.aps, group)
+                   session, a.rooms, a.aps, group, motion, () if motion is None else a.motions)
 
 
 @dataclass(frozen=True)
@@ -180,6 +208,8 @@ class Dataset:
         for part, samples in (("val", self.val), ("test", self.test)):
             if samples.rooms != self.train.rooms or samples.aps != self.train.aps:
                 raise DataError(f"{self.name}: {part} has other rooms or access points than train")
+            if samples.motions != self.train.motions:
+                raise DataError(f"{self.name}: {part} has other motion channels than train")
         if not (self.train.room >= 0).any():
             raise DataError(f"{self.name}: train has no labeled row")
 
@@ -199,13 +229,23 @@ class Dataset:
         return self.train.aps
 
     def digest(self) -> str:
-        """Hexadecimal SHA-256 of all its rows, rooms and access points: equal for equal data,
+        """Hexadecimal SHA-256 of all its rows, rooms and inputs: equal for equal data,
         whatever file they are from."""
-        h = hashlib.sha256(repr((self.rooms, self.aps)).encode())
+        h = hashlib.sha256(repr((self.rooms, self.inputs)).encode())
         for rows in (self.train, self.val, self.test):
-            for array in (rows.time, rows.rssi, rows.room, rows.session):
+            for array in (rows.time, rows.signals, rows.room, rows.session):
                 h.update(repr(array.shape).encode() + np.ascontiguousarray(array).tobytes())
         return h.hexdigest()
+
+    @property
+    def motions(self) -> tuple[str, ...]:
+        """Names of the motion channels, in the order of the columns of `motion`."""
+        return self.train.motions
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the access points, then of the motion channels."""
+        return self.train.inputs
 
     def select(self, aps: Sequence[str], who: str = "the model", missing: str = MISSING[0]) -> Dataset:
         """The data set as heard by the access points of those names alone, in that order; see `Samples.select`."""

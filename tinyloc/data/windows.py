@@ -5,6 +5,8 @@ what is still missing to -120 dBm, scale each access point by its least and grea
 of 4 s with half overlap.  The paper does not say which rows the scaler saw; here it is the training rows
 alone.
 
+Motion channels, where the samples have them, follow the access points: held alike, each scaled by its own range.
+
 A label may lag by a few rows (`delay`): a window then ends that many rows after the row that it is about, as
 in fixed-lag smoothing.  The receivers' averages, and a walk through a door, are known only a moment later.
 """
@@ -23,31 +25,35 @@ from tinyloc.errors import ConfigError, DataError, unknown
 NOT_HEARD = -120.0  # dBm, stands for an access point that is silent for longer than the hold
 HOLD = 1.0  # seconds
 SIGNALS = ("minmax", "powed")
+MOTION_GAP = 10.0  # dB from the least level of training down to what stands for "unknown", that it be none of the levels
 POWER = 2.0  # of "powed"; Torres-Sospedra's e leaves signals below -90 dBm less than one code of int8
 
 
 def forward_fill(samples: Samples, seconds: float = HOLD) -> Floats:
-    """(n, a) dBm: `samples.rssi` with each gap filled by the last value heard in the same session, while that
+    """(n, a + m): `samples.signals` with each gap filled by the last value heard in the same session, while that
     value is at most `seconds` old.  Not idempotent: fill the raw rows once."""
-    n, heard = len(samples), ~np.isnan(samples.rssi)
+    signals = samples.signals
+    n, heard = len(samples), ~np.isnan(signals)
     if heard.all() or not n:
-        return samples.rssi.copy()
+        return signals.copy()
     last = np.maximum.accumulate(np.where(heard, np.arange(n)[:, None], -1), axis=0)
     # A microsecond of slack: seconds since 1970 are no finer in float64, and a row at exactly `seconds`
     # counts.
     age = samples.time[:, None] - samples.time[last]
     fresh = (last >= samples.starts()[:, None]) & (age <= seconds + 1e-6)
-    return np.where(fresh, np.take_along_axis(samples.rssi, np.maximum(last, 0), axis=0), np.float32(np.nan))
+    return np.where(fresh, np.take_along_axis(signals, np.maximum(last, 0), axis=0), np.float32(np.nan))
 
 
 @dataclass(frozen=True)
 class Scaler:
     """Maps dBm to 0..1: ((rssi - lo) / (hi - lo))^power, clipped; silence counts as `not_heard`.
 
-    lo, hi     (a,) least and greatest training value; an access point that never changed maps to 0
+    lo, hi     (a + m,) least and greatest training value; an access point that never changed maps to 0
     hold       seconds that `prepare` bridges
     not_heard  dBm that stands for silence
     power      above 1, strong signals differ more than weak ones, as distances do
+    motion     m, how many of the last columns are motion channels, in dB: they have no power, their `lo` lies below
+               every level of training, and there, at 0, lies what is unknown too
     """
 
     lo: Floats
@@ -55,6 +61,7 @@ class Scaler:
     hold: float = HOLD
     not_heard: float = NOT_HEARD
     power: float = 1.0
+    motion: int = 0
 
     def __post_init__(self) -> None:
         lo, hi = np.asarray(self.lo, np.float32), np.asarray(self.hi, np.float32)
@@ -64,6 +71,8 @@ class Scaler:
             raise DataError("scaler: expected finite lo <= hi")
         if not 0.1 <= self.power <= 10:
             raise DataError(f"scaler: power = {self.power!r}; expected 0.1 to 10")
+        if not 0 <= self.motion < max(1, len(lo)):
+            raise DataError(f"scaler: motion = {self.motion!r}; expected 0 to {max(0, len(lo) - 1)} of {len(lo)} inputs")
         object.__setattr__(self, "lo", lo)
         object.__setattr__(self, "hi", hi)
 
@@ -82,20 +91,26 @@ class Scaler:
             raise unknown("signal", signal, SIGNALS)
         if not len(train):
             raise DataError("scaler: no training rows")
-        x = forward_fill(train, hold)
+        a, m = len(train.aps), len(train.motions)
+        x, motion = np.split(forward_fill(train, hold), [a], axis=1)
+        known = ~np.isnan(motion)
+        # A channel of which nothing is known in training is constant: from 0 to 0.
+        low = np.where(known.any(0), np.where(known, motion, np.inf).min(0, initial=np.inf) - MOTION_GAP, 0)
+        high = np.where(known.any(0), np.where(known, motion, -np.inf).max(0, initial=-np.inf), 0)
         if signal == "powed":
             if np.isnan(x).all():
                 raise DataError("scaler: no access point was heard in any training row")
-            a = x.shape[1]
-            return cls(np.full(a, np.nanmin(x) - 1), np.full(a, np.nanmax(x)), hold, not_heard, POWER)
-        x = np.where(np.isnan(x), np.float32(not_heard), x)
-        lo, hi = x.min(axis=0), x.max(axis=0)
-        if shared:
-            lo, hi = np.full_like(lo, lo.min()), np.full_like(hi, hi.max())
-        return cls(lo, hi, hold, not_heard)
+            lo, hi = np.full(a, np.nanmin(x) - 1), np.full(a, np.nanmax(x))
+        else:
+            x = np.where(np.isnan(x), np.float32(not_heard), x)
+            lo, hi = x.min(axis=0), x.max(axis=0)
+            if shared:
+                lo, hi = np.full_like(lo, lo.min()), np.full_like(hi, hi.max())
+        return cls(np.concatenate([lo, low]), np.concatenate([hi, high]), hold, not_heard,
+                   POWER if signal == "powed" else 1.0, m)
 
     def transform(self, rssi: npt.ArrayLike) -> Floats:
-        """(..., a) dBm, NaN for not heard -> float32 in [0, 1]."""
+        """(..., a + m) dBm and dB, NaN for not heard and unknown -> float32 in [0, 1]."""
         x = np.asarray(rssi, np.float32)
         if x.shape[-1:] != self.lo.shape:
             raise DataError(f"scaler: {x.shape[-1:]} access points, expected {self.lo.shape}")
@@ -104,30 +119,34 @@ class Scaler:
         # A constant column becomes 0 everywhere: what it never said in training cannot mean anything later.
         gain = np.divide(1, span, out=np.zeros_like(span), where=span > 0)
         y = np.clip((x - self.lo) * gain, 0, 1).astype(np.float32)
-        return y if self.power == 1 else (y.astype(np.float64) ** self.power).astype(np.float32)
+        if self.power != 1:
+            a = len(self.lo) - self.motion
+            y[..., :a] = (y[..., :a].astype(np.float64) ** self.power).astype(np.float32)
+        return y
 
     def prepare(self, samples: Samples) -> Floats:
-        """(n, a) in [0, 1]: gaps bridged within a session, then scaled."""
+        """(n, a + m) in [0, 1]: gaps bridged within a session, then scaled."""
         return self.transform(forward_fill(samples, self.hold))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, for JSON."""
         return {"lo": self.lo.tolist(), "hi": self.hi.tolist(), "hold": self.hold,
-                "not_heard": self.not_heard, **({"power": self.power} if self.power != 1 else {})}
+                "not_heard": self.not_heard, **({"power": self.power} if self.power != 1 else {}),
+                **({"motion": self.motion} if self.motion else {})}
 
     @classmethod
     def from_dict(cls, d: dict[str, Any]) -> Scaler:
         """Inverse of `to_dict`, bit for bit."""
         try:
             return cls(np.asarray(d["lo"], np.float32), np.asarray(d["hi"], np.float32), float(d["hold"]),
-                       float(d["not_heard"]), float(d.get("power", 1)))
+                       float(d["not_heard"]), float(d.get("power", 1)), int(d.get("motion", 0)))
         except (KeyError, TypeError) as e:
             raise DataError(f"scaler: expected lo, hi, hold and not_heard, got {sorted(d)} ({e})") from e
 
 
 @dataclass(frozen=True)
 class Windows:
-    """x (w, t, a) float32 in [0, 1]; y (w, t) room or -1; row (w,) index of the row that each window is about.
+    """x (w, t, a + m) float32 in [0, 1]; y (w, t) room or -1; row (w,) index of the row that each window is about.
 
     y is the room `delay` rows before; that row itself is the last of a window without delay."""
 

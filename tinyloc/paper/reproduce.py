@@ -56,7 +56,8 @@ class Way:
     delay: float = 0.0
 
 
-EVERY_AP = Inputs(least=0)  # the paper's models listen to all of them, also to those that are never heard in training
+#: The paper's models listen to all access points, also to those that are never heard in training, and to nothing else.
+EVERY_AP = Inputs(least=0, motion="off")
 WAYS = {
     "baseline": Way(),
     "distilled": Way(Distillation(alpha=0.1, temperature=1, hard=True)),  # the paper's: its section on distillation
@@ -212,7 +213,9 @@ def _train(job: Job, bar: Bar | None = None) -> str:
         recipe, more = Recipe(seed=task.seed, epochs=job.epochs), dict[str, Any](inputs=EVERY_AP)
         if way.tuned:
             made = tuned(data, recipe, round(way.delay * data.window))
-            recipe, more = made.recipe, {"inputs": made.inputs, "augmentation": made.augmentation, "refit": made.refit}
+            # On RSSI alone, as the paper's: what stands beside each other is to have heard the same.
+            recipe, heard = made.recipe, replace(made.inputs, motion="off")
+            more = {"inputs": heard, "augmentation": made.augmentation, "refit": made.refit}
         try:
             model = fit(data, task.preset, recipe, checkpoint=checkpoint, progress=show, teachers=teachers,
                         distillation=way.distillation, **more)
