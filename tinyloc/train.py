@@ -411,7 +411,7 @@ def identity(model: Trainable, how: Sequence[Any], parts: Sequence[Windows | Non
     numbers = [asdict(model.config), how, asdict(taught.how) if taught else None, changes]
     h = hashlib.sha256(json.dumps(numbers, sort_keys=True).encode())
     arrays = (*model.params.values(), *(a for p in parts if p is not None for a in (p.x, p.y)))
-    for a in (*arrays, *(taught.arrays if taught else ()), *([changing.augmenter.rssi] if changing else ())):
+    for a in (*arrays, *(taught.arrays if taught else ()), *([changing.augmenter.signals] if changing else ())):
         h.update(np.ascontiguousarray(a).tobytes())
     return h.hexdigest()
 
