@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinyloc.cli import main, table
-from tinyloc.data import load
+from tinyloc.data import Augmentation, load
 from tinyloc.errors import ConfigError
 from tinyloc.model import Model, preset
 from tinyloc.paper import report, reproduce
@@ -25,6 +25,7 @@ from tinyloc.paper.reproduce import OURS, OWN_DATA, THEIRS, WAYS, Results, Row, 
 from tinyloc.paper.size import checkpoint_bytes, kilobytes
 from tinyloc.quantize import calibrate
 from tinyloc.reference.linear import linear
+from tinyloc.tuned import tuned
 
 METHOD = {"baseline": "float", "static": "static", "dynamic": "dynamic", "distilled": "float",
           "distilled + static": "static"}
@@ -272,6 +273,21 @@ def test_a_killed_run_goes_on(recording: Path, tmp_path: Path, monkeypatch: pyte
     assert {c: p["delay"] > 0 for c, p in whole["scores"][0]["ours"].items()} == {c: c.startswith("late") for c in OURS}
     words = CliRunner().invoke(main, [*command, "--epochs", "4"])
     assert words.exit_code == 2 and "holds a run with another recipe" in words.stderr
+
+
+@pytest.mark.parametrize("part, column", [("train", "rssi"), ("val", "rssi"), ("val", "room"), ("test", "room")])
+def test_other_rows_or_settings_are_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, column: str
+                                                ) -> None:
+    data, asked = load("simulated", minutes=4, test_minutes=1), Settings({"data": "simulated"})
+    reproduce._claim(tmp_path, reproduce._identity(asked, data, 3))
+    reproduce._claim(tmp_path, reproduce._identity(asked, data, 3))
+    some = getattr(data, part)
+    other = replace(data, **{part: replace(some, **{column: getattr(some, column)[::-1]})})
+    with pytest.raises(ConfigError, match="holds a run with another rows sha256"):
+        reproduce._claim(tmp_path, reproduce._identity(asked, other, 3))
+    monkeypatch.setattr(reproduce, "tuned", lambda data: replace(tuned(data), augmentation=Augmentation(noise=1)))
+    with pytest.raises(ConfigError, match="holds a run with another tuned settings"):
+        reproduce._claim(tmp_path, reproduce._identity(asked, data, 3))
 
 
 @pytest.mark.level2

@@ -332,7 +332,8 @@ class Results:
 def _identity(settings: Settings, data: Dataset, epochs: int) -> dict[str, Any]:
     recipe = {k: v for k, v in asdict(Recipe(epochs=epochs)).items() if k != "seed"}
     return {"format": FORMAT, "version": VERSION, "source": dict(settings.source), "rows_sha256": data.digest(),
-            "recipe": recipe, "teachers": list(settings.teachers), "ways": {k: asdict(v) for k, v in WAYS.items()}}
+            "recipe": recipe, "teachers": list(settings.teachers), "ways": {k: asdict(v) for k, v in WAYS.items()},
+            "tuned_settings": asdict(tuned(data))}
 
 
 def _claim(out: Path, identity: dict[str, Any]) -> None:
