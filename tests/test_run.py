@@ -33,7 +33,8 @@ def runs_here(backend: str) -> bool:
     which = backend.removeprefix("cortex-")
     if which == backend:
         return True
-    return all(map(find_spec, ("unicorn", "ziglang", "elftools", "capstone"))) and (core(which).unicorn is not None or present())
+    extra = all(map(find_spec, ("unicorn", "ziglang", "elftools", "capstone")))
+    return extra and (core(which).unicorn is not None or present())
 
 
 HERE = tuple(filter(runs_here, BACKENDS))
