@@ -89,6 +89,10 @@ def test_tuned_is_a_start_that_options_change(place: Path) -> None:
     tinyloc(*alone, "--out", place / "tuned2")
     assert Model.load(place / "tuned2").info["scaler"]["power"] == 2
     tinyloc("quantize", place / "tuned", "--out", place / "tuned8")
+    # It has seen the validation rows: they do not choose its Program either.
+    made = tinyloc("quantize", place / "tuned", "--out", place / "tunedq", "--qat", "--epochs", "2").stdout
+    assert "trained on (2 epochs, with the validation rows)" in made
+    assert Program.load(place / "tunedq").info["qat"]["epochs"] == 2
     assert facts("verify", place / "tuned8", "--backend", "numba,c")["equal"]
     assert facts("run", place / "tuned8", "--stream")["rows"] == facts("run", place / "tuned8")["rows"]
     assert "unknown signal" in complaint(*alone, "--signal", "db", "--out", place / "none")

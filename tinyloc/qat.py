@@ -182,9 +182,9 @@ def fit(model: Model, dataset: Dataset, recipe: Recipe | None = None, *, method:
     `distillation` says otherwise (alpha 1: by the labels alone).
     checkpoint, progress, Ctrl-C: as for `tinyloc.train.train`.
     It is that of the epoch whose labels, the Program's, had the best macro-F1 on validation; or, on training and validation
-    rows together, that of the epoch `until`.  `info["qat"]` has recipe, score, epochs, the best of them, whether Ctrl-C
-    ended it, teachers and distillation.
-    Of a model that was refit (`train.fit`) the validation rows are no judge of: it has been trained on them.
+    rows together, that of the epoch `until`: by default the recipe's last, for a model that has seen the validation rows
+    (`train.fit`'s `refit`) and cannot be judged by them.  `info["qat"]` has recipe, score, epochs, the best of them, whether
+    Ctrl-C ended it, teachers and distillation.
     missing: of access points that the model hears, or a teacher, and the data lack (`Samples.select`).
     Raises DataError when the data set lacks access points that may not be missing, or has other rooms than the model.
     """
@@ -197,6 +197,8 @@ def fit(model: Model, dataset: Dataset, recipe: Recipe | None = None, *, method:
     teachers = teachers or (model,)
     wide = heard_by(dataset, (info["aps"], *(t.info.get("aps", ()) for t in teachers)), missing)
     asked = Teachers(teachers, wide, int(info["window"]), int(info.get("delay", 0)), distillation)
+    if until is None and info.get("refit"):
+        until = recipe.epochs
     known = until is not None
     training, taught, changing = prepare(info, wide.known if known else wide.train, asked)
     graph = QuantizedGraph.of(model, calibration, method, decay)

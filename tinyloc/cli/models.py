@@ -296,8 +296,9 @@ def quantize(model: str, out: str, calibration: str, decay: str, trained: bool, 
     by_kind = program.bytes_by_kind()
     how, training = program.info.get("qat"), ""
     if how:
-        training = (f", trained on (macro-F1 {how['validation_macro_f1']:.3f} on validation, epoch {how['best_epoch']} of "
-                    f"{how['epochs']}{', INTERRUPTED' if how['interrupted'] else ''})")
+        judged = (f"macro-F1 {how['validation_macro_f1']:.3f} on validation, epoch {how['best_epoch']} of {how['epochs']}"
+                  if "best_epoch" in how else f"{how['epochs']} epochs, with the validation rows")
+        training = f", trained on ({judged}{', INTERRUPTED' if how['interrupted'] else ''})"
     facts = {"program": out, "calibration": program.info["calibration"], "decay": program.info.get("decay"), "qat": how,
              "steps": len(program.steps), "bytes": by_kind, "proofs": proofs, "tightest": tight}
     emit(as_json, facts, f"{out}: {len(program.steps)} steps, calibrated by {program.info['calibration']}"
