@@ -42,8 +42,9 @@ class Lowered:
     def input(self, name: str) -> Any:
         return self.inputs[name]
 
-    def calibration(self, name: str) -> np.ndarray:
-        return windows(self.inputs[name].real)
+    def observed(self, node: Node) -> Any:
+        layer = next(layer for layer in LAYERS.values() if layer.kind == node.kind)
+        return layer.observe(node, [windows(self.inputs[name].real) for name in node.inputs])
 
     def output(self, node: Node, **_: Any) -> Any:
         return SimpleNamespace(name="y", scale=self.y_scale, zero_point=0)

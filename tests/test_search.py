@@ -172,14 +172,42 @@ def test_space_makes_models_at_its_ends(house: Dataset) -> None:
             ends = {s.name: s.values[end] for s in SPACE if s.family in ("", family)} | {"config.family": family}
             fixed = optuna.trial.FixedTrial({n: v if s.scale != "order" else end % len(s.values)
                                              for s in SPACE if (n := s.name) in ends for v in [ends[n]]})
-            values = suggest(fixed, SPACE, house)
+            values = suggest(fixed, SPACE, house, lambda place: None)
             assert values == ends
             made = make(values, house, Goal(budget(ram="32K")))
             assert made.window == round(house.window * ends["window"]) and made.config.d == ends["config.d"]
             assert made.recipe.lr == ends["recipe.lr"] and made.recipe.epochs == 60
     alone = replace(house, rate_hz=0.0)  # a row is a measurement on its own
-    assert "window" not in suggest(fixed, SPACE, alone) and make({"config.family": "mamba", "config.d": 4}, alone,
-                                                                GOAL).window == house.window
+    assert "window" not in suggest(fixed, SPACE, alone, lambda place: None)
+    assert make({"config.family": "mamba", "config.d": 4}, alone, GOAL).window == house.window
+
+
+def test_killed_between_two_settings(house: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trial that has only some of them goes on with those that it would have had."""
+    class Killed(Exception):
+        pass
+
+    def proposed(name: str, after: int | None = None) -> dict[str, Any]:
+        study = Study(tmp_path / name, house, replace(GOAL, space=SPACE))
+        try:
+            if after is not None:
+                def some(trial: Any, space: Any, *rest: Any) -> Any:
+                    suggest(trial, space[:after], *rest)
+                    raise Killed
+
+                with monkeypatch.context() as m:
+                    m.setattr("tinyloc.search.suggest", some)
+                    with pytest.raises(Killed):
+                        study.propose()
+            params: dict[str, Any] = study.propose(*study.left_running())[0].params
+            return params
+        finally:
+            study.close()
+
+    whole = proposed("whole")
+    assert len(whole) > 4
+    for after in range(len(SPACE) + 1):
+        assert proposed(f"cut{after}", after) == whole
 
 
 def test_every_field_can_be_searched() -> None:

@@ -82,10 +82,15 @@ def countable(core: str) -> str:
     return ""
 
 
-def suggest(trial: Any, space: Sequence[Setting], dataset: Dataset) -> dict[str, Any]:
-    """The settings of an Optuna trial: name -> value.  A row on its own (rate 0) has no window to vary."""
+def suggest(trial: Any, space: Sequence[Setting], dataset: Dataset, reseed: Callable[[int], None]) -> dict[str, Any]:
+    """The settings of an Optuna trial: name -> value.  A row on its own (rate 0) has no window to vary.
+
+    reseed: called before each setting with its place, so that a value does not depend on how many were drawn before it: a
+    process may be killed between two of them, and the storage then has the first ones.
+    """
     values: dict[str, Any] = {}
-    for s in space:
+    for i, s in enumerate(space):
+        reseed(i)
         if (s.family and s.family != values.get("config.family")) or (s.name == "window" and not dataset.rate_hz):
             continue
         if s.scale == "order":
@@ -160,10 +165,15 @@ class Study:
         import optuna
 
         trials = self.study.get_trials(deepcopy=False)
-        seed = np.random.SeedSequence([self.goal.seed, len(trials) if number is None else number]).generate_state(1)[0]
-        self.study.sampler = optuna.samplers.TPESampler(n_startup_trials=STARTUP, multivariate=False, seed=int(seed))
+        which = len(trials) if number is None else number
+
+        def reseed(place: int) -> None:
+            seed = int(np.random.SeedSequence([self.goal.seed, which, place]).generate_state(1)[0])
+            self.study.sampler = optuna.samplers.TPESampler(n_startup_trials=STARTUP, multivariate=False, seed=seed)
+
+        reseed(0)
         trial = self.study.ask() if number is None else optuna.trial.Trial(self.study, trials[number]._trial_id)
-        return trial, make(suggest(trial, self.goal.space, self.dataset), self.dataset, self.goal)
+        return trial, make(suggest(trial, self.goal.space, self.dataset, reseed), self.dataset, self.goal)
 
     def bar(self, taken: int, work: int) -> tuple[float, ...]:
         """The best at each rung, and in the end, of the trials that take no more bytes and multiply-accumulates."""

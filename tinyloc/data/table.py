@@ -145,7 +145,7 @@ class Samples:
                             f"({_some(lacking)}); they have {len(self.inputs)} ({_some(self.inputs)}){way}")
         motions = tuple(name for name in names if name in self.motions)
         heard, signals = tuple(name for name in names if name not in motions), self.signals
-        if heard + motions != names:
+        if lacking and heard + motions != names:
             raise DataError(f"{who} reads motion channels, of which the data lack one: {_some(lacking)}")
         if lacking:  # the column of them all is the last
             signals = np.concatenate([signals, np.full((len(self), 1), np.nan, np.float32)], 1)
