@@ -571,6 +571,8 @@ def prepare(info: Mapping[str, Any], rows: Samples, teachers: Teachers | None = 
     scaler, delay = Scaler.from_dict(info["scaler"]), int(info.get("delay", 0))
     length, how = int(info["window"]), Augmentation(**info.get("augmentation", {}))
     training = windows(rows.select(info["aps"]), scaler, length, int(info.get("hop", max(1, length // 2))), delay)
+    if not teachers and "augmentation" not in info:
+        return training, None, None
     augmenter = Augmenter(rows, scaler.hold, length, delay, float(info.get("rate_hz", 0)), how)
     taught = teachers.believe(augmenter.windows(training.row)) if teachers else None
     columns = np.array([rows.inputs.index(ap) for ap in info["aps"]])
