@@ -205,26 +205,37 @@ def augmentation_of(pairs: tuple[str, ...]) -> Augmentation | None:
     return Augmentation(**amounts) if amounts else None
 
 
-def progress_bar(label: str, quiet: bool) -> tuple[Progress | None, Callable[[], None]]:
-    """(a callback for each epoch, what ends the bar)."""
-    if quiet:
-        return None, lambda: None
+def lazy_bar(label: str) -> tuple[Callable[[int], Any], Callable[[], None]]:
+    """(the bar, made when it is first asked for with its length, what ends it)."""
     bar: Any = None
 
-    def show(e: Epoch) -> None:
+    def get(length: int) -> Any:
         nonlocal bar
         if bar is None:
-            bar = click.progressbar(length=e.of, label=label, file=sys.stderr, show_pos=True, width=24,
+            bar = click.progressbar(length=length, label=label, file=sys.stderr, show_pos=True, width=24,
                                     item_show_func=lambda s: s)
             bar.__enter__()
-        judged = f"validation F1 {e.score:.3f} (best {e.best:.3f})" if e.score == e.score else "with the validation rows"
-        if e.number <= bar.pos or e.of != bar.length:  # another run
-            bar.pos, bar.length = 0, e.of
-        bar.update(1 if bar.pos else e.number, f"loss {e.loss:.3f}, {judged}")
+        return bar
 
     def end() -> None:
         if bar is not None:
             bar.__exit__(None, None, None)
+
+    return get, end
+
+
+def progress_bar(label: str, quiet: bool) -> tuple[Progress | None, Callable[[], None]]:
+    """(a callback for each epoch, what ends the bar)."""
+    if quiet:
+        return None, lambda: None
+    get, end = lazy_bar(label)
+
+    def show(e: Epoch) -> None:
+        bar = get(e.of)
+        judged = f"validation F1 {e.score:.3f} (best {e.best:.3f})" if e.score == e.score else "with the validation rows"
+        if e.number <= bar.pos or e.of != bar.length:  # another run
+            bar.pos, bar.length = 0, e.of
+        bar.update(1 if bar.pos else e.number, f"loss {e.loss:.3f}, {judged}")
 
     return show, end
 

@@ -8,7 +8,21 @@ from typing import Any
 
 import click
 
-from tinyloc.cli.common import CSV, DATA_HELP, INPUTS, JSON, NO, SEED, emit, inputs_of, load_source, main, source_of, table
+from tinyloc.cli.common import (
+    CSV,
+    DATA_HELP,
+    INPUTS,
+    JSON,
+    NO,
+    SEED,
+    emit,
+    inputs_of,
+    lazy_bar,
+    load_source,
+    main,
+    source_of,
+    table,
+)
 from tinyloc.errors import ConfigError
 
 
@@ -99,18 +113,10 @@ def _search_bar(quiet: bool) -> tuple[Callable[[Any], None] | None, Callable[[],
     """(a callback for each trial, what ends the bar)."""
     if quiet:
         return None, lambda: None
-    bar: Any = None
+    get, end = lazy_bar("search")
 
     def show(p: Any) -> None:
-        nonlocal bar
-        if bar is None:
-            bar = click.progressbar(length=p.of, label="search", file=sys.stderr, show_pos=True, width=24,
-                                    item_show_func=lambda s: s)
-            bar.__enter__()
+        bar = get(p.of)
         bar.update(p.finished - bar.pos, f"front of {p.front}, best F1 {p.best:.3f}; {p.stopped} stopped, {p.over} over")
-
-    def end() -> None:
-        if bar is not None:
-            bar.__exit__(None, None, None)
 
     return show, end
