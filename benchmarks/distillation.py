@@ -23,7 +23,7 @@ from tinyloc.files import write_atomic
 from tinyloc.model import Model
 from tinyloc.quantize import calibrate
 from tinyloc.run import Session
-from tinyloc.train import Recipe, fit, last_rows
+from tinyloc.train import Recipe, checkpoints, fit, last_rows
 from tinyloc.tuned import tuned
 
 
@@ -41,7 +41,8 @@ def trained(path: Path, data: Dataset, preset: str, recipe: Recipe, teachers: li
             by = tuned(data, recipe)
             recipe, more = by.recipe, {"inputs": by.inputs, "augmentation": by.augmentation}
         fit(data, preset, recipe, checkpoint=checkpoint, teachers=teachers, distillation=how, until=until, **more).save(path)
-        checkpoint.unlink(missing_ok=True)
+        for file in checkpoints(checkpoint):
+            file.unlink(missing_ok=True)
     return Model.load(path)
 
 

@@ -6,7 +6,6 @@ import itertools
 import json
 import zlib
 from dataclasses import replace
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 from programs import random_program, streaming_program, windows
 
 from tinyloc import run, verify
+from tinyloc.bench import can_count
 from tinyloc.emulator.plan import plan
 from tinyloc.emulator.qemu import present
 from tinyloc.emulator.toolchain import core
@@ -33,8 +33,7 @@ def runs_here(backend: str) -> bool:
     which = backend.removeprefix("cortex-")
     if which == backend:
         return True
-    extra = all(map(find_spec, ("unicorn", "ziglang", "elftools", "capstone")))
-    return extra and (core(which).unicorn is not None or present())
+    return can_count() and (core(which).unicorn is not None or present())
 
 
 HERE = tuple(filter(runs_here, BACKENDS))

@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from tinyloc.quantize import Tensors
 
 
+def can_count() -> bool:
+    """Whether the extra `mcu` is there, which counts instructions and bounds the stack."""
+    from importlib.util import find_spec
+
+    return all(find_spec(m) for m in ("unicorn", "ziglang", "elftools", "capstone"))
+
+
 @dataclass(frozen=True)
 class Cost:
     """Of one step, or of a run.

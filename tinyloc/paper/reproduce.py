@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from tinyloc.bench import can_count
 from tinyloc.data import SOURCES, Dataset, accuracy, load, macro_f1
 from tinyloc.distill import Distillation
 from tinyloc.errors import ConfigError
@@ -28,7 +29,7 @@ from tinyloc.paper.figures import printed
 from tinyloc.paper.linear import predict
 from tinyloc.paper.size import kilobytes
 from tinyloc.program import Program
-from tinyloc.train import Inputs, Progress, Recipe, fit, last_rows
+from tinyloc.train import Inputs, Progress, Recipe, checkpoints, fit, last_rows
 from tinyloc.tuned import tuned
 
 FORMAT, VERSION = "tinyloc-reproduction", 1
@@ -224,7 +225,7 @@ def _train(job: Job, bar: Bar | None = None) -> str:
         if model.info["interrupted"]:
             raise KeyboardInterrupt  # the checkpoint stays
         model.save(path)
-        for file in (checkpoint, Path(f"{checkpoint}.refit")):
+        for file in checkpoints(checkpoint):
             file.unlink(missing_ok=True)
     found = Model.load(path).info["validation_macro_f1"]
     return f"{task.name}{' by ' + ', '.join(task.teachers) if task.teachers else ''}: validation F1 {100 * found:.1f} %"
@@ -265,13 +266,6 @@ def _score(job: Job, bar: Bar | None = None) -> str:
                 "teachers": {way: m.info.get("teachers", []) for way, m in models.items()}, "theirs": theirs, "ours": ours}
         write_atomic(path, json.dumps(done, indent=1))
     return what + ": " + ", ".join(f"{k} {100 * v['macro_f1']:.1f}" for k, v in {**done["theirs"], **done["ours"]}.items())
-
-
-def can_count() -> bool:
-    """Whether the extra `mcu` is there, which counts instructions and bounds the stack."""
-    from importlib.util import find_spec
-
-    return all(find_spec(m) for m in ("unicorn", "ziglang", "elftools", "capstone"))
 
 
 def cost(program: Program) -> dict[str, Any]:
