@@ -32,8 +32,8 @@ def _cases(rng: np.random.Generator, level: int) -> Iterator[Args]:
         yield [np.zeros(t, np.uint8), rng.integers(-top - 1, top + 1, t * c).astype(np.int16), t, c]
 
 
-OPS = (Op("argmax_s16", "y:out:uint8:t x:in:int16:t*c t:int c:int", _argmax_s16, _ideal, _cases, (0.0,), "comparisons",
-          streams=True),)
+OPS = (Op("argmax_s16", "y:out:uint8:t x:in:int16:t*c t:int c:int:1..256", _argmax_s16, _ideal, _cases, (0.0,),
+          "comparisons", streams=True),)
 
 
 def _forward(node: Node, inputs: list[np.ndarray]) -> np.ndarray:

@@ -53,9 +53,10 @@ def _cases(rng: np.random.Generator, level: int) -> Iterator[Args]:
                s_zp, v_zp, y_zp, *quantize_multiplier(float(s_real)), *quantize_multiplier(float(real))]
 
 
-OPS = (Op("attention_s8", "y:out:int8:m*width q:in:int8:m*d k:in:int8:n*d v:in:int8:n*width table:table:int32:size "
-          "scores:scratch:int8:2*n pairs:scratch:uint32:4*quads m:int n:int:4*quads+1 d:int:4*quads+1 width:int "
-          "size:int:257 quads:int q_zp:int k_zp:int s_zp:int v_zp:int y_zp:int s_mult:int s_shift:int mult:int shift:int",
+OPS = (Op("attention_s8", "y:out:int8:m*width q:in:int8:m*d k:in:int8:n*d v:in:int8:n*width " + softmax.TABLE +
+          "scores:scratch:int8:2*n pairs:scratch:uint32:4*quads m:int n:int:1..511:1..4*quads d:int:1..33025:1..4*quads "
+          "width:int size:int:1..256 quads:int q_zp:int:zp k_zp:int:zp s_zp:int:zp v_zp:int:zp y_zp:int:zp s_mult:int:mult "
+          "s_shift:int:shift mult:int:mult shift:int:shift",
           _attention_s8, _ideal, _cases, (1.0,),
           "of codes between: one rounding of the last sum (1/2), a second one after the shift (1/2)"),)
 

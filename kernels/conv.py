@@ -99,15 +99,16 @@ def _cases_depthwise(rng: np.random.Generator, level: int) -> Iterator[Args]:
 
 
 _BOUND = "one rounding of the sum (1/2), a second one when shift < 0 (1/2 of a place after the shift)"
-_RESCALE = ("bias:weight:int32:({0}-1)*bias_step+1 mult:weight:int32:({0}-1)*mult_step+1 "
-            "shift:weight:int8:({0}-1)*mult_step+1 ")
+_RESCALE = ("bias:weight:int32:({0}-1)*bias_step+1 mult:weight:int32:({0}-1)*mult_step+1:mult "
+            "shift:weight:int8:({0}-1)*mult_step+1:shift ")
 
 OPS = (
     Op("conv1d_s8", "y:out:int8:t*n x:in:int8:t_in*d w:weight:int8:n*k*d " + _RESCALE.format("n") +
-       "t:int n:int d:int k:int t_in:int stride:int pad_left:int x_zp:int y_zp:int bias_step:int:2 mult_step:int:2",
+       "t:int n:int d:int k:int t_in:int stride:int:1.. pad_left:int:0..2**30-1 x_zp:int:zp y_zp:int:zp bias_step:int:flag "
+       "mult_step:int:flag k*d:is:1..2**17-1 t*stride:is:1..",
        _conv1d_s8, _ideal_conv1d, _cases_conv1d, (1.0,), _BOUND),
     Op("depthwise_conv_s8", "y:out:int8:t*d x:in:int8:t*d w:weight:int8:k*d " + _RESCALE.format("d") +
-       "state:state:int8:(k-1)*d t:int d:int k:int y_zp:int bias_step:int:2 mult_step:int:2",
+       "state:state:int8:(k-1)*d t:int d:int k:int:1..2**17-1 y_zp:int:zp bias_step:int:flag mult_step:int:flag",
        _depthwise_conv_s8, _ideal_depthwise, _cases_depthwise, (1.0, 0.0), _BOUND, streams=True),
 )
 

@@ -71,12 +71,13 @@ def _cases(add: bool) -> Any:
     return cases
 
 
-_HEAD = "y:out:int8:t*d a:in:int8:t*d b:in:int8:t*d t:int d:int a_zp:int b_zp:int y_zp:int "
+_HEAD = "y:out:int8:t*d a:in:int8:t*d b:in:int8:t*d t:int d:int a_zp:int:zp b_zp:int:zp y_zp:int:zp "
+_TAIL = "mult:int:mult shift:int:shift"
 OPS = (
-    Op("add_s8", _HEAD + "a_mult:int a_shift:int b_mult:int b_shift:int mult:int shift:int", _add_s8, _ideal_add,
+    Op("add_s8", _HEAD + "a_mult:int:mult a_shift:int:shift b_mult:int:mult b_shift:int:shift " + _TAIL, _add_s8, _ideal_add,
        _cases(True), (1.01,), "two roundings of the sum (1/2 each); those of the inputs are 2^20 times smaller",
        streams=True, in_place=("a", "b")),
-    Op("mul_s8", _HEAD + "mult:int shift:int", _mul_s8, _ideal_mul, _cases(False), (1.0,),
+    Op("mul_s8", _HEAD + _TAIL, _mul_s8, _ideal_mul, _cases(False), (1.0,),
        "one rounding of the product (1/2), a second one when shift < 0 (1/2)", streams=True,
        in_place=("a", "b")),
 )

@@ -28,7 +28,7 @@ def _cases(rng: np.random.Generator, level: int) -> Iterator[Args]:
         yield [y, x, t, d, n, int(rng.integers(n))]
 
 
-OPS = (Op("interleave_s8", "y:out:int8:t*d*count x:in:int8:t*d t:int d:int count:int index:int:count",
+OPS = (Op("interleave_s8", "y:out:int8:t*d*count x:in:int8:t*d t:int d:int count:int index:int:0..count-1",
           _interleave_s8, _ideal, _cases, (0.0,), "a copy"),)
 
 

@@ -77,12 +77,12 @@ def _cases(dtype: str) -> Any:
     return cases
 
 
-_ARGS = ("x:in:int8:t*k w:weight:int8:n*k bias:weight:int32:(n-1)*bias_step+1 mult:weight:int32:(n-1)*mult_step+1 "
-         "shift:weight:int8:(n-1)*mult_step+1 t:int n:int k:int {}bias_step:int:2 mult_step:int:2")
+_ARGS = ("x:in:int8:t*k w:weight:int8:n*k bias:weight:int32:(n-1)*bias_step+1 mult:weight:int32:(n-1)*mult_step+1:mult "
+         "shift:weight:int8:(n-1)*mult_step+1:shift t:int n:int k:int:1..2**17-1 {}bias_step:int:flag mult_step:int:flag")
 _BOUND = "one rounding of the sum (1/2), a second one when shift < 0 (1/2 of a place after the shift)"
 
 OPS = (
-    Op("linear_s8", "y:out:int8:t*n " + _ARGS.format("y_zp:int "), _linear_s8, _ideal_s8, _cases("int8"),
+    Op("linear_s8", "y:out:int8:t*n " + _ARGS.format("y_zp:int:zp "), _linear_s8, _ideal_s8, _cases("int8"),
        (1.0,), _BOUND, streams=True),
     Op("linear_s8_s16", "y:out:int16:t*n " + _ARGS.format(""), _linear_s8_s16, _ideal_s8_s16,
        _cases("int16"), (1.0,), _BOUND, streams=True),

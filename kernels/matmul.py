@@ -38,8 +38,8 @@ def _cases(rng: np.random.Generator, level: int) -> Iterator[Args]:
 
 
 OPS = (Op("matmul_s8", "y:out:int8:m*n a:in:int8:m*k b:in:int8:(n-1)*b_n+(k-1)*b_k+1 "
-          "pairs:scratch:uint32:k+3 m:int n:int k:int a_zp:int b_zp:int y_zp:int b_n:int b_k:int "
-          "mult:int shift:int", _matmul_s8, _ideal, _cases, (1.0,),
+          "pairs:scratch:uint32:k+3 m:int n:int k:int:1..33025 a_zp:int:zp b_zp:int:zp y_zp:int:zp b_n:int b_k:int "
+          "mult:int:mult shift:int:shift", _matmul_s8, _ideal, _cases, (1.0,),
           "one rounding of the sum (1/2), a second one when shift < 0 (1/2 of a place after the shift)"),)
 
 

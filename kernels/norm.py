@@ -127,10 +127,11 @@ def _cases(layer: bool) -> Any:
 _BOUND = "one rounding (1/2); the product before it has 29 bits and the reciprocal root 26"
 
 OPS = (
-    Op("layer_norm_s8", "y:out:int8:t*d x:in:int8:t*d w:weight:int16:d b:weight:int32:d "
-       "t:int d:int eps:int y_zp:int mult:int shift:int",
+    Op("layer_norm_s8", "y:out:int8:t*d x:in:int8:t*d w:weight:int16:d:-32767.. "
+       "b:weight:int32:d:-2**29..2**29 t:int d:int:1..1024 eps:int:1.. y_zp:int:zp mult:int:mult shift:int:shift",
        _layer_norm_s8, _ideal_layer, _cases(True), (0.51,), _BOUND, streams=True, in_place=("x",)),
-    Op("rms_norm_s8", "y:out:int8:t*d x:in:int8:t*d w:weight:int16:d t:int d:int x_zp:int eps:int mult:int shift:int",
+    Op("rms_norm_s8", "y:out:int8:t*d x:in:int8:t*d w:weight:int16:d:-32767.. t:int d:int:1..1024 x_zp:int:zp eps:int:1.. "
+       "mult:int:mult shift:int:shift",
        _rms_norm_s8, _ideal_rms, _cases(False), (0.51,), _BOUND, streams=True, in_place=("x",)),
 )
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -11,31 +9,17 @@ from typing import Any, Protocol
 
 import numpy as np
 
-DTYPES = {np.dtype(t).name: np.dtype(t) for t in ("int8", "uint8", "int16", "uint16", "int32", "uint32")}
-ROLES = ("out", "in", "weight", "table", "state", "scratch", "int")
-WRITTEN = ("out", "state", "scratch")
-
-_OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul}
+from tinyloc.kernels.spec import DTYPES, WRITTEN, Param, Range, Relation, SizeError, evaluate, parse
 
 Args = list[Any]  # arrays (one-dimensional, C order) and ints, in the order of Op.params
 
 
-@dataclass(frozen=True)
-class Param:
-    """One argument of a kernel.
+class NumberError(ValueError):
+    """A number of a step, or a relation of its numbers, that is out of its range."""
 
-    role: out (written), in (read), weight and table (constant), state (read and written, survives from one call to
-    the next), scratch (written before it is read, worthless afterwards), int (a 32-bit number in the step).
-    """
 
-    name: str
-    role: str
-    dtype: str
-    size: str = ""
-
-    @property
-    def is_array(self) -> bool:
-        return self.role != "int"
+class ElementError(ValueError):
+    """An element of a constant that is out of its range."""
 
 
 class Builder(Protocol):
@@ -114,10 +98,8 @@ class Packer(Protocol):
 class Op:
     """A kernel: its arguments, its two implementations, its mathematics and its test cases.
 
-    spec: words in C argument order, first the arrays (the output first of all), then the ints.
-        An array: `name:role:dtype:size`, its number of elements as an expression of the ints.  An int: `name:int`, at
-        least 1 if a size names it; or `name:int:limit`, 0 <= value < limit (an expression too).
-        One named `t` is the number of time steps.  The C symbol is `tl_<name>`.
+    spec: words in C argument order, first the arrays (the output first of all), then the ints; the language is that of
+        `tinyloc.kernels.spec`.  An int named `t` is the number of time steps.  The C symbol is `tl_<name>`.
     kernel: the Numba source, a Python function of the same flat arguments.
     ideal: float64 oracle of the same flat arguments: returns one array per written argument that matters, in real
     units of the output's last place (`tolerance` says how far the integers may lie from it, in such places), or
@@ -140,23 +122,12 @@ class Op:
     streams: bool = False
     in_place: tuple[str, ...] = ()
     params: tuple[Param, ...] = field(init=False)
+    relations: tuple[Relation, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        params = []
-        for word in self.spec.split():
-            name, role, *rest = word.split(":")
-            dtype, size = ("int32", "".join(rest)) if role == "int" else (rest if len(rest) == 2 else ("", ""))
-            if role not in ROLES or dtype not in DTYPES or len(rest) > 2:
-                raise ValueError(f"op {self.name}: {word!r} is no name:role:dtype:size or name:int[:limit]")
-            params.append(Param(name, role, dtype, size))
-        kinds = [p.role == "int" for p in params]
-        if kinds != sorted(kinds) or [i for i, p in enumerate(params) if p.role == "out"] != [0]:
-            raise ValueError(f"op {self.name}: expected one output, first, then the other arrays, then the ints")
-        ones = {p.name: 1 for p in params if p.role == "int"}
-        for p in params:
-            if p.size or p.is_array:
-                evaluate(p.size, ones)
-        object.__setattr__(self, "params", tuple(params))
+        params, relations = parse(self.name, self.spec)
+        object.__setattr__(self, "params", params)
+        object.__setattr__(self, "relations", relations)
 
     @cached_property
     def jit(self) -> Callable[..., None]:
@@ -189,7 +160,7 @@ class Op:
         from tinyloc.kernels._c import ffi
         from tinyloc.kernels.table import NUMBERS
 
-        step = simd.kernels(level)[NUMBERS[self.name]]
+        step = simd.kernels(level)[NUMBERS[self.name]].run
         types = [f"{p.dtype}_t[]" if p.is_array else "" for p in self.params]
         writable = [p.role in WRITTEN for p in self.params]
 
@@ -205,32 +176,64 @@ class Op:
 
         return call
 
-    @cached_property
-    def _dimensions(self) -> frozenset[str]:
-        names = (n for p in self.params if p.is_array for n in ast.walk(_parsed(p.size)))
-        return frozenset(n.id for n in names if isinstance(n, ast.Name))
+    def numbers(self, args: Sequence[Any]) -> dict[str, int]:
+        """The ints of `args` by name; of `args` only these are looked at.
+
+        Raises NumberError naming an int that is out of its range, or a relation that does not hold, and SizeError for an
+        int that is too large to compute with.  Named ranges come first, as in c/check.c.
+        """
+        ints = {p.name: int(a) for p, a in zip(self.params, args, strict=True) if not p.is_array}
+        rest: list[tuple[str, Range]] = []
+        for p in self.params:
+            if not p.is_array:
+                own = next((r for r in p.ranges if r.name), None)
+                if own:
+                    self._within(p.name, ints[p.name], own.bounds(ints))
+                rest += [(p.name, r) for r in p.ranges if r is not own]
+        for expression, r in [*rest, *((x.expression, r) for x in self.relations for r in x.ranges)]:
+            try:
+                self._within(expression, evaluate(expression, ints), r.bounds(ints))
+            except SizeError as e:
+                raise SizeError(f"{self.name}: {e}") from None
+        return ints
+
+    def _within(self, what: str, value: int, bounds: tuple[int, int]) -> None:
+        low, high = bounds
+        if value < low:
+            raise NumberError(f"{self.name}: {what} = {value}, expected at least {low}")
+        if value > high:
+            raise NumberError(f"{self.name}: {what} = {value}, expected at most {high}")
 
     def sizes(self, args: Sequence[Any]) -> list[int]:
         """Elements that the kernel touches in each array, in order; of `args` only the ints are looked at.
 
-        Raises ValueError naming the argument when an int is outside its limits.
+        Raises NumberError as `numbers` does, and SizeError naming the array that would have 2^30 bytes or more.
         """
-        ints = {p.name: int(a) for p, a in zip(self.params, args, strict=True) if not p.is_array}
-        numbers = [p for p in self.params if not p.is_array]
-        for p in numbers:
-            least = 0 if p.size else 1 if p.name in self._dimensions else -(2**31)
-            if ints[p.name] < least:
-                raise ValueError(f"{self.name}: {p.name} = {ints[p.name]}, expected at least {least}")
-        for p in numbers:  # limits may depend on others, which are in order by now
-            limit = evaluate(p.size, ints) if p.size else 2**31
-            if ints[p.name] >= limit:
-                raise ValueError(f"{self.name}: {p.name} = {ints[p.name]}, expected less than {limit}")
-        return [evaluate(p.size, ints) for p in self.params if p.is_array]
+        ints = self.numbers(args)
+        return [self.size(p, ints) for p in self.params if p.is_array]
+
+    def size(self, p: Param, ints: Mapping[str, int]) -> int:
+        """Elements of one array.  Raises SizeError."""
+        try:
+            n = evaluate(p.size, ints)
+            evaluate("n*bytes", {"n": n, "bytes": DTYPES[p.dtype].itemsize})
+        except SizeError as e:
+            raise SizeError(f"{self.name}: {p.name}: {e}") from None
+        return n
+
+    def check_elements(self, p: Param, a: np.ndarray, ints: Mapping[str, int]) -> None:
+        """Raises ElementError naming the first element of array `a` that is out of the ranges of `p`."""
+        for r in p.ranges:
+            low, high = r.bounds(ints)
+            part = a.reshape(-1)[: None if r.count is None else evaluate(r.count, ints)]
+            bad = np.flatnonzero((part < low) | (part > high))
+            if bad.size:
+                raise ElementError(f"{self.name}: {p.name}[{bad[0]}] = {part[bad[0]]}, expected {low} to {high}")
 
     def prepare(self, args: Args) -> Args:
         """Copy of `args` with the declared types: flat arrays, ints.
 
-        Raises TypeError naming the argument of a wrong type, ValueError the one of a wrong size.
+        Raises TypeError naming the argument of a wrong type, ValueError the one of a wrong size or out of its range.
         """
         if len(args) != len(self.params):
             raise TypeError(f"{self.name} takes {len(self.params)} arguments ({self.spec}), got {len(args)}")
@@ -243,9 +246,12 @@ class Op:
                 raise TypeError(f"{self.name}: {p.name} must be an array of {p.dtype}, got {got}")
             else:
                 out.append(np.array(a, order="C").reshape(-1))
-        for p, a, size in zip(self.params, out, self.sizes(out), strict=False):
-            if a.size != size:
+        ints = self.numbers(out)
+        for p, a in zip(self.params, out, strict=True):
+            if p.is_array and a.size != (size := self.size(p, ints)):
                 raise ValueError(f"{self.name}: {p.name} has {a.size} elements, expected {p.size} = {size}")
+            if p.is_array:
+                self.check_elements(p, a, ints)
         return out
 
     def written(self, args: Args) -> list[np.ndarray]:
@@ -255,29 +261,6 @@ class Op:
     def index(self, name: str) -> int:
         """Position of the argument `name`."""
         return [p.name for p in self.params].index(name)
-
-
-def evaluate(expression: str, ints: Mapping[str, int]) -> int:
-    """The value of an expression of +, -, *, parentheses, numbers and the names in `ints`.  Raises ValueError."""
-
-    def value(e: ast.expr) -> int:
-        if isinstance(e, ast.BinOp) and type(e.op) in _OPERATORS:
-            return int(_OPERATORS[type(e.op)](value(e.left), value(e.right)))
-        if isinstance(e, ast.Name) and e.id in ints:
-            return ints[e.id]
-        if isinstance(e, ast.Constant) and type(e.value) is int:
-            return e.value
-        raise ValueError(f"{expression!r}: expected +, -, *, numbers and the names {', '.join(ints)}")
-
-    return value(_parsed(expression))
-
-
-@cache
-def _parsed(expression: str) -> ast.expr:
-    try:
-        return ast.parse(expression, mode="eval").body
-    except SyntaxError:
-        raise ValueError(f"{expression!r} is no expression") from None
 
 
 @dataclass(frozen=True)

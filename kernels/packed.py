@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyloc.kernels.fixed import quantize_multiplier, sat8, sat16, srdhm
+from tinyloc.kernels.fixed import quantize_multiplier, sat8, sat16
 from tinyloc.kernels.jit import njit
 from tinyloc.kernels.op import Args, Op, Packer
 
@@ -21,19 +21,19 @@ def output(x, start, k, w, rows, o, quads, mult, offset, shift, per_row):  # typ
     """Output o of the vector x[start : start + k], rescaled, before its clamp."""
     size = 4 + 9 * per_row
     g, r = o >> 2, o & 3
-    acc = np.int32(rows[g * size + r] >> 8)
+    acc = np.int32(rows[g * size + r])  # 256 times the sum, modulo 2^32
     for q in range(2 * quads):
         at = ((g * quads + (q >> 1)) * 4 + r) * 4 + 2 * (q & 1)
         low = np.int32(w[at])
         high = np.int32(np.int32(w[at + 1]) + (1 if low < 0 else 0))
         even = np.int32(x[start + 2 * q]) if 2 * q < k else np.int32(0)
         odd = np.int32(x[start + 2 * q + 1]) if 2 * q + 1 < k else np.int32(0)
-        acc = np.int32(acc + low * even + high * (odd - 127))
+        acc = np.int32(acc + 256 * (low * even + high * (odd - 127)))
     if per_row:
         mult, offset = rows[g * size + 4 + r], rows[g * size + 8 + r]
         shift = np.int32((rows[g * size + 12] >> (8 * r)) & 255)
-    p = srdhm(acc, mult)
-    return np.int32((np.int64(p) + (p >> 31) + offset) >> shift)
+    p = np.int32((np.int64(acc >> 7) * mult + (np.int64(1) << 31)) >> 32)  # SRDHM of acc / 256
+    return np.int32(np.int32(p + (p >> 31) + offset) >> min(shift, 31))
 
 
 def _linear_packed_s8(y, x, w, rows, pairs, t, groups, quads, n, k, mult, offset, shift, per_row):  # type: ignore
@@ -177,8 +177,8 @@ def _cases_conv(rng: np.random.Generator, level: int) -> Iterator[Args]:
 
 NUMBERS = ("mult", "offset", "shift", "per_row")
 _HEAD = "x:in:int8:{x} w:weight:int8:groups*quads*16 rows:weight:int32:groups*(4+9*per_row) pairs:scratch:uint32:quads*2 "
-_LINEAR = _HEAD.format(x="t*k") + "t:int groups:int quads:int n:int:4*groups+1 k:int:4*quads+1 "
-_TAIL = "mult:int offset:int shift:int:21 per_row:int:2"
+_LINEAR = _HEAD.format(x="t*k") + "t:int groups:int quads:int n:int:4*groups-3..4*groups k:int:4*quads-3..4*quads "
+_TAIL = "mult:int:any offset:int:any shift:int:0..20 per_row:int:flag"
 _BOUND = "one rounding of the sum (1/2), a second one after the shift (1/2)"
 OPS = (
     Op("linear_packed_s8", "y:out:int8:t*n " + _LINEAR + _TAIL, _linear_packed_s8, _ideal_linear, _cases_linear("int8"),
@@ -186,8 +186,8 @@ OPS = (
     Op("linear_packed_s16", "y:out:int16:t*n " + _LINEAR + _TAIL, _linear_packed_s16, _ideal_linear,
        _cases_linear("int16"), (1.0,), _BOUND, streams=True),
     Op("conv1d_packed_s8", "y:out:int8:t*n " + _HEAD.format(x="t_in*d") + "row:scratch:int8:k*d t:int groups:int quads:int "
-       "n:int:4*groups+1 d:int k:int t_in:int stride:int pad_left:int x_zp:int " + _TAIL, _conv1d_packed_s8, _ideal_conv,
-       _cases_conv, (1.0,), _BOUND),
+       "n:int:4*groups-3..4*groups d:int k:int t_in:int stride:int:1.. pad_left:int:0..2**30-1 x_zp:int:zp " + _TAIL +
+       " k*d:is:4*quads-3..4*quads t*stride:is:1..", _conv1d_packed_s8, _ideal_conv, _cases_conv, (1.0,), _BOUND),
 )
 LAYERS = ()
 

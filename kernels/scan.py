@@ -163,15 +163,16 @@ def _cases(powers: bool) -> Callable[[np.random.Generator, int], Iterator[Args]]
 
 
 _HEAD = "y:out:int8:t*e x:in:int8:t*e dt:in:uint16:t*e b:in:int8:t*n c:in:int8:t*n "
-_STATE = ("d_skip:weight:int16:e h_exp:weight:int8:e h:state:int16:e*n bc:scratch:int16:2*n t:int e:int n:int x_zp:int "
-          "y_zp:int ")
-_TAIL = "g_mult:int g_shift:int b_shift:int d_shift:int y_mult:int y_shift:int"
+# Both rescalings of every channel are to the right; n states of 15 bits times C stay below 2^30.
+_STATE = ("d_skip:weight:int16:e h_exp:weight:int8:e:g_shift+1..g_shift+31:-31-y_shift..-1-y_shift h:state:int16:e*n "
+          "bc:scratch:int16:2*n t:int e:int n:int:1..255 x_zp:int:zp y_zp:int:zp ")
+_TAIL = "g_mult:int:mult g_shift:int:shift b_shift:int:0..8 d_shift:int:0..7 y_mult:int:mult y_shift:int:shift"
 _BOUND = ("state: step_error places a step, shrinking by the decay (20 steps here); output: its two roundings and C "
           "times the state's error")
 OPS = (
-    Op("scan_s8", _HEAD + "a:weight:uint8:e*n a_scale:weight:int16:n " + _STATE + _TAIL, _scan_s8, _ideal,
+    Op("scan_s8", _HEAD + "a:weight:uint8:e*n a_scale:weight:int16:n:0.. " + _STATE + _TAIL, _scan_s8, _ideal,
        _cases(False), (2.0, 20 * step_error()), _BOUND, streams=True),
-    Op("scan_powers_s8", _HEAD + "a:weight:uint16:e " + _STATE + "a_shift:int:32 " + _TAIL, _scan_powers_s8,
+    Op("scan_powers_s8", _HEAD + "a:weight:uint16:e " + _STATE + "a_shift:int:0..31 " + _TAIL, _scan_powers_s8,
        _ideal_powers, _cases(True), (2.0, 20 * step_error(20)), _BOUND, streams=True),
 )
 

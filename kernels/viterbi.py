@@ -75,7 +75,7 @@ def _cases(rng: np.random.Generator, level: int) -> Iterator[Args]:
 
 
 OPS = (Op("viterbi_s16", "y:out:uint8:t x:in:int16:t*c trans:weight:int16:(c+1)*c end:weight:int16:c "
-          "scores:state:int16:c+1 best:scratch:int16:c t:int c:int", _viterbi_s16, _ideal,
+          "scores:state:int16:c+1 best:scratch:int16:c t:int c:int:1..256", _viterbi_s16, _ideal,
           _cases, (0.0, 0.0), "sums, saturated, and maxima are exact", streams=True),)
 
 

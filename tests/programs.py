@@ -12,6 +12,7 @@ import itertools
 import numpy as np
 
 from tinyloc.kernels.op import Op
+from tinyloc.kernels.spec import names
 from tinyloc.kernels.table import OPS
 from tinyloc.program import Buffer, Program, Step
 
@@ -21,26 +22,26 @@ TRIES = 40
 
 def _numbers(op: Op, case: list, rng: np.random.Generator, t: int | None) -> list[list]:
     """Ints of one step, or of as many as fill the output: an int limited by another one counts the parts of it."""
-    named = {n for p in op.params if p.is_array for n in _names(p.size, op)}
+    named = {n for p in op.params if p.is_array for n in names(p.size)}
     ints = {p.name: int(a) for p, a in zip(op.params, case, strict=True) if not p.is_array}
-    limited = [p for p in op.params if not p.is_array and p.size and not p.size.isdigit()]
-    for p in op.params:
-        if p.name in ints and p.name in named and not p.size and (p.name == "t" or not _has_layout(op)):
+    dimensions = [p for p in op.params if not p.is_array and p.name in named and all(r.low == "1" for r in p.ranges)]
+    for p in dimensions:
+        if p.name == "t" or not _has_layout(op):
             ints[p.name] = t if p.name == "t" and t else int(rng.choice(DIMENSIONS))
-    parts = [p for p in limited if p.size in ints]
-    ranges = [range(ints[p.size]) for p in parts]
-    return [list((ints | dict(zip((p.name for p in parts), values, strict=True))).values())
-            for values in itertools.product(*ranges)]
+    parts = _parts(op)
+    ranges = [range(ints[count]) for count in parts.values()]
+    return [list((ints | dict(zip(parts, values, strict=True))).values()) for values in itertools.product(*ranges)]
+
+
+def _parts(op: Op) -> dict[str, str]:
+    """Ints below another one, and that one."""
+    return {p.name: str(r.high)[:-2] for p in op.params if not p.is_array for r in p.ranges
+            if str(r.high).endswith("-1") and str(r.high)[:-2] in [q.name for q in op.params]}
 
 
 def _has_layout(op: Op) -> bool:
-    names = [p.name for p in op.params]
-    return any(p.size and not p.size.isdigit() and p.size not in names for p in op.params if not p.is_array)
-
-
-def _names(expression: str, op: Op) -> set[str]:
-    return {p.name for p in op.params if p.name in expression.replace("(", " ").replace(")", " ").replace("*", " ")
-            .replace("+", " ").replace("-", " ").split()}
+    return any(names(e) for p in op.params if not p.is_array and p.name not in _parts(op) for r in p.ranges
+               for e in r.expressions())
 
 
 def random_program(seed: int, steps: int = 8, stream: bool = False, ops: tuple[str, ...] = ()) -> Program:

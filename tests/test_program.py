@@ -14,7 +14,8 @@ from programs import random_program, streaming_program
 
 from tinyloc.errors import ModelError
 from tinyloc.kernels.build_c import C
-from tinyloc.kernels.op import Op, evaluate
+from tinyloc.kernels.op import Op
+from tinyloc.kernels.spec import evaluate
 from tinyloc.kernels.table import ABI, NUMBERS, OPS
 from tinyloc.program import Buffer, Program, Step
 
@@ -43,9 +44,9 @@ def test_prepare_refuses_a_wrong_size_and_dimension(op):
             bad[i] = np.append(case[i], case[i][:1] if case[i].size else np.zeros(1, p.dtype)).astype(p.dtype)
             with pytest.raises(ValueError, match=rf"{op.name}: {p.name} has {bad[i].size} elements, expected"):
                 op.prepare(bad)
-        elif p.size or p.name in op._dimensions:
-            bad[i] = -1
-            with pytest.raises(ValueError, match=rf"{op.name}: {p.name} = -1, expected at least"):
+        elif p.ranges:
+            bad[i] = -1000
+            with pytest.raises(ValueError, match=rf"{op.name}: {p.name} = -1000, expected at least"):
                 op.prepare(bad)
 
 
@@ -60,7 +61,13 @@ SPECS = {  # what it teaches: spec
     "a number before an array": "y:out:int8:t t:int x:in:int8:t",
     "two outputs": "y:out:int8:t z:out:int8:t t:int",
     "output not first": "x:in:int8:t y:out:int8:t t:int",
-    "limit of no argument": "y:out:int8:t t:int i:int:k",
+    "limit of no argument": "y:out:int8:t t:int i:int:0..k",
+    "a limit that is no range": "y:out:int8:t t:int i:int:7",
+    "a range without a beginning": "y:out:int8:t t:int i:int:..7",
+    "a number that may be anything": "y:out:int8:t t:int i:int",
+    "elements of an input": "y:out:int8:t x:in:int8:t:0..7 t:int",
+    "elements without a sign": "y:out:int8:t w:weight:uint8:t:0..7 t:int",
+    "relation without a range": "y:out:int8:t t:int t*t:is",
 }
 
 
@@ -96,7 +103,7 @@ BAD = {  # what is wrong: (how it comes about, what the error says)
     "float for a number": (lambda p: with_step(p, 0, n=1.5), "n must be a number"),
     "dimension that disagrees": (lambda p: with_step(p, 0, k=3), "buffer 'x' has 24 elements, x takes t*k = 18"),
     "negative dimension": (lambda p: with_step(p, 0, t=-6), "t = -6, expected at least 1"),
-    "flag out of range": (lambda p: with_step(p, 0, bias_step=2), "bias_step = 2, expected less than 2"),
+    "flag out of range": (lambda p: with_step(p, 0, bias_step=2), "bias_step = 2, expected at most 1"),
     "number of 33 bits": (lambda p: with_step(p, 0, y_zp=2**31), "does not fit 32 bits"),
     "other dtype": (lambda p: with_step(p, 0, x="dt"), "x is int8, buffer 'dt' is uint16"),
     "weight written": (lambda p: with_step(p, 0, y="u.w"), "y cannot be the weight buffer 'u.w'"),

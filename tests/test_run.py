@@ -22,6 +22,7 @@ from tinyloc.errors import ConfigError, ModelError
 from tinyloc.image import Image, to_image
 from tinyloc.kernels.table import OPS
 from tinyloc.model import Model, preset
+from tinyloc.pack import pack_for
 from tinyloc.program import Program, Step
 from tinyloc.quantize import quantize
 from tinyloc.run import BACKENDS, Session, complete
@@ -322,9 +323,13 @@ def test_unused_constants_are_not_in_the_image():
 
 
 def test_numbers_at_their_limits_survive_the_image():
-    program = streaming_program()
+    """Of those that may be anything, as the arithmetic wraps."""
+    program = pack_for(streaming_program(), "m4")
+    at, place = next((i, k) for i, s in enumerate(program.steps) for k, p in enumerate(OPS[s.op].params)
+                     if not p.is_array and not p.ranges)
+    s = program.steps[at]
     for value in (-(2**31), -(2**15) - 1, -(2**15), -1, 2**15 - 1, 2**15, 2**16, 2**31 - 1):
-        s = program.steps[0]
-        changed = replace(program, steps=(Step(s.op, (*s.args[:9], value, *s.args[10:])), *program.steps[1:]))
-        assert value in Image.parse(to_image(changed)).steps[0].ints
+        step = Step(s.op, (*s.args[:place], value, *s.args[place + 1 :]))
+        changed = replace(program, steps=(*program.steps[:at], step, *program.steps[at + 1 :]))
+        assert value in Image.parse(to_image(changed)).steps[at].ints
         assert compare(changed, windows(program, 2)).equal

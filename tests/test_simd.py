@@ -48,7 +48,7 @@ def test_vector_kernels_are_in_the_table() -> None:
     """A level whose table held the portable kernels alone would pass every comparison."""
     for level in HOST:
         mine, portable = simd.kernels(level), simd.kernels("portable")
-        assert {n for i, n in enumerate(OPS) if mine[i] != portable[i]} == set(FAST)
+        assert {n for i, n in enumerate(OPS) if mine[i].run != portable[i].run} == set(FAST)
     assert len(FAST) > 10
 
 

@@ -106,7 +106,7 @@ int main(int argc, char **argv)
             }
         }
 #ifdef TL_HOST_TABLE
-        TL_HOST_TABLE[op](args);
+        TL_HOST_TABLE[op].run(args);
 #else
         ops[op].step(args);
 #endif

@@ -15,7 +15,8 @@ import numpy as np
 
 from tinyloc.emulator.plan import Plan, plan
 from tinyloc.errors import ModelError
-from tinyloc.kernels.op import DTYPES
+from tinyloc.kernels.op import ElementError, NumberError, Op
+from tinyloc.kernels.spec import DTYPES, WRITTEN, SizeError
 from tinyloc.kernels.table import ABI, NUMBERS, OPS
 from tinyloc.program import CONSTANT, Program, complete
 
@@ -26,6 +27,17 @@ HEADER, ENTRY = 24, 12
 IN_IMAGE, SIGNED = 0x8000, 0x80
 MAX_ARGS, MAX_INTS = 24, 16
 UNIT = 2  # log2 of the unit of places in the arena, and the least one in the image
+# What tl_open answers, in the order of tinyloc.h; ALIGN, ARENA and KERNEL are about a device, not about an image.
+CODES = ("OK", "ALIGN", "SHORT", "MAGIC", "CRC", "VERSION", "VARIANT", "ABI", "SECTION", "ARENA", "STEP", "BOUNDS", "KERNEL",
+         "NUMBER", "SIZE", "PLACE", "OVERLAP", "VALUE")
+
+
+class ImageError(ModelError):
+    """An image that no device opens; code: what `tl_open` answers to it, one of CODES."""
+
+    def __init__(self, code: str, text: str) -> None:
+        self.code = code
+        super().__init__(f"image: {text}")
 
 
 def _dtype_code(dtype: str) -> int:
@@ -108,11 +120,18 @@ def to_image(program: Program, layout: Plan | None = None) -> bytes:
 
 @dataclass(frozen=True)
 class Place:
-    """An array of a step: where it begins, in bytes from the image's or the arena's start, and its extent in bytes."""
+    """An array of a step: where it begins, in bytes from the image's or the arena's start, its extent, and what both are
+    multiples of."""
 
     in_image: bool
     offset: int
     extent: int
+    unit: int = 1 << UNIT
+
+    def overlaps(self, other: Place) -> bool:
+        """Whether both lie in the arena and have a byte in common."""
+        return (not self.in_image and not other.in_image and self.offset < other.offset + other.extent
+                and other.offset < self.offset + self.extent)
 
 
 @dataclass(frozen=True)
@@ -137,8 +156,18 @@ class Section:
     bytes: int
 
 
-def _inside(offset: int, extent: int, whole: int) -> bool:
-    return offset + extent <= whole
+def _check_section(s: Section, sections: tuple[Section, ...], whole: int) -> None:
+    name = SECTIONS.get(s.kind, f"of kind {s.kind}")
+    if s.kind < OPTIONAL and s.kind not in SECTIONS:
+        raise ImageError("SECTION", f"section {name} is unknown")
+    if sum(other.kind == s.kind for other in sections) > 1:
+        raise ImageError("SECTION", f"two sections {name}")
+    if s.offset % 4 or s.offset + s.bytes > whole:
+        raise ImageError("SECTION", f"section {name} is out of bounds")
+    if s.kind in (INPUT, OUTPUT):
+        row = s.count * np.dtype(_DTYPES.get(s.format, "int8")).itemsize
+        if s.format not in _DTYPES or not row or not s.bytes or s.bytes % row:
+            raise ImageError("SECTION", f"section {name} has no dtype or shape")
 
 
 @dataclass(frozen=True)
@@ -154,48 +183,38 @@ class Image:
 
     @staticmethod
     def parse(data: bytes) -> Image:
-        """Reads an image, checks all that a device checks, and that each array is as large as its step's op takes it.
+        """Reads an image that a device would open; `tl_open` accepts the same ones.
 
-        Raises ModelError naming the part that is wrong.
+        Raises ImageError with the device's code, naming the part that is wrong.
         """
         if len(data) < HEADER:
-            raise ModelError(f"image: {len(data)} bytes, expected at least {HEADER}")
+            raise ImageError("SHORT", f"{len(data)} bytes, expected at least {HEADER}")
         magic, crc, head, total, abi, arena = struct.unpack_from("<6I", data)
         version, count, variant = head & 0xFFFF, head >> 16 & 0xFF, head >> 24
         if magic != MAGIC:
-            raise ModelError("image: no tinyloc image (magic)")
+            raise ImageError("MAGIC", "no tinyloc image (magic)")
         if total > len(data) or total < HEADER + ENTRY * count:
-            raise ModelError(f"image: cut off: {len(data)} bytes, the header says {total}")
-        if zlib.crc32(data[8:total]) != crc:
-            raise ModelError("image: damaged (CRC-32)")
+            raise ImageError("SHORT", f"cut off: {len(data)} bytes, the header says {total}")
+        if zlib.crc32(memoryview(data)[8:total]) != crc:
+            raise ImageError("CRC", "damaged (CRC-32)")
         if version != VERSION:
-            raise ModelError(f"image: format version {version}, expected {VERSION}")
+            raise ImageError("VERSION", f"format version {version}, expected {VERSION}")
         if variant:
-            raise ModelError(f"image: packed for another core (variant {variant})")
+            raise ImageError("VARIANT", f"packed for another core (variant {variant})")
         if abi != ABI:
-            raise ModelError(f"image: made for other kernels (ABI {abi:#010x}, expected {ABI:#010x})")
+            raise ImageError("ABI", f"made for other kernels (ABI {abi:#010x}, expected {ABI:#010x})")
         sections = tuple(Section(*struct.unpack_from("<BBHII", data, HEADER + ENTRY * i)) for i in range(count))
-        found = {s.kind: s for s in sections}
         for s in sections:
-            name = SECTIONS.get(s.kind, f"of kind {s.kind}")
-            whole = arena if s.kind in (INPUT, OUTPUT) else total
-            if s.kind < OPTIONAL and s.kind not in SECTIONS:
-                raise ModelError(f"image: section {name} is unknown")
-            if found[s.kind] is not s:
-                raise ModelError(f"image: two sections {name}")
-            if s.offset % 4 or not _inside(s.offset, s.bytes, whole):
-                raise ModelError(f"image: section {name} is out of bounds")
+            _check_section(s, sections, arena if s.kind in (INPUT, OUTPUT) else total)
+        found = {s.kind: s for s in sections}
         for kind in (STEPS, INPUT, OUTPUT):
             if kind not in found:
-                raise ModelError(f"image: no section {SECTIONS[kind]}")
-        for kind in (INPUT, OUTPUT):
-            s = found[kind]
-            size = s.count * np.dtype(_DTYPES.get(s.format, "int8")).itemsize
-            if s.format not in _DTYPES or not size or not s.bytes or s.bytes % size:
-                raise ModelError(f"image: section {SECTIONS[kind]} has no dtype or shape")
-        state = found.get(STATE)
+                raise ImageError("SECTION", f"no section {SECTIONS[kind]}")
+        steps, state = found[STEPS], found.get(STATE)
+        if steps.bytes % 2 or min(steps.format >> 4, steps.format & 15) < UNIT:
+            raise ImageError("SECTION", f"section steps is not of half-words, or its places are no multiples of {1 << UNIT}")
         if state and ((state.bytes | arena) % 4 or not state.bytes <= 4 * state.count <= arena):
-            raise ModelError("image: section state is larger than the arena, or not of words")
+            raise ImageError("SECTION", "section state is larger than the arena, or not of words")
         image = Image(data[:total], variant, abi, arena, sections, ())
         return Image(data[:total], variant, abi, arena, sections, tuple(image._records()))
 
@@ -217,62 +236,75 @@ class Image:
     def _records(self) -> Iterable[Record]:
         s = self.section(STEPS)
         assert s is not None
-        halves = struct.unpack_from(f"<{s.bytes // 2}H", self.data, s.offset)
-        units, numbers, at = (s.format >> 4, s.format & 15), list(OPS), 0
+        halves, names, at = struct.unpack_from(f"<{s.bytes // 2}H", self.data, s.offset), list(OPS), 0
         for i in range(s.count):
             if at + 3 > len(halves):
-                raise ModelError(f"image: step {i} is cut off")
-            op, flags, arrays, ints = halves[at] & 0xFF, halves[at] >> 8, halves[at + 1] & 0xFF, halves[at + 1] >> 8
-            wide = halves[at + 2]
-            if op >= len(numbers):
-                raise ModelError(f"image: step {i}: no op {op}")
-            o = OPS[numbers[op]]
-            if (arrays, ints) != (sum(p.is_array for p in o.params), sum(not p.is_array for p in o.params)):
-                raise ModelError(f"image: step {i} ({o.name}): {arrays} arrays and {ints} numbers, not its arguments")
-            at += 3
-            if at + 2 * arrays + ints + wide.bit_count() > len(halves) or wide >> ints:
-                raise ModelError(f"image: step {i} ({o.name}) is cut off")
-            places, values = [], []
-            for p in o.params[:arrays]:
-                in_image = bool(halves[at] & IN_IMAGE)
-                unit = units[1 if in_image else 0]
-                place = Place(in_image, (halves[at] & ~IN_IMAGE) << unit, halves[at + 1] << unit)
-                if not _inside(place.offset, place.extent, len(self.data) if in_image else self.arena_bytes):
-                    raise ModelError(f"image: step {i} ({o.name}): {p.name} is out of bounds")
-                if in_image != (p.role in CONSTANT) and p.role != "in":
-                    where = "image" if in_image else "arena"
-                    raise ModelError(f"image: step {i} ({o.name}): {p.name} is in the {where}")
-                places.append(place)
-                at += 2
+                raise ImageError("STEP", f"step {i} is cut off")
+            (flags, number), (ints, arrays), wide = divmod(halves[at], 256), divmod(halves[at + 1], 256), halves[at + 2]
+            if number >= len(names):
+                raise ImageError("STEP", f"step {i}: no op {number}")
+            op = OPS[names[number]]
+            where, at = f"step {i} ({op.name})", at + 3
+            if (arrays, ints) != (sum(p.is_array for p in op.params), sum(not p.is_array for p in op.params)):
+                raise ImageError("STEP", f"{where}: {arrays} arrays and {ints} numbers, not its arguments")
+            if wide >> ints or at + 2 * arrays + ints + wide.bit_count() > len(halves):
+                raise ImageError("STEP", f"{where} is cut off")
+            places = [self._place(*halves[j : j + 2]) for j in range(at, at + 2 * arrays, 2)]
+            at += 2 * arrays
+            values = []
             for j in range(ints):
-                n = halves[at] | (halves[at + 1] << 16 if wide >> j & 1 else 0)
                 bits = 32 if wide >> j & 1 else 16
+                n = halves[at] | (halves[at + 1] << 16 if bits == 32 else 0)
                 values.append(n - (1 << bits) if n >> (bits - 1) else n)
                 at += bits // 16
-            try:
-                sizes = o.sizes([None] * arrays + values)
-            except ValueError as e:
-                raise ModelError(f"image: step {i} ({e})") from None
-            for p, place, size in zip(o.params, places, sizes, strict=False):
-                unit = units[1 if place.in_image else 0]
-                if _units(size * DTYPES[p.dtype].itemsize, unit) << unit != place.extent:
-                    raise ModelError(f"image: step {i} ({o.name}): {p.name} has {place.extent} bytes, "
-                                     f"{p.size} = {size} elements of {p.dtype} expected")
-            output = sizes[0] * DTYPES[o.params[0].dtype].itemsize
-            if output != places[0].extent - (flags & 0x7F):
-                raise ModelError(f"image: step {i} ({o.name}): the output's length is wrong")
-            yield Record(o.name, tuple(places), tuple(values), bool(flags & SIGNED), output)
+            yield self._checked(i, op, places, values, flags)
         if len(halves) - at > 1:
-            raise ModelError("image: more steps than the header says")
+            raise ImageError("STEP", "more steps than the header says")
 
+    def _place(self, place: int, extent: int) -> Place:
+        """The array at two half-words of a record."""
+        s, in_image = self.section(STEPS), bool(place & IN_IMAGE)
+        assert s is not None
+        unit = s.format & 15 if in_image else s.format >> 4
+        return Place(in_image, (place & ~IN_IMAGE) << unit, extent << unit, 1 << unit)
+
+    def _checked(self, i: int, op: Op, places: list[Place], values: list[int], flags: int) -> Record:
+        """The record, once its op can run on it."""
+        try:
+            ints = op.numbers([None] * len(places) + values)
+            for p, place in zip(op.params, places, strict=False):
+                size = op.size(p, ints)
+                if p.role in (WRITTEN if place.in_image else CONSTANT):
+                    where = "image" if place.in_image else "arena"
+                    raise ImageError("PLACE", f"step {i} ({op.name}): {p.name} is in the {where}")
+                if place.offset + place.extent > (len(self.data) if place.in_image else self.arena_bytes):
+                    raise ImageError("BOUNDS", f"step {i} ({op.name}): {p.name} is out of bounds")
+                spare = place.extent - size * DTYPES[p.dtype].itemsize
+                if not 0 <= spare < place.unit or (place is places[0] and spare != flags & ~SIGNED):
+                    raise SizeError(f"{op.name}: {p.name} has {place.extent} bytes, {p.size} = {size} elements of "
+                                    f"{p.dtype} expected")
+                for q, other in zip(op.params, places, strict=False):
+                    if other is place:
+                        break
+                    same = other is places[0] and p.name in op.in_place and other.offset == place.offset
+                    if {p.role, q.role} & set(WRITTEN) and place.overlaps(other) and not same:
+                        raise ImageError("OVERLAP", f"step {i} ({op.name}): {p.name} overlaps {q.name}")
+                if p.ranges:
+                    dtype = np.dtype(p.dtype).newbyteorder("<")
+                    op.check_elements(p, np.frombuffer(self.data, dtype, size, place.offset), ints)
+        except (NumberError, SizeError, ElementError) as e:
+            code = {NumberError: "NUMBER", SizeError: "SIZE", ElementError: "VALUE"}[type(e)]
+            raise ImageError(code, f"step {i} ({e})") from None
+        output = op.size(op.params[0], ints) * DTYPES[op.params[0].dtype].itemsize
+        return Record(op.name, tuple(places), tuple(values), bool(flags & SIGNED), output)
 
 def sources(image: Image, arena_bytes: int) -> dict[str, str]:
     """The image as C: tl_image.h (sizes, declarations) and tl_image.c (its words; a table of the kernels that it uses and
     no others, so that a linker drops the rest)."""
     words = np.frombuffer(image.data + bytes(-len(image.data) % 4), "<u4")
     rows = "\n".join("    " + " ".join(f"{w:#010x}," for w in words[i : i + 8]) for i in range(0, len(words), 8))
-    kernels = "\n".join(f"    {f'tl_step_{n}' if n in image.ops else 0}," for n in OPS)
-    steps = "\n".join(f"void tl_step_{n}(const tl_arg *a);" for n in image.ops)
+    kernels = "\n".join(f"    {{{f'tl_step_{n}, tl_spec_{n}' if n in image.ops else '0, 0'}}}," for n in OPS)
+    steps = "\n".join(f"void tl_step_{n}(const tl_arg *a);\nextern const uint8_t tl_spec_{n}[];" for n in image.ops)
     return {
         "tl_image.h": f"""#ifndef TL_IMAGE_H
 #define TL_IMAGE_H

@@ -92,7 +92,7 @@ class Program:
                     got = "nothing" if d is None else f"{d.dtype} {d.shape}"
                     raise ModelError(f"buffer {b.name!r}: expected data {b.dtype} {b.shape}, found {got}")
         for i, step in enumerate(self.steps):
-            _check_step(i, step, self.buffers)
+            _check_step(i, step, self.buffers, self.data)
         for name, kind in ((self.input, "input"), (self.output, "output")):
             if name not in self.buffers or self.buffers[name].kind != kind:
                 raise ModelError(f"the Program's {kind} is {name!r}: expected a buffer of kind {kind}")
@@ -213,7 +213,7 @@ def complete(program: Program) -> tuple[bool, ...]:
     return tuple(done)
 
 
-def _check_step(i: int, step: Step, buffers: Mapping[str, Buffer]) -> None:
+def _check_step(i: int, step: Step, buffers: Mapping[str, Buffer], data: Mapping[str, np.ndarray]) -> None:
     from tinyloc.kernels.table import OPS
 
     if step.op not in OPS:
@@ -237,10 +237,15 @@ def _check_step(i: int, step: Step, buffers: Mapping[str, Buffer]) -> None:
     if step.args[0] in step.args[1:]:
         raise ModelError(f"step {i} ({op.name}): its output {step.args[0]!r} is among its other arguments")
     try:
-        sizes = op.sizes(step.args)
+        ints = op.numbers(step.args)
+        for p, a in zip(op.params, step.args, strict=True):
+            if isinstance(a, str):
+                if buffers[a].size != (size := op.size(p, ints)):
+                    raise ModelError(f"step {i} ({op.name}): buffer {a!r} has {buffers[a].size} elements, "
+                                     f"{p.name} takes {p.size} = {size}")
+                if p.ranges:
+                    op.check_elements(p, data[a], ints)
+    except ModelError:
+        raise
     except ValueError as e:
         raise ModelError(f"step {i} ({e})") from None
-    for p, a, size in zip(op.params, step.args, sizes, strict=False):  # the arrays come first
-        if isinstance(a, str) and buffers[a].size != size:
-            raise ModelError(f"step {i} ({op.name}): buffer {a!r} has {buffers[a].size} elements, "
-                             f"{p.name} takes {p.size} = {size}")

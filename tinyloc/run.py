@@ -135,7 +135,7 @@ class Steps:
                 array = self._view(self._memory, a) if a in self._places else np.ascontiguousarray(data[a])
                 self._arrays.append(ffi.from_buffer(f"{p.dtype}_t[]", array))
                 slot.p = self._arrays[-1]
-            self._calls.append((kernels[NUMBERS[step.op]], call))
+            self._calls.append((kernels[NUMBERS[step.op]].run, call))
 
     def _view(self, memory: np.ndarray, name: str) -> np.ndarray:
         b, at = self._buffers[name], self._places[name]

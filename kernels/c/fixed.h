@@ -222,7 +222,7 @@ static inline int32_t tl_mbqm(int32_t x, int32_t mult, int32_t shift)
     return (((p + (p >> 31)) >> (-1 - shift)) + 1) >> 1;
 }
 
-/* SRDHM of the half of an even x, |x| < 2^31, and m > 0: the product's upper word, rounded. */
+/* SRDHM of the half of an even x: the product's upper word, rounded; for any x and m but both -2^31. */
 static inline int32_t tl_half_srdhm(int32_t x, int32_t m)
 {
 #ifdef TL_DSP

@@ -206,14 +206,14 @@ static int32_t four(vector *v, int32_t *result)
     for (const uint32_t *p = v->pairs; p < v->end; p += 2)
         for (int32_t r = 0; r < 4; r++, v->w += 4) {
             int32_t w0 = v->w[0], w1 = 256 * v->w[1] + (uint8_t)w0, w2 = v->w[2], w3 = 256 * v->w[3] + (uint8_t)w2;
-            acc[r] += w1 * low(p[0]) + w3 * high(p[0]) + w0 * low(p[1]) + w2 * high(p[1]);
+            acc[r] = tl_add(acc[r], w1 * low(p[0]) + w3 * high(p[0]) + w0 * low(p[1]) + w2 * high(p[1]));
         }
     for (int32_t r = 0; r < count; r++) {
         const int32_t *own = v->rows + 4 + r;
         int32_t mult = v->per_row ? own[0] : v->mult, offset = v->per_row ? own[4] : v->offset;
         int32_t shift = v->per_row ? (v->rows[12] >> (8 * r)) & 255 : v->shift;
-        int32_t p = tl_srdhm(acc[r] >> 8, mult);
-        result[r] = (p + (p >> 31) + offset) >> shift;
+        int32_t p = tl_half_srdhm(acc[r] >> 7, mult); /* below 2^24 */
+        result[r] = tl_add(p + (p >> 31), offset) >> tl_min(shift, 31);
     }
     v->n -= 4;
     v->rows += v->per_row ? 13 : 4;

@@ -1,13 +1,5 @@
-#include "tinyloc.h"
-
-/* The runner is small beside the kernels in time, but not in flash: it stays so at -O3, where clang would unroll it. */
-#if defined(__clang__)
-#define TL_SMALL __attribute__((minsize, noinline))
-#elif defined(__GNUC__)
-#define TL_SMALL __attribute__((noinline))
-#else
-#define TL_SMALL
-#endif
+#include "fixed.h"
+#include "step.h"
 
 enum { MAGIC = 0x434f4c54, HEADER = 24, ENTRY = 12 }; /* "TLOC" */
 enum { STEPS = 1, STATE, INPUT, OUTPUT, OPTIONAL = 128 };
@@ -30,7 +22,12 @@ TL_SMALL const char *tl_error_text(int32_t code)
         "the arena is too small\0"
         "a step of the image is malformed\0"
         "an argument of a step is out of bounds\0"
-        "a kernel that the image needs is not linked\0";
+        "a kernel that the image needs is not linked\0"
+        "a number of a step is out of its range\0"
+        "an array of a step has another size than its numbers say\0"
+        "an array of a step lies in the wrong memory\0"
+        "a step writes over another one of its arrays\0"
+        "a constant of a step is out of its range\0";
     const char *p = texts;
     for (code = code < 0 || code > TL_ERR_COUNT ? TL_ERR_COUNT : code; code > 0; code--)
         while (*p++)
@@ -71,8 +68,6 @@ TL_SMALL static const uint32_t *section(const void *image, uint32_t kind)
 
 static uint32_t state_bytes(const uint32_t *entry) { return entry[0] >> 16 << 2; }
 
-static int inside(uint32_t offset, uint32_t bytes, uint32_t whole) { return offset <= whole && bytes <= whole - offset; }
-
 /* Fills in the arguments of the step at p; where the next one begins. */
 TL_SMALL static const uint16_t *decode(const tl_model *m, const uint16_t *p, tl_arg *a)
 {
@@ -96,35 +91,41 @@ TL_SMALL static const uint16_t *decode(const tl_model *m, const uint16_t *p, tl_
 
 TL_SMALL static const uint16_t *run(const tl_model *m, const uint16_t *p, tl_arg *a)
 {
-    const tl_kernel kernel = m->kernels[*p & 255u];
+    void (*const kernel)(const tl_arg *) = m->kernels[*p & 255u].run;
     p = decode(m, p, a);
     kernel(a);
     return p;
 }
 
 /* Checks the step at *p, which has `left` half-words, and moves on. */
-TL_SMALL static int32_t check(const tl_model *m, const uint16_t **p, uint32_t *left, uint32_t image_bytes,
-                              uint32_t arena_bytes)
+TL_SMALL static int32_t check(const tl_model *m, const uint16_t **p, uint32_t *left)
 {
     const uint16_t *s = *p;
-    if (*left < 3)
+    if (*left < 3 || (s[0] & 255u) >= OPS)
         return TL_ERR_STEP;
-    uint32_t op = s[0] & 255u, spare = (s[0] >> 8) & 127u, arrays = s[1] & 255u, ints = (uint32_t)s[1] >> 8, wide = s[2];
-    uint32_t need = 3 + 2 * arrays + ints;
-    for (uint32_t w = wide; w; w >>= 1)
+    const tl_kernel *kernel = m->kernels + (s[0] & 255u);
+    if (!kernel->run)
+        return TL_ERR_KERNEL;
+    uint32_t arrays = kernel->spec[0], ints = kernel->spec[1], need = 3 + 2 * arrays + ints;
+    for (uint32_t w = s[2]; w; w >>= 1)
         need += w & 1u;
-    if (op >= OPS || arrays == 0 || arrays + ints > TL_MAX_ARGS || ints > 16 || wide >> ints || need > *left || s[4] == 0)
+    if (s[1] != (arrays | ints << 8) || (uint32_t)s[2] >> ints || need > *left)
         return TL_ERR_STEP;
-    if (s[3] & 0x8000u || spare >= (1u << m->arena_unit))
-        return TL_ERR_BOUNDS; /* the output is in the arena */
     *p += need;
     *left -= need;
-    for (s += 3; arrays; arrays--, s += 2) {
-        uint32_t shift = s[0] & 0x8000u ? m->image_unit : m->arena_unit;
-        if (!inside((s[0] & 0x7fffu) << shift, (uint32_t)s[1] << shift, s[0] & 0x8000u ? image_bytes : arena_bytes))
-            return TL_ERR_BOUNDS;
-    }
-    return m->kernels[op] ? TL_ERR_OK : TL_ERR_KERNEL;
+    return tl_check(m, s);
+}
+
+/* Whether an input or output is of whole rows of a known dtype */
+TL_SMALL static int32_t has_rows(const uint32_t *s)
+{
+    uint32_t format = (s[0] >> 8) & 255u, row = s[0] >> 16 << (format & 3u), rest = s[2];
+    if (format & ~11u || (format & 3u) == 3 || !row || !rest)
+        return 0;
+    for (int32_t i = 31; i >= 0; i--) /* the remainder, of which small cores have no instruction */
+        if (rest >> i >= row)
+            rest -= row << i;
+    return rest == 0;
 }
 
 TL_SMALL int32_t tl_open(tl_model *m, const void *image, uint32_t image_bytes, void *arena, uint32_t arena_bytes,
@@ -154,11 +155,12 @@ TL_SMALL int32_t tl_open(tl_model *m, const void *image, uint32_t image_bytes, v
         const uint32_t *s = word(image, at);
         uint32_t kind = s[0] & 255, in_arena = kind == INPUT || kind == OUTPUT;
         if (kind == 0 || (kind > OUTPUT && kind < OPTIONAL) || section(image, kind) != s || s[1] & 3 ||
-            !inside(s[1], s[2], in_arena ? head[5] : bytes))
+            !tl_inside(s[1], s[2], in_arena ? head[5] : bytes) || (in_arena && !has_rows(s)))
             return TL_ERR_SECTION;
     }
     const uint32_t *steps = section(image, STEPS), *state = section(image, STATE);
-    if (!steps || !section(image, INPUT) || !section(image, OUTPUT) || steps[2] & 1 ||
+    if (!steps || !section(image, INPUT) || !section(image, OUTPUT) || steps[2] & 1 || !(steps[0] & 0xe00) ||
+        !(steps[0] & 0xe000) ||
         (state && ((state[2] | head[5]) & 3 || state[2] > state_bytes(state) || state_bytes(state) > head[5])))
         return TL_ERR_SECTION;
     m->image = image;
@@ -171,7 +173,7 @@ TL_SMALL int32_t tl_open(tl_model *m, const void *image, uint32_t image_bytes, v
     const uint16_t *p = m->steps;
     uint32_t left = steps[2] / 2;
     for (uint32_t i = m->count; i; i--) {
-        int32_t error = check(m, &p, &left, bytes, head[5]);
+        int32_t error = check(m, &p, &left);
         if (error)
             return error;
     }
@@ -200,6 +202,10 @@ TL_SMALL void tl_reset(const tl_model *m)
 TL_SMALL void *tl_input(const tl_model *m) { return m->arena + section(m->image, INPUT)[1]; }
 
 TL_SMALL void *tl_output(const tl_model *m) { return m->arena + section(m->image, OUTPUT)[1]; }
+
+TL_SMALL uint32_t tl_input_bytes(const tl_model *m) { return section(m->image, INPUT)[2]; }
+
+TL_SMALL uint32_t tl_output_bytes(const tl_model *m) { return section(m->image, OUTPUT)[2]; }
 
 TL_SMALL void tl_run(const tl_model *m)
 {

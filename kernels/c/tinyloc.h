@@ -159,7 +159,7 @@ void tl_conv1d_packed_s8(int8_t *y, const int8_t *x, const int8_t *w, const int3
  * flags: bit 7, the first array, the output, is complete and its bytes belong to the signature; bits 0-6, bytes by which
  * its last unit is longer than it. */
 
-#define TL_ABI 0xbd7e1f06u /* digest of the names and arguments of all ops, in order: images of others are refused */
+#define TL_ABI 0x6dd5dbf1u /* digest of the names and arguments of all ops, in order: images of others are refused */
 #define TL_IMAGE_VERSION 1
 #define TL_MAX_ARGS 24
 
@@ -168,9 +168,12 @@ typedef union {
     const void *c;
     int32_t i;
 } tl_arg;
-typedef void (*tl_kernel)(const tl_arg *);
+typedef struct {
+    void (*run)(const tl_arg *);
+    const uint8_t *spec; /* what its arguments must be, for tl_open */
+} tl_kernel;
 
-/* A kernel of each op, 0 for those that no image uses; every kernel is in this one. */
+/* A kernel of each op, zeros for those that no image uses; every kernel is in this one. */
 extern const tl_kernel tl_all_kernels[];
 
 /* An opened image; its content is the runner's affair. */
@@ -197,10 +200,18 @@ enum {
     TL_ERR_STEP,    /* a step is malformed */
     TL_ERR_BOUNDS,  /* an argument of a step is out of bounds */
     TL_ERR_KERNEL,  /* a kernel that the image needs is not linked */
+    TL_ERR_NUMBER,  /* a number of a step is out of its range */
+    TL_ERR_SIZE,    /* an array of a step has another size than the step's numbers say */
+    TL_ERR_PLACE,   /* an array of a step lies in the image and not in the arena, or the other way round */
+    TL_ERR_OVERLAP, /* a step writes over another one of its arrays */
+    TL_ERR_VALUE,   /* a constant of a step has an element out of its range */
     TL_ERR_COUNT
 };
 
-/* Checks the whole image, and every place of every step; 0 or a TL_ERR_ code.  The state becomes the initial one. */
+/* Checks the whole image; 0 or a TL_ERR_ code.  The state becomes the initial one.
+ * Whatever bytes are given: when this returns 0, any number of runs, on any input and any state, read and write within image
+ * and arena alone, and every index, shift and sum is one that C defines.  Image and arena must not overlap, and the image
+ * must not change from then on. */
 int32_t tl_open(tl_model *m, const void *image, uint32_t image_bytes, void *arena, uint32_t arena_bytes,
                 const tl_kernel *kernels);
 /* English text of a code; an empty string for one that does not exist. */
@@ -210,6 +221,9 @@ void tl_reset(const tl_model *m);
 /* Where to write the input before a run and to read the output after it; valid as long as no other run begins. */
 void *tl_input(const tl_model *m);
 void *tl_output(const tl_model *m);
+/* How many bytes these are: what comes from an image that the firmware was not built with has to be asked. */
+uint32_t tl_input_bytes(const tl_model *m);
+uint32_t tl_output_bytes(const tl_model *m);
 /* All steps; step i alone, 0 <= i < m->count. */
 void tl_run(const tl_model *m);
 void tl_step(const tl_model *m, int32_t i);

@@ -19,5 +19,5 @@
 
 #define SECOND_OF(first, second, ...) second
 #define SECOND(...) SECOND_OF(__VA_ARGS__)
-#define X(op) SECOND(TL_FAST_##op, tl_step_##op, 0),
+#define X(op) {SECOND(TL_FAST_##op, tl_step_##op, 0), tl_spec_##op},
 const tl_kernel TL_TABLE[] = {TL_OPS(X)};
