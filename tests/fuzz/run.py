@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -71,14 +71,11 @@ def scripts() -> Iterator[bytes]:
         yield head + b"".join(bytes([0, int(a), int(r), 255, 1, 200]) for a, r in rng.integers((0, 160), (9, 250), (n, 2)))
 
 
-CORPORA = {"image": images, "input": scripts}
-
-
-def write_corpus(target: str, folder: Path) -> list[Path]:
+def write_corpus(target: str, folder: Path, presets: bool = True) -> list[Path]:
     """The corpus as files."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for i, data in enumerate(CORPORA[target]()):
+    for i, data in enumerate(images(presets) if target == "image" else scripts()):
         paths.append(folder / f"{i:03}.bin")
         paths[-1].write_bytes(data)
     return paths
