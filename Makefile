@@ -19,6 +19,9 @@ JOBS ?= $(shell n=`getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2`; [ $$n -gt 8
 TFLM ?= try
 MCU ?= try
 TORCH ?= 0
+# Executions of `make fuzz`.
+FUZZ_RUNS ?= 10000000
+FUZZ_FILES ?= 100000
 
 EXTENSION := kernels/_c.abi3.so
 C_SOURCES := $(wildcard kernels/c/*.c kernels/c/*.h kernels/host/*.c kernels/host/*.h)
@@ -61,12 +64,16 @@ san: $(TEST_STAMP) $(EXTENSION) ## the C kernels under address and undefined-beh
 	$(PY) tests/vectors.py build/vectors.bin --level $(LEVEL)
 	$(PY) tests/vectors.py build/vectors.bin --run --cc '$(CC)'
 
+fuzz: $(TEST_STAMP) $(EXTENSION) ## fuzz images, packets and files (FUZZ_RUNS a C target, FUZZ_FILES a file's kind; clang, else cc)
+	$(PY) tests/fuzz/run.py --runs $(FUZZ_RUNS)
+	$(PY) tests/fuzz/files.py --runs $(FUZZ_FILES)
+
 clean: ## remove what make built (and the virtual environment)
 	rm -rf build dist *.egg-info $(EXTENSION) $(VENV)
 
 # ---- set-up; each file stands for what is installed ----
 
-.PHONY: help demo test test-torch lint types bench vectors san clean
+.PHONY: help demo test test-torch lint types bench vectors san fuzz clean
 
 # `pip install -e` builds the C kernels as well.
 $(VENV)/core: $(METADATA) | $(VENV)/made

@@ -132,8 +132,9 @@ def parse(op: str, spec: str) -> tuple[tuple[Param, ...], tuple[Relation, ...]]:
                 params[i] = Param(p.name, p.role, p.dtype, ranges=(Range.of("size"),))
             elif f"{p.name}:int:{ANY}" not in spec.split():
                 raise ValueError(f"op {op}: {p.name} has no range; say {ANY} if it needs none")
+    ranges = [r for p in params for r in p.ranges] + [r for relation in relations for r in relation.ranges]
     for expression in [*(p.size for p in params if p.is_array), *(r.expression for r in relations),
-                       *(e for x in (*params, *relations) for r in x.ranges for e in r.expressions())]:
+                       *(e for r in ranges for e in r.expressions())]:
         evaluate(expression, ones, check=False)
     return tuple(params), tuple(relations)
 

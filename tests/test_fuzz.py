@@ -6,6 +6,7 @@ must agree in every verdict.  tests/fuzz/ has the targets; here they run for a f
 
 from __future__ import annotations
 
+import json
 import shutil
 import struct
 import subprocess
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 from programs import random_program, streaming_program
 from test_image import LARGEST, opened, parsed, sealed
 
+from tinyloc.errors import ModelError
 from tinyloc.image import CODES, HEADER, INPUT, OUTPUT, Image, ImageError, to_image
 from tinyloc.kernels import encode, simd
 from tinyloc.kernels._c import ffi, lib
@@ -30,6 +32,7 @@ from tinyloc.program import Program
 from tinyloc.quantize import quantize
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "fuzz"))
+import files
 import run as fuzz
 
 ARENA = 1 << 13
@@ -191,6 +194,40 @@ def test_every_flipped_bit_and_every_truncation_of_a_model_is_refused() -> None:
 
 
 # ---- the targets of tests/fuzz, for a few seconds ----
+
+
+@pytest.mark.parametrize(("target", "runs"), [("csv", 120), ("model", 600), ("program", 600)])
+def test_files_of_any_bytes(target: str, runs: int, level: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    tried, accepted = files.run(target, runs * level**3, 2)
+    assert tried == runs * level**3 and 0 < accepted < tried / 2 + 10
+
+
+DAMAGED = {  # a file that names more than it has, or what no number is: (key of the JSON, text, its replacement, the error)
+    "a width of gigabytes": ("config", '"inner": null', '"inner": 4096', "but its configuration takes"),
+    "a kernel of gigabytes": ("config", '"kernels": [1]', '"kernels": [1073741824]', "kernels: expected whole numbers"),
+    "nested too deep": ("info", "{}", "[" * 100_000, "damaged configuration"),
+    "info that is no mapping": ("info", "{}", "[]", "info is list"),
+    "infinity for a width": ("config", '"d": 8', '"d": Infinity', "d: expected a whole number"),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGED)
+def test_damaged_models(what: str, tmp_path: Path) -> None:
+    key, text, other, says = DAMAGED[what]
+    path = tmp_path / "model.safetensors"
+    Model.create(preset("mamba-h8l1", 3, 3)).save(path)
+    data = path.read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    head = json.loads(data[8 : 8 + size])
+    assert text in head["__metadata__"][key]
+    head["__metadata__"][key] = head["__metadata__"][key].replace(text, other)
+    if what == "a width of gigabytes":
+        head["__metadata__"][key] = head["__metadata__"][key].replace('"d": 8', '"d": 4096')
+    made = json.dumps(head).encode()
+    path.write_bytes(len(made).to_bytes(8, "little") + made + data[8 + size :])
+    with pytest.raises(ModelError, match=says):
+        Model.load(path)
 
 
 @pytest.mark.parametrize("target", fuzz.TARGETS)

@@ -81,6 +81,8 @@ class Config:
             if not isinstance(value, int) or not 1 <= value <= 4096:
                 raise ConfigError(f"{name}: expected a whole number from 1 to 4096, got {value!r}")
         object.__setattr__(self, "kernels", tuple(int(k) for k in self.kernels))
+        if any(not 1 <= k <= 4096 for k in self.kernels):
+            raise ConfigError(f"kernels: expected whole numbers from 1 to 4096, got {self.kernels}")
         try:
             out_conv_geometry(len(self.kernels))
         except ValueError as e:
@@ -97,6 +99,17 @@ class Config:
             usual = {"fc1": 4 * self.d, "fc2": 4 * self.d}
             sizes["heads"] = len(self.kernels)
         return sizes | {name: getattr(self, name) or width for name, width in usual.items()}
+
+    @property
+    def most_weights(self) -> int:
+        """Parameters of the matrices, which are most of all."""
+        s, c = self.sizes, self
+        if c.family == "mamba":
+            inner = c.blocks * s["inner"] * (3 * c.d + 2 * s["rank"] + 2 * c.n + c.k)
+        else:
+            inner = c.d * c.d * (2 * sum(c.kernels) + 3)
+            inner += len(c.kernels) * (s["fc1"] * c.d + s["fc1"] * s["fc2"] + 2 * c.d * s["fc2"])
+        return inner + c.d * c.aps + c.classes * (c.d + c.classes)
 
 
 def preset(name: str, aps: int, classes: int) -> Config:
@@ -243,8 +256,13 @@ class Model:
         params, meta = read_safetensors(path, FORMAT, VERSION)
         try:
             config, info = Config(**json.loads(meta["config"])), json.loads(meta["info"])
-        except (KeyError, TypeError, ValueError) as e:
+            if not isinstance(info, dict):
+                raise TypeError(f"info is {type(info).__name__}, expected names with values")
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as e:
             raise ModelError(f"{path}: damaged configuration ({type(e).__name__}: {e})") from None
+        held = sum(v.size for v in params.values())
+        if config.most_weights > 2 * held + 10**6:  # before as much memory is taken to see which one it is
+            raise ModelError(f"{path}: {held} numbers, but its configuration takes {config.most_weights} and more")
         expected = {k: v.shape for k, v in Model.create(config).params.items()}
         for name in sorted(expected.keys() | params.keys()):
             want = expected.get(name)

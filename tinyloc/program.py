@@ -17,6 +17,7 @@ FORMAT = "tinyloc-program"
 VERSION = 1
 CONSTANT = ("weight", "table")
 KINDS = ("input", "output", "activation", "state", "scratch", *CONSTANT)
+MOST_BYTES = 2**30 - 1  # of a buffer, as in the ops' specs
 _DTYPES = ("int8", "uint8", "int16", "uint16", "int32", "uint32")
 
 
@@ -84,8 +85,13 @@ class Program:
 
     def __post_init__(self) -> None:
         for b in self.buffers.values():
-            if b.kind not in KINDS or b.dtype not in _DTYPES or any(n < 1 for n in b.shape):
+            if (not isinstance(b.name, str) or b.kind not in KINDS or b.dtype not in _DTYPES
+                    or any(type(n) is not int or n < 1 for n in b.shape)):
                 raise ModelError(f"buffer {b.name!r}: kind {b.kind!r}, dtype {b.dtype!r} and shape {b.shape} make none")
+            if b.nbytes > MOST_BYTES:
+                raise ModelError(f"buffer {b.name!r}: {b.nbytes} bytes, expected at most {MOST_BYTES}")
+            if not (math.isfinite(b.scale) and b.scale > 0):
+                raise ModelError(f"buffer {b.name!r}: scale {b.scale}, expected a finite number above 0")
             if b.kind in (*CONSTANT, "state"):
                 d = self.data.get(b.name)
                 if d is None or d.shape != b.shape or d.dtype != b.dtype:
@@ -176,13 +182,15 @@ class Program:
         arrays, meta = read_safetensors(path, FORMAT, VERSION)
         try:
             head = json.loads(meta["program"])
+            if not isinstance(head["info"], dict):
+                raise ModelError(f"info is {type(head['info']).__name__}, expected names with values")
             buffers = {b[0]: Buffer(b[0], tuple(b[1]), b[2], b[3], float(b[4]), int(b[5]), bool(b[6]))
                        for b in head["buffers"]}
             steps = tuple(Step(s[0], tuple(s[1:])) for s in head["steps"])
             return Program(buffers, steps, arrays, head["input"], head["output"], head["info"])
         except ModelError as e:
             raise ModelError(f"{path}: {e}") from None
-        except (KeyError, IndexError, TypeError, ValueError) as e:
+        except (KeyError, IndexError, TypeError, ValueError, OverflowError, RecursionError) as e:
             raise ModelError(f"{path}: damaged Program ({type(e).__name__}: {e})") from None
 
 

@@ -21,6 +21,8 @@ from tinyloc.errors import ConfigError, DataError
 MISSING = frozenset({"", "nan", "na", "n/a", "null", "none"})
 BLOCK_WINDOWS = 5  # windows a block of the split
 VAL, TEST = 0.2, 0.2
+# Beyond these a column holds something else: signals, and seconds, of which a double no longer tells one from the next.
+MOST_SIGNAL, MOST_TIME, MOST_RATE = 1e6, 2.0**53, 1e6
 
 
 def _rows(path: Path, delimiter: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
@@ -70,13 +72,15 @@ def _signals(path: Path, heading: list[str], rssi: Sequence[str], what: str = "r
     return names
 
 
-def _number(path: Path, line: int, column: str, text: str, what: str) -> float:
+def _number(path: Path, line: int, column: str, text: str, what: str, most: float = MOST_SIGNAL) -> float:
     try:
         value = float(text)
     except ValueError:
         raise DataError(f"{path}, row {line}, column {column!r}: found {text!r}, expected {what}") from None
     if not np.isfinite(value):
         raise DataError(f"{path}, row {line}, column {column!r}: found {text!r}, expected {what}, finite")
+    if abs(value) > most:
+        raise DataError(f"{path}, row {line}, column {column!r}: found {text!r}, expected {what}, at most {most:g} in size")
     return value
 
 
@@ -124,7 +128,7 @@ def load_csv(path: str | Path, *, time: str = "time", room: str = "room",
         raise ConfigError(f"column {mixed[0]!r} is both motion and a signal, the time, room or session")
     at = {h: i for i, h in enumerate(heading)}
 
-    times = np.array([_number(path, line, time, f[at[time]].strip(), "a number of seconds")
+    times = np.array([_number(path, line, time, f[at[time]].strip(), "a number of seconds", MOST_TIME)
                       for line, f in rows])
     values = np.full((len(rows), len(signals)), np.nan, np.float64)
     for i, (line, fields) in enumerate(rows):
@@ -172,7 +176,9 @@ def load_csv(path: str | Path, *, time: str = "time", room: str = "room",
                       motion=level_of(moved) if motions else None, motions=tuple(motions))
 
     steps = np.diff(times)[recording[1:] == recording[:-1]]
-    rate = 1 / float(np.median(steps)) if len(steps) else 0.0
+    rate = 1 / max(float(np.median(steps)), 1e-300) if len(steps) else 0.0
+    if rate > MOST_RATE:
+        raise DataError(f"{path}, column {time!r}: rows are {1 / rate:.3g} s apart, expected {1 / MOST_RATE:g} s at least")
     train, val, test = _split(path, samples, BLOCK_WINDOWS * window / rate if rate else 1.0, seed)
     note = (f"Split: whole blocks of {BLOCK_WINDOWS} windows; about 60% train, 20% validation, 20% test "
             f"(seed {seed}); blocks of the test lie between blocks of the training. Source: {path}.")
