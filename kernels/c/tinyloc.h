@@ -32,7 +32,9 @@
     X(linear_packed_s8) \
     X(linear_packed_s16) \
     X(conv1d_packed_s8) \
-    X(attention_s8)
+    X(attention_s8) \
+    X(argmax_confidence_s16) \
+    X(viterbi_confidence_s16)
 
 /* y[t,n] = sat8(zp + rescale(bias[n] + sum_k w[n,k] x[t,k])); bias holds -x_zp * sum_k w too.
  * bias_step is 1, or 0 for one bias for all; mult_step is 1 for a multiplier per output, 0 for one for all. */
@@ -125,6 +127,14 @@ void tl_viterbi_s16(uint8_t *y, const int16_t *x, const int16_t *trans, const in
 
 /* y[t] = index of the greatest x[t,:], of equal ones the first; c <= 256. */
 void tl_argmax_s16(uint8_t *y, const int16_t *x, int32_t t, int32_t c);
+
+/* y[t,2]: the label as above, then table[min(floor(margin / 2^shift), size - 1)], its confidence in 1/255; the margin is
+ * how far the greatest of x[t,:], or of Viterbi's sat16(scores + end), lies above the second, or above -2^15 where c = 1. */
+void tl_argmax_confidence_s16(uint8_t *y, const int16_t *x, const uint8_t *table, int32_t t, int32_t c, int32_t size,
+                              int32_t shift);
+void tl_viterbi_confidence_s16(uint8_t *y, const int16_t *x, const int16_t *trans, const int16_t *end,
+                               const uint8_t *table, int16_t *scores, int16_t *best, int32_t t, int32_t c, int32_t size,
+                               int32_t shift);
 
 /* linear_s8 on weights packed for the DSP extension.  w: groups of four rows; in a group, for each quad of columns, a word
  * a row: half-words 256 w[4q+1] + w[4q] and 256 w[4q+3] + w[4q+2]; zeros fill up.  rows: for each group of four rows
