@@ -64,12 +64,12 @@ def design_effect(right: npt.ArrayLike, unit: npt.ArrayLike) -> float:
     return max(1.0, units / (units - 1) * float((off**2).sum()) / (n * p * (1 - p)))
 
 
-def lower_bound(right: Reals, n: Reals, sigmas: float = SIGMAS) -> Reals:
+def lower_bound(right: npt.ArrayLike, n: npt.ArrayLike, sigmas: float = SIGMAS) -> Reals:
     """Wilson's lower bound of a share of `right` among `n` independent rows; 0 where there are none."""
-    n1 = np.maximum(n, 1e-9)
-    p, z2 = right / n1, sigmas**2
+    n1 = np.maximum(np.asarray(n, np.float64), 1e-9)
+    p, z2 = np.asarray(right, np.float64) / n1, sigmas**2
     bound = (p + z2 / (2 * n1) - sigmas * np.sqrt(np.maximum(p * (1 - p) / n1 + z2 / (4 * n1**2), 0))) / (1 + z2 / n1)
-    return np.asarray(np.where(n > 0, bound, 0.0))
+    return np.asarray(np.where(np.asarray(n) > 0, bound, 0.0))
 
 
 @dataclass(frozen=True)
@@ -117,20 +117,21 @@ def _rising(y: Reals, weight: Reals) -> Reals:
     return np.repeat([b[0] for b in blocks], [b[2] for b in blocks])
 
 
-def threshold(confidence: npt.NDArray[np.uint8], right: npt.ArrayLike, precision: float, effect: float = 1.0
+def threshold(confidence: npt.NDArray[np.uint8], right: npt.ArrayLike, precision: float, unit: npt.ArrayLike
               ) -> tuple[int, bool]:
     """(the least confidence from which on labels are right with that precision, whether there is one).
 
-    Judged by the lower bound of `right` (n,) among the rows of at least that confidence.  Where none reaches it, that of
-    the greatest bound.
+    Judged by the lower bound of `right` (n,) among the rows of at least that confidence, of which those of one `unit` (n,)
+    belong together.  Where none reaches the precision, that of the greatest bound.
     """
-    r = np.asarray(right, np.float64)
-    levels = np.unique(confidence)
-    n = np.array([(confidence >= v).sum() for v in levels], np.float64)
-    k = np.array([r[confidence >= v].sum() for v in levels])
-    bound = lower_bound(k / effect, n / effect)
-    enough = np.flatnonzero(bound >= precision)
-    return (int(levels[enough[0]]), True) if len(enough) else (int(levels[bound.argmax()]), False)
+    r, u = np.asarray(right, np.float64), np.asarray(unit)
+    levels, bounds = np.unique(confidence), []
+    for level in levels:
+        at = confidence >= level
+        effect = design_effect(r[at], u[at])
+        bounds.append(float(lower_bound(r[at].sum() / effect, at.sum() / effect)))
+    enough = np.flatnonzero(np.array(bounds) >= precision)
+    return (int(levels[enough[0]]), True) if len(enough) else (int(levels[int(np.argmax(bounds))]), False)
 
 
 # ---- Programs ----
@@ -230,11 +231,12 @@ def calibrate(program: Program, dataset: Dataset, precision: float = PRECISION, 
     x, true, row = program.buffers[program.input].quantize(w.x[known]), w.y[known, -1], w.row[known]
     labels, margin = labels_and_margins(program, x)
     right = labels == true
-    effect = design_effect(right, stretches(dataset.val)[row])
+    unit = stretches(dataset.val)[row]
+    effect = design_effect(right, unit)
     reliability = fit(margin, right, effect)
     made = with_table(program, reliability)
     confidence = reliability.of(margin)
-    limit, reached = threshold(confidence, right, precision, effect)
+    limit, reached = threshold(confidence, right, precision, unit)
     sure = confidence >= limit
     kept = float(right[sure].mean()) - LOSS
     session = Session(made, "c")
