@@ -13,7 +13,7 @@ import numpy as np
 from tinyloc.kernels.fixed import sat16
 from tinyloc.kernels.jit import njit
 from tinyloc.kernels.op import Args, Layer, Op
-from tinyloc.kernels.viterbi import CLOSED, viterbi_cases, viterbi_ideal, viterbi_row
+from tinyloc.kernels.viterbi import viterbi_cases, viterbi_ideal, viterbi_row
 
 FLOOR = -(2**15)  # stands for the second greatest of a single score
 
@@ -51,7 +51,7 @@ def _viterbi_confidence_s16(y, x, trans, end, table, scores, best, t, c, size, s
 
 
 def margins(scores: np.ndarray) -> np.ndarray:
-    """(...) how far the greatest of scores (..., c) lies above the second, or above -2^15 where there is one alone; int64."""
+    """(...) how far the greatest of scores (..., c) lies above the second, or above -2^15 where it is alone; int64."""
     s = np.sort(scores.astype(np.int64), -1)
     return np.asarray(s[..., -1] - (s[..., -2] if s.shape[-1] > 1 else FLOOR))
 

@@ -74,7 +74,8 @@ WRONG: dict[str, tuple[str, Any]] = {
     "the last of equal values wins": ("first_greatest", lambda v: len(v) - 1 - v[::-1].index(max(v))),
     "the start stays open": ("CLOSED", 0),
     "margin above the least score": ("margin", lambda v: max(v) - min(v)),
-    "margin above the second of distinct scores": ("margin", lambda v: max(v) - max([x for x in v if x < max(v)], default=-32768)),
+    "margin above the second of distinct scores": (
+        "margin", lambda v: max(v) - max([x for x in v if x < max(v)], default=-32768)),
     "table indexed by the unsigned code": ("look_up", lambda table, code: table[code % 256]),
 }
 

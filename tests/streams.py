@@ -94,8 +94,8 @@ def make(case: Case) -> Program:
 
 # ---- scripts ----
 
-FAULTS = ("none", "none", "dead", "silent", "lost", "twice", "reordered", "jump", "backwards", "wrap", "absurd", "unknown ap",
-          "burst", "motion", "late", "early", "long gap", "stuck")
+FAULTS = ("none", "none", "dead", "silent", "lost", "twice", "reordered", "jump", "backwards", "wrap", "absurd",
+          "unknown ap", "burst", "motion", "late", "early", "long gap", "stuck")
 
 
 def script(rng: np.random.Generator, config: Config, inputs: int, samples: int) -> Events:
@@ -143,9 +143,11 @@ def script(rng: np.random.Generator, config: Config, inputs: int, samples: int) 
             packets["dbm"] = np.where(rng.random(len(at)) < 0.5, packets["dbm"], rng.choice(
                 [-32768, -32767, -129, -128, -127, 20, 21, 100, 127, 128, 255, 32767], len(at)))
         elif fault == "unknown ap":
-            packets["ap"] = np.where(rng.random(len(at)) < 0.5, ap, rng.choice([inputs, inputs + 1, 255, 32768, 65534], len(at)))
+            beyond = rng.choice([inputs, inputs + 1, 255, 32768, 65534], len(at))
+            packets["ap"] = np.where(rng.random(len(at)) < 0.5, ap, beyond)
         elif fault == "motion":  # of a channel whose samples were none, or too many
-            packets["dbm"] = np.where(ap < config.aps, packets["dbm"], rng.choice([NOT_HEARD, 0, 40, 100, 127, -200], len(at)))
+            levels = rng.choice([NOT_HEARD, 0, 40, 100, 127, -200], len(at))
+            packets["dbm"] = np.where(ap < config.aps, packets["dbm"], levels)
         elif fault == "reordered":
             ms -= rng.integers(-3000, 3000, len(at))
         packets["ms"] = ms & 0xFFFFFFFF
@@ -246,8 +248,8 @@ def build(out: Path, cc: str, flags: tuple[str, ...] = (*vectors.WARNINGS, *vect
 # ---- many samples ----
 
 def soak(samples: int, seed: int = SEED, part: int = 20_000) -> Iterator[tuple[str, int, dict[str, int]]]:
-    """Python against C, `part` answers of each case in turn: (case, answers, counts).  Raises AssertionError naming the case,
-    the seed and the answer where they differ."""
+    """Python against C, `part` answers of each case in turn: (case, answers, counts).  Raises AssertionError naming the
+    case, the seed and the answer where they differ."""
     streams: dict[str, tuple[Stream, Native]] = {}
     done = number = 0
     while done < samples:

@@ -24,6 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinyloc.cli import main
+from tinyloc.confidence import Reliability, with_table
 from tinyloc.data import HOLD, NOT_HEARD, Samples, Scaler, load, windows
 from tinyloc.emulator import toolchain
 from tinyloc.errors import ConfigError, ModelError
@@ -50,6 +51,7 @@ PROJECTS = {
     "mdcsa-packed": ("mdcsa-h8l1", "m4", None),
     "mdcsa": ("mdcsa-h4l1", None, None),
 }
+CONFIDENT = ("mamba-h8l1", "mdcsa-h4l1")  # the presets whose Programs have confidences
 
 
 # ---- fixtures ----
@@ -66,6 +68,9 @@ def programs() -> dict[str, Program]:
         model = Model.create(preset(name, len(house.aps), len(house.rooms)))
         model.info.update(info)
         found[name] = quantize(model, windows(house.train, scaler, 20, 40).x, "minmax")
+        if name in CONFIDENT:
+            found[name] = with_table(found[name], Reliability(np.arange(100, 228, 2).astype(np.uint8), 3))
+            found[name].info["confidence"] = {"threshold": 120, "least": 2, "warm_up": 3}
     return found
 
 
@@ -311,7 +316,7 @@ def test_host_build(programs: dict[str, Program], folders: dict[str, Path], name
     session = Session(made, "c")
     x = np.frombuffer(report.inputs[1], np.int8).reshape(-1, *made.buffers[made.input].shape)
     y = session.run_stream(x.reshape(-1, x.shape[-1]))
-    assert report.labels[1] == y.reshape(-1)[-1]
+    assert report.labels[1] == y[-1, 0]
     if len(x) == 1:
         session.reset()
         np.testing.assert_array_equal(report.signatures[1], session.signature(x[0]))
@@ -603,7 +608,7 @@ def test_verify_serial(port: Any, console: Callable[[str, str], bytes], programs
                        name: str) -> None:
     """The exported self-test on an emulated Cortex-M4, its console on a pseudo-terminal; the host joins in the middle."""
     said = console(name, "m4")
-    port[1]([b"boot v1.2\r\n\xff\x00\xfe garbage", said[len(said) // 3 :], b"tinyloc 1 noise\n", said])
+    port[1]([b"boot v1.2\r\n\xff\x00\xfe garbage", said[len(said) // 3 :], b"tinyloc 2 noise\n", said])
     found = json.loads(verify(tmp_path, programs[PROJECTS[name][0]], port[0], 0, "--json").stdout)
     crc = image_crc(to_image(variant(programs[PROJECTS[name][0]], *PROJECTS[name][1:])))
     assert found["equal"] and found["windows"] == 5 and found["image"] == f"{crc:08x}"
@@ -634,10 +639,10 @@ def test_verify_serial_of_another_model(port: Any, console: Callable[[str, str],
     ([], "0.4 s without a line of the self-test (0 bytes came)"),
     ([b"hello\n" * 20], "without a line of the self-test (120 bytes came)"),
     ([b"refused "], "without a line"),
-    (["tinyloc 2 0 0 0 0"], "self-test has version 2, expected 1"),
-    (["tinyloc 1 0 1 1 1", "refused the arena is too small"], "the board refuses its image: the arena is too small"),
-    (["tinyloc 1 0 1 1 1", "scaler 0", "PASS 1"], "damaged or incomplete self-tests: 1"),
-    (["tinyloc 1 0 1 1 1", "scaler 0", "PASS 1"] * 5, "nothing but damaged lines"),
+    (["tinyloc 1 0 0 0 0"], "self-test has version 1, expected 2"),
+    (["tinyloc 2 0 1 1 1", "refused the arena is too small"], "the board refuses its image: the arena is too small"),
+    (["tinyloc 2 0 1 1 1", "scaler 0", "PASS 1"], "damaged or incomplete self-tests: 1"),
+    (["tinyloc 2 0 1 1 1", "scaler 0", "PASS 1"] * 5, "nothing but damaged lines"),
 ])
 def test_verify_serial_bad_input(port: Any, programs: dict[str, Program], tmp_path: Path, parts: list[Any],
                                  message: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any, Protocol
 
@@ -30,7 +30,8 @@ NONE = 65535  # the access point of an event that is no packet but an answer
 #: A packet (dBm of access point `ap` at `ms`), or a question for an answer (ap = NONE).
 EVENT = np.dtype([("ms", "<u4"), ("dbm", "<i2"), ("ap", "<u2")])
 #: `tl_answer`.
-ANSWER = np.dtype([("room", "<i2"), ("heard", "<u2"), ("label", "u1"), ("confidence", "u1"), ("reason", "u1"), ("pad", "u1")])
+ANSWER = np.dtype([("room", "<i2"), ("heard", "<u2"), ("label", "u1"), ("confidence", "u1"), ("reason", "u1"),
+                   ("pad", "u1")])
 Events = npt.NDArray[np.void]
 
 
@@ -66,7 +67,8 @@ class Config:
         period = min(round(1000 / rate), 65535) if rate and window > 1 else 0
         gap = max(round(float(info["scaler"]["hold"]) * 1000), 2 * period) if period else 65535
         return Config(window, period, min(gap, 65535), int(sure.get("warm_up", int(info.get("delay", 0)) + 1)),
-                      len(info["aps"]) - len(info.get("motion", ())), int(sure.get("least", 1)), int(sure.get("threshold", 0)))
+                      len(info["aps"]) - len(info.get("motion", ())), int(sure.get("least", 1)),
+                      int(sure.get("threshold", 0)))
 
     def pack(self) -> bytes:
         """The 14 bytes of `tl_stream_config`, little-endian."""
@@ -85,7 +87,7 @@ class Answer:
 
 
 class Engine(Protocol):
-    """What a stream runs: a model at a run's side of `rows` rows."""
+    """What a stream runs: a model that takes `rows` rows a run."""
 
     rows: int
 
@@ -100,23 +102,21 @@ class Engine(Protocol):
 
 
 class Integers:
-    """A Program on a backend of `tinyloc.run`, on one row a run where it can."""
+    """A Program as it is, on a backend of `tinyloc.run`."""
 
     def __init__(self, program: Program, backend: str = "numba") -> None:
         from tinyloc.export import input_constants
         from tinyloc.run import Session
 
-        alone = int(program.info.get("window", program.steps_of_time)) == 1
-        made = program.retime(1) if program.can_stream else program
-        b = made.buffers[made.input]
-        if made.saturating and made.steps_of_time != 1:
-            raise ModelError("the model has states that saturate, and steps that look at a whole window: what saturates "
-                             "between its rows cannot be seen")
-        self.program, self.rows, self.alone = made, made.steps_of_time, alone or made.steps_of_time != 1
+        b, self.rows = program.buffers[program.input], program.steps_of_time
+        if program.saturating and self.rows != 1:
+            raise ModelError("the model has states that saturate, and takes a window at once: what saturates between its "
+                             "rows cannot be seen; expected one row a run")
+        self.program, self.alone = program, self.rows != 1 or int(program.info.get("window", 1)) == 1
         constants = input_constants(Scaler.from_dict(program.info["scaler"]), b)
         self.hold, self.silent = constants.hold, constants.silent
         self._codes: list[list[int]] = constants.codes().tolist()
-        self._session, self._window = Session(made, backend), np.zeros(b.shape, np.int8)
+        self._session, self._window = Session(program, backend), np.zeros(b.shape, np.int8)
         self._fresh = True
 
     def start(self) -> None:
@@ -154,11 +154,13 @@ class Stream:
         self._start()
 
     @staticmethod
-    def of(program: Program, backend: str = "numba") -> Stream:
-        """That of a Program, on a backend of `tinyloc.run`.  Raises ModelError for one without access points or scaler, or
-        of several rows a run that has states which saturate."""
+    def of(program: Program, backend: str = "numba", as_it_is: bool = False) -> Stream:
+        """That of a Program, one row a run where it can unless it is to run `as_it_is`, on a backend of `tinyloc.run`.
+
+        Raises ModelError for one without access points or scaler, or of several rows a run with states that saturate.
+        """
         config = Config.of(program.info)
-        engine = Integers(program, backend)
+        engine = Integers(program if as_it_is or not program.can_stream else program.retime(1), backend)
         return Stream(engine, config, len(program.info["aps"]), engine.hold)
 
     def _start(self) -> None:
@@ -229,8 +231,13 @@ def _signed(ms: int) -> int:
 
 def replay(stream: Stream, events: Events) -> Events:
     """ANSWERs of a script of EVENTs, one for each question."""
-    found = [(a.room, a.heard, a.label, a.confidence, a.reason, 0) for ms, dbm, ap in events.tolist()
-             if (a := stream.answer(ms) if ap == NONE else stream.hear(ap, dbm, ms)) is not None]
+    found = []
+    for ms, dbm, ap in events.tolist():
+        if ap == NONE:
+            a = stream.answer(ms)
+            found.append((a.room, a.heard, a.label, a.confidence, a.reason, 0))
+        else:
+            stream.hear(ap, dbm, ms)
     return np.array(found, ANSWER)
 
 
@@ -251,6 +258,22 @@ def script(samples: Samples, inputs: tuple[str, ...] | None = None) -> list[Even
         order = np.argsort(np.concatenate([2 * at, 2 * np.arange(len(rows)) + 1]), kind="stable")
         made.append(np.concatenate([packets, questions])[order])
     return made
+
+
+def self_test_script(config: Config, inputs: Sequence[str], hold: int) -> Events:
+    """The EVENTs of the self-test (templates/src/tl_selftest.c): a clock that wraps, packets at random, a gap, silence, a
+    clock that runs backwards."""
+    random, now, made = 1, 2**32 - 5000, []
+    for i in range(64):
+        silent = 30 <= i < 33
+        for ap in range(len(inputs)):
+            random = (random * 1664525 + 1013904223) & 0xFFFFFFFF
+            if random >> 30 and not silent:
+                made.append((now + (random >> 8 & 127) & 0xFFFFFFFF, (random >> 20 & 63) - 100, ap))
+        now += 100000 if i == 20 else -5000 if i == 45 else (config.period or 200) + silent * hold
+        now &= 0xFFFFFFFF
+        made.append((now, 0, NONE))
+    return np.array(made, EVENT)
 
 
 # ---- the float path ----
@@ -307,7 +330,7 @@ def float_replay(model: Model, program: Program, events: Events) -> Events:
         again = where[-1] if found and len(recorder.asked) == before and a.reason != SILENT else None
         found.append([a.room, a.heard, a.label, a.confidence, a.reason, 0])
         where.append(recorder.asked[-1] if len(recorder.asked) > before else again)
-    step, args = decoder(program)
+    _, args = decoder(program)
     sure = None
     if has_confidence(program):
         sure = Reliability(program.data[str(args["table"])], int(args["shift"]))
