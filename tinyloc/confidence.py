@@ -6,8 +6,8 @@
 The share is counted on validation rows, which the weights have not seen: in quantiles of the margin, made monotone by the
 pool-adjacent-violators algorithm (Ayer et al., Ann. Math. Statist. 26:641, 1955; as calibration: Zadrozny and Elkan, KDD
 2002).  Neighboring rows are right or wrong together: n of them count as n / d, d the design effect of their stretches
-(Kish, Survey Sampling, 1965, 5.4).  A few right ones are no certainty: each share has one row more, as often right as they all
-are (a beta prior of that mean), and a precision is promised where its lower bound is (Wilson, JASA 22:209, 1927).
+(Kish, Survey Sampling, 1965, 5.4).  A few right ones are no certainty: each share has one row more, right as often as they
+all are (a beta prior of that mean), and a precision is promised where its lower bound is (Wilson, JASA 22:209, 1927).
 """
 
 from __future__ import annotations

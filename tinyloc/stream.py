@@ -55,8 +55,8 @@ class Config:
 
     @staticmethod
     def of(info: Mapping[str, Any]) -> Config:
-        """That of a Program, by its info: rows that stand alone have no period; between rows of a walk, as many may be
-        missed as values are held.  Without `info["confidence"]` every label counts, once it is about a row.
+        """That of a Program, by its info: rows that stand alone have no period; between rows of a walk, a window of them may
+        be missed, after which it is as if that window had begun anew.  Without `info["confidence"]` every label counts, once it is about a row.
 
         Raises ModelError when the info lacks access points or scaler.
         """
@@ -65,7 +65,7 @@ class Config:
                              "train` writes them")
         rate, window, sure = float(info.get("rate_hz") or 0), int(info.get("window", 1)), info.get("confidence", {})
         period = min(round(1000 / rate), 65535) if rate and window > 1 else 0
-        gap = max(round(float(info["scaler"]["hold"]) * 1000), 2 * period) if period else 65535
+        gap = max(round(float(info["scaler"]["hold"]) * 1000), window * period) if period else 65535
         return Config(window, period, min(gap, 65535), int(sure.get("warm_up", int(info.get("delay", 0)) + 1)),
                       len(info["aps"]) - len(info.get("motion", ())), int(sure.get("least", 1)),
                       int(sure.get("threshold", 0)))
