@@ -283,13 +283,15 @@ def main() -> int:
         print(done.stdout + done.stderr, end="")
         return done.returncode
     total: dict[str, Any] = {}
-    begin, answers = time.monotonic(), 0
+    begin, answers, every = time.monotonic(), 0, max(1, a.samples // 10)
     for _, n, counts in soak(a.samples, a.seed):
         answers += n
         for k, v in counts.items():
             total[k] = total.get(k, 0) + v
-    print(f"{answers:,} answers to {total['events'] - answers:,} packets, {total['unknown']:,} unknown, of which "
-          f"{total['saturated']:,} saturated: the same in Python and C ({time.monotonic() - begin:,.0f} s, seed {a.seed})")
+        if answers >= a.samples or answers // every > (answers - n) // every:
+            print(f"{answers:,} answers to {total['events'] - answers:,} packets, {total['unknown']:,} unknown, of which "
+                  f"{total['saturated']:,} saturated: the same in Python and C ({time.monotonic() - begin:,.0f} s, seed "
+                  f"{a.seed})", flush=True)
     return 0
 
 

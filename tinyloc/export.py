@@ -261,7 +261,7 @@ def streams(program: Program) -> bool:
     return program.steps_of_time == 1 or not program.saturating
 
 
-def _model(program: Program, image: Image, constants: InputConstants, rows: int) -> dict[str, str]:
+def _model(program: Program, constants: InputConstants, rows: int) -> dict[str, str]:
     info, x, y = program.info, program.buffers[program.input], program.buffers[program.output]
     aps, rooms = list(map(str, info["aps"])), list(map(str, info["rooms"]))
     motions = list(map(str, info.get("motion", ())))
@@ -348,6 +348,15 @@ const tl_scaler tl_model_scaler = {{
 }};
 {defined}""",
     }
+
+
+def model_sources(program: Program) -> dict[str, str]:
+    """tl_model.h and tl_model.c of a Program as it is: names, and what `tl_row` and `tl_stream` have to know of it.
+
+    Raises ModelError where `input_constants` does.
+    """
+    constants = input_constants(Scaler.from_dict(program.info["scaler"]), program.buffers[program.input])
+    return _model(program, constants, int(program.info.get("window", program.steps_of_time)))
 
 
 def _golden(g: Golden, scaler_crc: int, stream_crc: int | None) -> dict[str, str]:
@@ -455,7 +464,7 @@ def project(program: Program, windows: np.ndarray, core: str | None = None, stre
     constants = input_constants(Scaler.from_dict(program.info["scaler"]), x)
     g = golden(made, np.concatenate([windows, extremes(program)]))
     kernels = _kernel_sources()
-    c = {**sources(image, layout.arena_bytes), **_model(made, image, constants, program.steps_of_time),
+    c = {**sources(image, layout.arena_bytes), **_model(made, constants, program.steps_of_time),
          **_golden(g, scaler_crc(constants), stream_crc(made) if streams(made) else None)}
     files: dict[str, bytes] = {f"src/{n}": t for n, t in kernels.items()}
     files |= {f"src/{n}": t.encode() for n, t in c.items()}

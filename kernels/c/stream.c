@@ -70,9 +70,10 @@ static int at_rails(const tl_stream *s)
     for (uint32_t n = rails[0] >> 16; n; n--, p += 2) {
         const uint32_t *state = (const uint32_t *)(const void *)(s->model->arena + p[0]), *end = state + p[1] / 4;
         uint32_t beyond = 0;
-        /* Bit 15 of each half: this bit and the next differ, so that it is in the outer half of what 16 bits hold. */
+        /* Bit 15 of each half: it differs from the next two, so that the state is in the outer quarter of what 16 bits hold,
+         * where calibration leaves none. */
         for (const uint32_t *w = state; w < end; w++)
-            beyond |= *w ^ (*w << 1);
+            beyond |= (*w ^ (*w << 1)) & (*w ^ (*w << 2));
         if (!(beyond & 0x80008000u))
             continue;
         for (const uint32_t *w = state; w < end; w++) {
