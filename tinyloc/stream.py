@@ -209,7 +209,7 @@ class Stream:
         heard = sum(v != NOT_HEARD for v in dbm[: self.config.aps])
         if not heard:
             self._start()
-            return Answer(UNKNOWN, 0, 0, 0, SILENT)
+            return Answer(UNKNOWN, 0, 0, 0, SILENT if reason == ROOM else reason)
         label, confidence, saturated = 0, 0, False
         for i in range(due):
             self.engine.push(dbm)
@@ -329,7 +329,7 @@ def float_replay(model: Model, program: Program, events: Events) -> Events:
             continue
         before = len(recorder.asked)
         a = stream.answer(ms)
-        again = where[-1] if found and len(recorder.asked) == before and a.reason != SILENT else None
+        again = where[-1] if found and len(recorder.asked) == before and a.heard else None
         found.append([a.room, a.heard, a.label, a.confidence, a.reason, 0])
         where.append(recorder.asked[-1] if len(recorder.asked) > before else again)
     _, args = decoder(program)

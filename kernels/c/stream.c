@@ -156,7 +156,7 @@ tl_answer tl_stream_answer(tl_stream *s, uint32_t ms)
                 a.heard = (uint16_t)(a.heard + (s->heard[ap].dbm != TL_NOT_HEARD));
             if (!a.heard) {
                 start(s);
-                return s->last = unknown(TL_SILENT);
+                return s->last = unknown(a.reason == TL_ROOM ? TL_SILENT : a.reason);
             }
         }
         s->rows = (uint16_t)(s->rows + (s->rows != 65535));
