@@ -107,8 +107,8 @@ class Board:
     # ---- tl_stream, of a firmware that was built with one ----
 
     def replay(self, events: np.ndarray) -> tuple[np.ndarray, list[int]]:
-        """(tl_answer (n, 8) uint8, instructions (n,)) of a script of events (ms, dbm, ap) of 8 bytes each, of which those with
-        ap = 65535 are questions."""
+        """(tl_answer (n, 8) uint8, instructions (n,)) of a script of events (ms, dbm, ap) of 8 bytes each, of which those
+        with ap = 65535 are questions."""
         at, answer = self.elf.symbol("fw_event"), self.elf.symbol("fw_answer")
         found, counts = [], []
         for event in events:

@@ -167,10 +167,10 @@ def script(rng: np.random.Generator, config: Config, inputs: int, samples: int) 
 class Native:
     """`tl_stream` of this host's C."""
 
-    def __init__(self, program: Program, config: Config | None = None) -> None:
+    def __init__(self, program: Program, config: Config | None = None, as_it_is: bool = False) -> None:
         from tinyloc.kernels import simd
 
-        self.program = program.retime(1) if program.can_stream else program
+        self.program = program.retime(1) if program.can_stream and not as_it_is else program
         self.layout, self.image = plan(self.program), to_image(self.program)
         self.config = config or Config.of(program.info)
         c: InputConstants = input_constants(Scaler.from_dict(program.info["scaler"]),

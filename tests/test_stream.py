@@ -196,13 +196,13 @@ def test_on_an_emulated_core(programs: dict[str, Program], name: str, which: str
     events = streams.script(np.random.default_rng(8), config, inputs, 120)
     answers, _ = board.replay(events)
     assert not streams.differ(answers.view(ANSWER).reshape(-1), replay(Stream.of(program), events)).any()
-    # A regular row takes as long as any other.
+    # A regular row takes as long as any other, but for a second look at states in the outer quarter of their range.
     regular = [(10_000 + row * config.period + at, -60 - row % 30, ap) for row in range(24) for ap, at in
                [*((ap, 0) for ap in range(config.aps)), (NONE, 1)]]
     if not streams.CASES[name].louder:
         board.replay(np.array([(5000, 0, NONE)], EVENT))
         counts = board.replay(np.array(regular, EVENT))[1][6:]
-        assert len(set(counts)) == 1, counts
+        assert len(set(counts)) <= (2 if made.saturating else 1), counts
 
 
 # ---- each rule ----
@@ -407,8 +407,7 @@ def test_states_that_saturate_unseen_are_refused(programs: dict[str, Program]) -
     assert program.saturating and program.steps_of_time == 12
     with pytest.raises(ModelError, match="what saturates between its rows cannot be seen"):
         Stream.of(program, as_it_is=True)
-    at_once = streams.Native(replace(program, steps=program.steps))
-    assert at_once.error == 0 and at_once.program.steps_of_time == 1
+    assert streams.Native(program, as_it_is=True).error == lib.TL_ERR_STREAM
 
 
 @pytest.mark.parametrize(("change", "says"), [
@@ -454,7 +453,7 @@ def agreement(dataset: data.Dataset, preset: str, inputs: Inputs, epochs: int) -
         a.append(replay(Stream.of(program, "c"), events))
         f.append(float_replay(model, program, events))
     got, want = np.concatenate(a), np.concatenate(f)
-    assert 0.2 < (got["room"] >= 0).mean()
+    assert (got["room"] >= 0).mean() > 0.2
     return float((got["room"] == want["room"]).mean()), int(((got["room"] != want["room"]) & (got["room"] >= 0)
                                                              & (want["room"] >= 0)).sum())
 
@@ -462,15 +461,17 @@ def agreement(dataset: data.Dataset, preset: str, inputs: Inputs, epochs: int) -
 @pytest.mark.parametrize("preset", ["mamba-h4l1-lean", "mdcsa-h4l1"])
 def test_float_and_integers_agree(preset: str) -> None:
     share, other = agreement(data.load("simulated", minutes=8, test_minutes=3), preset, Inputs(), 8)
-    assert share > 0.93 and other <= 2
+    assert share > 0.97 and other < 20, "of 900 answers"
 
 
 @pytest.mark.level2
 @pytest.mark.parametrize(("name", "preset", "inputs", "epochs", "least"), [
     ("flat", "mamba-h16l1", Inputs(), 60, 0.96), ("flat", "mdcsa-h8l1", Inputs(), 60, 0.96),
-    ("flat", "mamba-h16l1", Inputs("powed", delay=2), 60, 0.96), ("ujiindoorloc", "mamba-h16l1", Inputs("powed", least=20), 30, 0.94),
+    ("flat", "mamba-h16l1", Inputs("powed", delay=2), 60, 0.96),
+    ("ujiindoorloc", "mamba-h16l1", Inputs("powed", least=20), 30, 0.94),
     ("ujiindoorloc", "mdcsa-h8l1", Inputs("powed", least=20), 30, 0.94)])
-def test_float_and_integers_agree_on_recorded_radio(name: str, preset: str, inputs: Inputs, epochs: int, least: float) -> None:
+def test_float_and_integers_agree_on_recorded_radio(name: str, preset: str, inputs: Inputs, epochs: int,
+                                                    least: float) -> None:
     if not (REAL / name).exists():
         pytest.skip("the data set is not here")
     share, other = agreement(data.load(name), preset, inputs, epochs)
