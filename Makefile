@@ -60,6 +60,7 @@ vectors: $(TEST_STAMP) $(EXTENSION) ## freeze vectors for new kernels in tests/f
 san: $(TEST_STAMP) $(EXTENSION) ## the C kernels under address and undefined-behavior sanitizers, against Numba, no warning allowed
 	$(PY) tests/vectors.py build/vectors.bin --level $(LEVEL)
 	$(PY) tests/vectors.py build/vectors.bin --run --cc '$(CC)'
+	$(PY) tests/streams.py --run build/stream.bin --cc '$(CC)' --samples $(if $(filter 1,$(LEVEL)),40000,1000000)
 
 clean: ## remove what make built (and the virtual environment)
 	rm -rf build dist *.egg-info $(EXTENSION) $(VENV)

@@ -27,13 +27,13 @@ import vectors
 from tinyloc.confidence import Reliability, with_table
 from tinyloc.data import Scaler, load, windows
 from tinyloc.emulator.plan import plan
-from tinyloc.export import InputConstants, input_constants
 from tinyloc.image import to_image
 from tinyloc.kernels._c import ffi, lib
 from tinyloc.model import Config as ModelConfig
 from tinyloc.model import Model, preset
 from tinyloc.program import Program
 from tinyloc.quantize import quantize
+from tinyloc.scaling import InputConstants, input_constants
 from tinyloc.stream import ANSWER, EVENT, NONE, NOT_HEARD, SATURATED, Config, Events, Stream, replay
 
 HERE = Path(__file__).resolve().parent

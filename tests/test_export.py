@@ -28,7 +28,7 @@ from tinyloc.confidence import Reliability, with_table
 from tinyloc.data import HOLD, NOT_HEARD, Samples, Scaler, load, windows
 from tinyloc.emulator import toolchain
 from tinyloc.errors import ConfigError, ModelError
-from tinyloc.export import MANIFEST, float_codes, image_crc, input_constants, project, scaler_crc, variant, write_project
+from tinyloc.export import MANIFEST, image_crc, project, scaler_crc, variant, write_project
 from tinyloc.image import Image, to_image
 from tinyloc.kernels._c import ffi, lib
 from tinyloc.kernels.table import OPS
@@ -36,6 +36,7 @@ from tinyloc.model import Model, preset
 from tinyloc.program import Buffer, Program
 from tinyloc.quantize import INPUT_SCALE, INPUT_ZERO, quantize
 from tinyloc.run import Session
+from tinyloc.scaling import float_codes, input_constants
 from tinyloc.serial_port import BoardError, Report, check, read_report
 from tinyloc.train import last_rows
 

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from tinyloc.errors import ConfigError, TinylocError
-from tinyloc.export import image_crc, input_constants, scaler_crc, sign_runs, stream_crc, streams
+from tinyloc.export import image_crc, scaler_crc, sign_runs, stream_crc, streams
 from tinyloc.program import Program
+from tinyloc.scaling import input_constants
 from tinyloc.verify import Difference
 
 VERSION = 2

@@ -20,6 +20,7 @@ from tinyloc.data import Samples, Scaler
 from tinyloc.errors import ModelError
 from tinyloc.model import Model
 from tinyloc.program import Program
+from tinyloc.scaling import input_constants
 
 UNKNOWN = -1
 REASONS = ("room", "silent", "few", "warming up", "unsure", "gap", "backwards", "saturated")  # by their numbers in C
@@ -107,7 +108,6 @@ class Integers:
     """A Program as it is, on a backend of `tinyloc.run`."""
 
     def __init__(self, program: Program, backend: str = "numba") -> None:
-        from tinyloc.export import input_constants
         from tinyloc.run import Session
 
         b, self.rows = program.buffers[program.input], program.steps_of_time
