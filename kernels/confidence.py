@@ -95,10 +95,10 @@ def _viterbi_cases(rng: np.random.Generator, level: int) -> Iterator[Args]:
 
 _BOUND = "sums, saturated, maxima and a table are exact"
 OPS = (
-    Op("argmax_confidence_s16", "y:out:uint8:t*2 x:in:int16:t*c table:table:uint8:size t:int c:int size:int shift:int:16",
-       _argmax_confidence_s16, _ideal_argmax, _argmax_cases, (0.0,), _BOUND, streams=True),
+    Op("argmax_confidence_s16", "y:out:uint8:t*2 x:in:int16:t*c table:table:uint8:size t:int c:int:1..256 size:int "
+       "shift:int:0..15", _argmax_confidence_s16, _ideal_argmax, _argmax_cases, (0.0,), _BOUND, streams=True),
     Op("viterbi_confidence_s16", "y:out:uint8:t*2 x:in:int16:t*c trans:weight:int16:(c+1)*c end:weight:int16:c "
-       "table:table:uint8:size scores:state:int16:c+1 best:scratch:int16:c t:int c:int size:int shift:int:16",
+       "table:table:uint8:size scores:state:int16:c+1 best:scratch:int16:c t:int c:int:1..256 size:int shift:int:0..15",
        _viterbi_confidence_s16, _ideal_viterbi, _viterbi_cases, (0.0, 0.0), _BOUND, streams=True),
 )
 LAYERS: tuple[Layer, ...] = ()

@@ -1,4 +1,4 @@
-"""The scaler and the input's quantizer in integers: what `tl_scaler` of kernels/c/tinyloc.h holds, and the codes it gives."""
+"""Scaler and input quantizer in integers: what `tl_scaler` of kernels/c/tinyloc.h holds, and the codes it gives."""
 
 from __future__ import annotations
 
