@@ -10,6 +10,7 @@ know how many have to be heard, and where it may not.  Models are kept in build/
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from tinyloc.model import Model
 from tinyloc.program import Program
 from tinyloc.quantize import calibrate
 from tinyloc.run import Session
-from tinyloc.stream import Config, Stream, float_margins, float_replay, replay, script
+from tinyloc.stream import Config, answers, float_margins, float_replay, script
 from tinyloc.train import Inputs, Recipe, fit, last_rows
 
 
@@ -74,16 +75,19 @@ def streamed(program: Program, rows: Samples, model: Model | None = None, blind:
     """
     if blind:
         program = replace(program, info={**program.info, "confidence": {**program.info["confidence"], "least": 1}})
-    parts, floats = [], []
-    for events in script(rows, tuple(program.info["aps"])):
-        parts.append(replay(Stream.of(program, "c"), events))
-        floats += [float_replay(model, program, events)] if model else []
-    room, starts = np.concatenate(parts)["room"], rows.starts()
+    room, starts, same = answers(program, rows)["room"], rows.starts(), np.nan
+    if model:
+        floats = [float_replay(model, program, events) for events in script(rows, tuple(program.info["aps"]))]
+        same = float((room == np.concatenate(floats)["room"]).mean())
     about = np.arange(len(rows)) - int(program.info["delay"])
     true = np.where(about >= starts, rows.room[np.maximum(about, 0)], -1)
     known = (room >= 0) & (true >= 0)
-    same = float((room == np.concatenate(floats)["room"]).mean()) if model else np.nan
     return float((room >= 0).mean()), float((room == true)[known].mean()) if known.any() else np.nan, same
+
+
+def mean(rows: Sequence[Sequence[float]]) -> list[float]:
+    """Of each column, over what there is: where no answer is a room, none can be right."""
+    return [float(np.mean([v for v in column if v == v] or [np.nan])) for column in zip(*rows, strict=True)]
 
 
 def main() -> None:
@@ -105,12 +109,13 @@ def main() -> None:
             c = program.info["confidence"]
             heard = set(program.info["aps"])
             gone = [ap for ap in strongest(data.train) if ap in heard][: args.strongest]
-            dead = [np.nanmean([streamed(program, without(data.test, [ap]), blind=blind)[:2] for ap in gone], 0)
+            dead = [mean([streamed(program, without(data.test, [ap]), blind=blind)[:2] for ap in gone])
                     for blind in (False, True)]
             found.append([*error_of_windows(model, program, data.test), c["threshold"], c["least"], c["warm_up"],
                           *streamed(program, data.test, model), *dead[0], *dead[1]])
             print(name, seed, Config.of(program.info), *(f"{v:.3f}" for v in found[-1]), flush=True)
-        means, spread = np.nanmean(found, 0), np.nanstd(found, 0)
+        means = mean(found)
+        spread = [float(np.std([v for v in column if v == v] or [np.nan])) for column in zip(*found, strict=True)]
         rows.append([name, *(f"{m:.0f} ± {s:.0f}" if m >= 1 else f"{m:.3f} ± {s:.3f}"
                              for m, s in zip(means, spread, strict=True))])
     print(f"{args.seeds} seeds")

@@ -39,6 +39,7 @@ from tinyloc.stream import (
     WARMING_UP,
     Config,
     Stream,
+    answers,
     float_replay,
     replay,
     script,
@@ -194,8 +195,8 @@ def test_on_an_emulated_core(programs: dict[str, Program], name: str, which: str
     config, inputs = Config.of(program.info), len(program.info["aps"])
     board = Board(made, which, stream=model_sources(made))
     events = streams.script(np.random.default_rng(8), config, inputs, 120)
-    answers, _ = board.replay(events)
-    assert not streams.differ(answers.view(ANSWER).reshape(-1), replay(Stream.of(program), events)).any()
+    found, _ = board.replay(events)
+    assert not streams.differ(found.view(ANSWER).reshape(-1), replay(Stream.of(program), events)).any()
     # A regular row takes as long as any other, but for a second look at states in the outer quarter of their range.
     regular = [(10_000 + row * config.period + at, -60 - row % 30, ap) for row in range(24) for ap, at in
                [*((ap, 0) for ap in range(config.aps)), (NONE, 1)]]
@@ -448,11 +449,8 @@ def agreement(dataset: data.Dataset, preset: str, inputs: Inputs, epochs: int) -
     """(share of test rows whose room or unknown is the same in float and int8, how many are rooms in both but different)."""
     model = fit(dataset, preset, Recipe(epochs=epochs, patience=epochs), inputs=inputs)
     program = confidence.calibrate(calibrate(model, dataset, "minmax"), dataset)
-    a, f = [], []
-    for events in script(dataset.test, tuple(program.info["aps"])):
-        a.append(replay(Stream.of(program, "c"), events))
-        f.append(float_replay(model, program, events))
-    got, want = np.concatenate(a), np.concatenate(f)
+    got = answers(program, dataset.test)
+    want = np.concatenate([float_replay(model, program, e) for e in script(dataset.test, tuple(program.info["aps"]))])
     assert (got["room"] >= 0).mean() > 0.2
     return float((got["room"] == want["room"]).mean()), int(((got["room"] != want["room"]) & (got["room"] >= 0)
                                                              & (want["room"] >= 0)).sum())

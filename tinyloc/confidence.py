@@ -212,7 +212,8 @@ def calibrate(program: Program, dataset: Dataset, precision: float = PRECISION, 
         threshold   least confidence in 1/255 of a room that is answered
         least       access points that must be heard: validation rows of that many keep the precision, less LOSS, once the
                     others are silenced; at most what all but FEW of the rows hear
-        warm_up     rows after a start before the first room: from then on the precision, less LOSS, is kept
+        warm_up     rows after a start before the first room: from then on the precision, less LOSS, is kept, as far as can
+                    be told
         precision, reached, validation: what was asked for, whether validation promises it, and the figures there
         seen        whether the model was trained on these rows as well: then all of this is too favorable
     Raises ConfigError for a precision outside of (0, 1), DataError without a labeled validation row, and what `last_rows`
@@ -243,7 +244,7 @@ def calibrate(program: Program, dataset: Dataset, precision: float = PRECISION, 
     on = heard(info, dataset.val.select(info.get("aps", dataset.aps), missing=missing), row)
     found = {
         "threshold": limit, "least": _least(session, x, true, on, limit, kept, info),
-        "warm_up": _warm_up(session, dataset.val, limit, kept, missing), "precision": precision, "reached": reached,
+        "warm_up": _warm_up(session, dataset.val, limit, kept, effect, missing), "precision": precision, "reached": reached,
         "seen": bool(info.get("refit")),
         "validation": {"rows": int(known.sum()), "independent": float(known.sum() / effect), "accuracy": float(right.mean()),
                        "precision": kept + LOSS, "answered": float(sure.mean()),
@@ -276,7 +277,7 @@ def _least(session: Any, x: np.ndarray, true: np.ndarray, on: np.ndarray, limit:
     return 1
 
 
-def _warm_up(session: Any, samples: Samples, limit: int, kept: float, missing: str) -> int:
+def _warm_up(session: Any, samples: Samples, limit: int, kept: float, effect: float, missing: str) -> int:
     """`info["confidence"]["warm_up"]`, see `calibrate`: at least as many rows as answers lag, and one."""
     program = session.program
     info, b = program.info, program.buffers[program.input]
@@ -291,5 +292,7 @@ def _warm_up(session: Any, samples: Samples, limit: int, kept: float, missing: s
     else:  # what a stream makes of k rows: the first one stands for those before
         y = np.stack([session.run_windows(x[:, np.clip(np.arange(length) - (length - 1 - k), 0, None)])[:, -1]
                       for k in range(length)], 1)
-    short = [k for k in range(length) if _precision(y[:, k], w.y[:, k], limit) < kept]
-    return min(length, max(delay + 1, (short[-1] + 2) if short else 1))
+    sure = (y[..., 1] >= limit) & (w.y >= 0)
+    wrong = (sure & (y[..., 0] != w.y)).sum(0)
+    short = np.flatnonzero(1 - lower_bound(wrong / effect, sure.sum(0) / effect) < kept)
+    return min(length, max(delay + 1, int(short[-1]) + 2 if len(short) else 1))

@@ -165,6 +165,10 @@ class Stream:
         engine = Integers(program if as_it_is or not program.can_stream else program.retime(1), backend)
         return Stream(engine, config, len(program.info["aps"]), engine.hold)
 
+    def anew(self) -> Stream:
+        """One that has heard nothing, on the same engine, which is its alone from now on."""
+        return Stream(self.engine, self.config, len(self.heard), self.hold)
+
     def _start(self) -> None:
         self.engine.start()
         self.rows = 0
@@ -260,6 +264,15 @@ def script(samples: Samples, inputs: tuple[str, ...] | None = None) -> list[Even
         order = np.argsort(np.concatenate([2 * at, 2 * np.arange(len(rows)) + 1]), kind="stable")
         made.append(np.concatenate([packets, questions])[order])
     return made
+
+
+def answers(program: Program, samples: Samples, backend: str = "c") -> Events:
+    """(n,) ANSWERs of a Program's stream at each row of `samples`, anew for each recording.
+
+    Access points that the samples lack are not heard.  Raises what `Stream.of` raises.
+    """
+    stream = Stream.of(program, backend)
+    return np.concatenate([replay(stream.anew(), events) for events in script(samples, tuple(program.info["aps"]))])
 
 
 def self_test_script(config: Config, inputs: Sequence[str], hold: int) -> Events:
