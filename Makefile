@@ -63,6 +63,7 @@ vectors: $(TEST_STAMP) $(EXTENSION) ## freeze vectors for new kernels in tests/f
 san: $(TEST_STAMP) $(EXTENSION) ## the C kernels under address and undefined-behavior sanitizers, against Numba, no warning allowed
 	$(PY) tests/vectors.py build/vectors.bin --level $(LEVEL)
 	$(PY) tests/vectors.py build/vectors.bin --run --cc '$(CC)'
+	$(PY) tests/streams.py --run build/stream.bin --cc '$(CC)' --samples $(if $(filter 1,$(LEVEL)),40000,1000000)
 
 fuzz: $(TEST_STAMP) $(EXTENSION) ## fuzz images, packets and files (FUZZ_RUNS a C target, FUZZ_FILES a file's kind; clang, else cc)
 	$(PY) tests/fuzz/run.py --runs $(FUZZ_RUNS)

@@ -7,7 +7,7 @@ starts at reset.  The stack gets what RAM is left, and at least the static bound
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from tinyloc.errors import ModelError
 from tinyloc.image import Image, sources, to_image
 from tinyloc.program import Program
 
-RUN, STEPS, RESET, SIGN = 1, 2, 3, 4  # what the firmware does when the host asks (firmware/model.c)
+RUN, STEPS, RESET, SIGN, HEAR, ANSWER = 1, 2, 3, 4, 5, 6  # what the firmware does when the host asks (firmware/model.c)
 
 
 class Board:
@@ -29,24 +29,27 @@ class Board:
 
     sign: keep room in RAM for signatures, 4 bytes a step (a product has none; without it, `sign` raises ModelError).
     emulator: see `emulator.qemu.machine`.
+    stream: tl_model.h and tl_model.c by name (`tinyloc.export.model_sources`), with which the firmware has a stream too.
     Raises ConfigError for a missing toolchain, BudgetError when it does not fit, Fault for what a board would not
     survive, ModelError when the runner refuses the image.
     """
 
     def __init__(self, program: Program, which: str = "m4", memory: Memory | None = None, compiler: str = "clang",
                  optimize: str = "-O3", layout: Plan | None = None, sign: bool = True, fast: bool = True,
-                 emulator: str = "") -> None:
+                 emulator: str = "", stream: Mapping[str, str] | None = None) -> None:
         self.program, self.layout = program, layout or plan(program)
         self.x, self.y = (program.buffers[n] for n in (program.input, program.output))
         self.image = Image.parse(to_image(program, self.layout))
         chosen, folder = core(which), kernel_folder()
         with tempfile.TemporaryDirectory() as tmp:
-            for name, text in sources(self.image, self.layout.arena_bytes).items():
+            for name, text in {**sources(self.image, self.layout.arena_bytes), **(stream or {})}.items():
                 (Path(tmp) / name).write_text(text)
             kernels = Build(chosen, compiler, optimize, include=(folder,))
-            own = Build(chosen, compiler, optimize, ("FW_SIGN",) if sign else (), (Path(tmp), folder, FIRMWARE))
+            parts = ("FW_SIGN",) * sign + ("FW_STREAM",) * bool(stream)
+            own = Build(chosen, compiler, optimize, parts, (Path(tmp), folder, FIRMWARE))
             objects = [*kernels.compile([p for p in sorted(folder.glob("*.c")) if p.name != "ops.c"]),
-                       *own.compile([Path(tmp) / "tl_image.c", FIRMWARE / "model.c"]),
+                       *own.compile([Path(tmp) / n for n in ("tl_image.c", "tl_model.c")[: 1 + bool(stream)]]),
+                       *own.compile([FIRMWARE / "model.c"]),
                        *kernels.compile([FIRMWARE / "startup.c", FIRMWARE / "aeabi.c"])]
             memory = placed(memory or Memory(stack=8), chosen, emulator)
             self.elf = link(own, objects, memory, entry="fw_reset")
@@ -100,6 +103,23 @@ class Board:
         if b.kind not in ("output", "state"):
             raise ModelError(f"buffer {name!r}: only output and state outlast a run in the arena; ask backend numba")
         return self._read(self._arena + self.layout.offsets[name], b.shape, b.dtype)
+
+    # ---- tl_stream, of a firmware that was built with one ----
+
+    def replay(self, events: np.ndarray) -> tuple[np.ndarray, list[int]]:
+        """(tl_answer (n, 8) uint8, instructions (n,)) of a script of events (ms, dbm, ap) of 8 bytes each, of which those
+        with ap = 65535 are questions."""
+        at, answer = self.elf.symbol("fw_event"), self.elf.symbol("fw_answer")
+        found, counts = [], []
+        for event in events:
+            self.machine.write(at, event)
+            asked = int(event["ap"]) == 65535
+            before = self.machine.profile() if asked else None
+            self._ask(ANSWER if asked else HEAR)
+            if before is not None:
+                counts.append((self.machine.profile() - before).instructions)
+                found.append(self._read(answer, (8,), "uint8"))
+        return np.array(found, np.uint8).reshape(-1, 8), counts
 
     # ---- what only a board can tell ----
 

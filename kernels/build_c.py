@@ -52,6 +52,8 @@ const tl_kernel *tl_host_kernels(int32_t level);
 void tl_run_windows(const tl_model *m, const uint8_t *x, uint32_t x_bytes, uint8_t *y, uint32_t y_bytes, uint32_t *crcs,
                     int32_t windows);
 int32_t tl_test_primitive(int32_t which, int32_t a, int32_t b, int32_t c);
+typedef struct { uint32_t ms; int16_t dbm; uint16_t ap; } tl_event;
+uint32_t tl_stream_replay(tl_stream *s, const tl_event *events, uint32_t n, tl_answer *answers);
 """
 EXTRA_SOURCE = """
 #include "fixed.h"
@@ -72,6 +74,18 @@ void tl_run_windows(const tl_model *m, const uint8_t *x, uint32_t x_bytes, uint8
         }
         memcpy(y, tl_output(m), y_bytes);
     }
+}
+/* A script of packets, and questions where ap is 65535 (tinyloc/stream.py); the number of answers. */
+typedef struct { uint32_t ms; int16_t dbm; uint16_t ap; } tl_event;
+uint32_t tl_stream_replay(tl_stream *s, const tl_event *events, uint32_t n, tl_answer *answers)
+{
+    uint32_t done = 0;
+    for (; n; n--, events++)
+        if (events->ap == 65535)
+            answers[done++] = tl_stream_answer(s, events->ms);
+        else
+            tl_stream_hear(s, events->ap, events->dbm, events->ms);
+    return done;
 }
 int32_t tl_test_primitive(int32_t which, int32_t a, int32_t b, int32_t c)
 {

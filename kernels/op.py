@@ -107,6 +107,7 @@ class Op:
     cases: (rng, level) -> argument lists, edges first; scratch arrives filled with garbage.
     tolerance: greatest |integer - ideal| for each of `ideal`'s outputs; 0 means equal.
     streams: True when t steps at once and one at a time, state carried on, give the same bits.
+    saturates: int16 states whose ends mean that a value was cut off; a stream looks at them (`tl_stream`).
     in_place: inputs that may be the output's very bytes, when nothing needs them afterwards: element i of the output is
     written after the last read of element i of the input.
     bound: how the tolerance follows, for the reader.
@@ -121,6 +122,7 @@ class Op:
     bound: str
     streams: bool = False
     in_place: tuple[str, ...] = ()
+    saturates: tuple[str, ...] = ()
     params: tuple[Param, ...] = field(init=False)
     relations: tuple[Relation, ...] = field(init=False)
 

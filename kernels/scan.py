@@ -171,9 +171,9 @@ _BOUND = ("state: step_error places a step, shrinking by the decay (20 steps her
           "times the state's error")
 OPS = (
     Op("scan_s8", _HEAD + "a:weight:uint8:e*n a_scale:weight:int16:n:0.. " + _STATE + _TAIL, _scan_s8, _ideal,
-       _cases(False), (2.0, 20 * step_error()), _BOUND, streams=True),
+       _cases(False), (2.0, 20 * step_error()), _BOUND, streams=True, saturates=("h",)),
     Op("scan_powers_s8", _HEAD + "a:weight:uint16:e " + _STATE + "a_shift:int:0..31 " + _TAIL, _scan_powers_s8,
-       _ideal_powers, _cases(True), (2.0, 20 * step_error(20)), _BOUND, streams=True),
+       _ideal_powers, _cases(True), (2.0, 20 * step_error(20)), _BOUND, streams=True, saturates=("h",)),
 )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from tinyloc.kernels import (
     argmax,
     attention,
+    confidence,
     conv,
     elementwise,
     interleave,
@@ -23,7 +24,8 @@ from tinyloc.kernels import (
 )
 from tinyloc.kernels.op import Layer, Node, Op, Packer
 
-STEMS = (linear, conv, interleave, norm, softmax, matmul, elementwise, unary, scan, viterbi, argmax, packed, attention)
+STEMS = (linear, conv, interleave, norm, softmax, matmul, elementwise, unary, scan, viterbi, argmax, packed, attention,
+         confidence)
 
 OPS: dict[str, Op] = {op.name: op for stem in STEMS for op in stem.OPS}
 LAYERS: dict[str, Layer] = {layer.kind: layer for stem in STEMS for layer in stem.LAYERS}

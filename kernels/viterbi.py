@@ -13,6 +13,7 @@ import numpy as np
 
 from tinyloc.errors import ModelError
 from tinyloc.kernels.fixed import sat16
+from tinyloc.kernels.jit import njit
 from tinyloc.kernels.op import Args, Builder, Layer, Node, Op, labels_of
 from tinyloc.reference.crf import crf_viterbi
 
@@ -24,28 +25,36 @@ CLOSED = -(2**15)  # score of what cannot be: the start after the first step, a 
 MAX_REACH = 2**14 - 1
 
 
+@njit("int32(int16[::1], int64, int16[::1], int16[::1], int16[::1], int16[::1], int64)")
+def viterbi_row(x, at, trans, end, scores, best, c):  # type: ignore[no-untyped-def]
+    """The label of the row of c logits at x[at]; the scores go on."""
+    top = np.int32(CLOSED)
+    for to in range(c):
+        high = np.int32(CLOSED)
+        for source in range(c + 1):
+            high = max(high, np.int32(sat16(np.int32(np.int32(scores[source]) + np.int32(trans[source * c + to])))))
+        best[to] = sat16(np.int32(high + np.int32(x[at + to])))
+        top = max(top, np.int32(best[to]))
+    label, high = np.int32(0), np.int32(CLOSED)
+    for to in range(c):
+        scores[to] = sat16(np.int32(np.int32(best[to]) - top))
+        total = np.int32(sat16(np.int32(np.int32(scores[to]) + np.int32(end[to]))))
+        if total > high:
+            label, high = np.int32(to), total
+    scores[c] = CLOSED
+    return label
+
+
 def _viterbi_s16(y, x, trans, end, scores, best, t, c):  # type: ignore[no-untyped-def]
     for i in range(t):
-        top = np.int32(CLOSED)
-        for to in range(c):
-            high = np.int32(CLOSED)
-            for source in range(c + 1):
-                high = max(high, np.int32(sat16(np.int32(np.int32(scores[source]) + np.int32(trans[source * c + to])))))
-            best[to] = sat16(np.int32(high + np.int32(x[i * c + to])))
-            top = max(top, np.int32(best[to]))
-        label, high = np.int32(0), np.int32(CLOSED)
-        for to in range(c):
-            scores[to] = sat16(np.int32(np.int32(best[to]) - top))
-            total = np.int32(sat16(np.int32(np.int32(scores[to]) + np.int32(end[to]))))
-            if total > high:
-                label, high = np.int32(to), total
-        scores[c] = CLOSED
-        y[i] = label
+        y[i] = viterbi_row(x, i * c, trans, end, scores, best, c)
 
 
-def _ideal(y, x, trans, end, scores, best, t, c):  # type: ignore[no-untyped-def]
-    """Each step's label and the scores, in float64 sums of integers, clipped where the 16 bits end."""
-    now, labels = scores.astype(float), np.empty(t)
+def viterbi_ideal(x: np.ndarray, trans: np.ndarray, end: np.ndarray, scores: np.ndarray, t: int, c: int
+                  ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels (t,), the scores afterwards (c + 1,) and the totals (t, c) that labels are the greatest of, in float64 sums of
+    integers, clipped where the 16 bits end."""
+    now, totals = scores.astype(float), np.empty((t, c))
 
     def clip(v: np.ndarray) -> np.ndarray:
         return np.clip(v, -32768, 32767)
@@ -53,11 +62,16 @@ def _ideal(y, x, trans, end, scores, best, t, c):  # type: ignore[no-untyped-def
     for i in range(t):
         now = clip(clip(now[:, None] + trans.reshape(c + 1, c)).max(0) + x.reshape(t, c)[i])
         now = np.append(clip(now - now.max()), float(CLOSED))
-        labels[i] = clip(now[:c] + end).argmax()
-    return labels, now
+        totals[i] = clip(now[:c] + end)
+    return totals.argmax(1), now, totals
 
 
-def _cases(rng: np.random.Generator, level: int) -> Iterator[Args]:
+def _ideal(y, x, trans, end, scores, best, t, c):  # type: ignore[no-untyped-def]
+    labels, now, _ = viterbi_ideal(x, trans, end, scores, t, c)
+    return labels.astype(float), now
+
+
+def viterbi_cases(rng: np.random.Generator, level: int) -> Iterator[Args]:
     for count in range(32 if level == 1 else 1000):
         t, c = [(1, 1), (20, 7), (3, MAX_CLASSES), (12, 2), (9, 6), (9, 5)][count] if count < 6 else (
             rng.integers(1, (30, 20)).tolist())
@@ -76,7 +90,7 @@ def _cases(rng: np.random.Generator, level: int) -> Iterator[Args]:
 
 OPS = (Op("viterbi_s16", "y:out:uint8:t x:in:int16:t*c trans:weight:int16:(c+1)*c end:weight:int16:c "
           "scores:state:int16:c+1 best:scratch:int16:c t:int c:int:1..256", _viterbi_s16, _ideal,
-          _cases, (0.0, 0.0), "sums, saturated, and maxima are exact", streams=True),)
+          viterbi_cases, (0.0, 0.0), "sums, saturated, and maxima are exact", streams=True),)
 
 
 def _forward(node: Node, inputs: list[np.ndarray]) -> np.ndarray:

@@ -10,7 +10,7 @@ order of the arguments.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from functools import lru_cache, wraps
@@ -478,18 +478,44 @@ def first_greatest(values: Sequence[int]) -> int:
     return values.index(max(values))
 
 
-@_op
-def viterbi_s16(y, x, trans, end, scores, best, t, c):  # type: ignore[no-untyped-def]
-    labels = []
+def _path(x: Sequence[int], trans: Sequence[int], end: Sequence[int], scores: Sequence[int], t: int, c: int
+          ) -> Iterator[tuple[list[int], list[int]]]:
+    """Of each row, the scores, and with the end's what the label is the first greatest of."""
     sources = _rows(trans, c + 1)
     for emitted in _rows(x, t):
         reached = [sat16(max(sat16(s + row[to]) for s, row in zip(scores, sources, strict=True)) + emitted[to])
                    for to in range(c)]
         scores = [sat16(v - max(reached)) for v in reached] + [CLOSED]
-        labels.append(first_greatest([sat16(s + last) for s, last in zip(scores, end, strict=False)]))
-    return labels, scores
+        yield scores, [sat16(s + last) for s, last in zip(scores, end, strict=False)]
+
+
+@_op
+def viterbi_s16(y, x, trans, end, scores, best, t, c):  # type: ignore[no-untyped-def]
+    rows = list(_path(x, trans, end, scores, t, c))
+    return [first_greatest(totals) for _, totals in rows], rows[-1][0]
 
 
 @_op
 def argmax_s16(y, x, t, c):  # type: ignore[no-untyped-def]
     return ([first_greatest(row) for row in _rows(x, t)],)
+
+
+def margin(values: Sequence[int]) -> int:
+    """How far the greatest lies above the second; above the least that 16 bits hold, where there is no second."""
+    first, second, *_ = sorted([*values, -(2**15)], reverse=True)
+    return first - second
+
+
+def _sure(values: Sequence[int], table: Sequence[int], shift: int) -> list[int]:
+    return [first_greatest(values), table[min(margin(values) // 2**shift, len(table) - 1)]]
+
+
+@_op
+def argmax_confidence_s16(y, x, table, t, c, size, shift):  # type: ignore[no-untyped-def]
+    return ([v for row in _rows(x, t) for v in _sure(row, table, shift)],)
+
+
+@_op
+def viterbi_confidence_s16(y, x, trans, end, table, scores, best, t, c, size, shift):  # type: ignore[no-untyped-def]
+    rows = list(_path(x, trans, end, scores, t, c))
+    return [v for _, totals in rows for v in _sure(totals, table, shift)], rows[-1][0]

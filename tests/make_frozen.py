@@ -73,6 +73,9 @@ WRONG: dict[str, tuple[str, Any]] = {
         "advance", lambda d, h, g, b: exact.sat16((_toward_zero(h * d, 2**16) + g * b + 2**14) // 2**15)),
     "the last of equal values wins": ("first_greatest", lambda v: len(v) - 1 - v[::-1].index(max(v))),
     "the start stays open": ("CLOSED", 0),
+    "margin above the least score": ("margin", lambda v: max(v) - min(v)),
+    "margin above the second of distinct scores": (
+        "margin", lambda v: max(v) - max([x for x in v if x < max(v)], default=-32768)),
     "table indexed by the unsigned code": ("look_up", lambda table, code: table[code % 256]),
 }
 

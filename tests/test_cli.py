@@ -169,6 +169,22 @@ def test_run(place: Path, tmp_path: Path, name: str, options: list[str]) -> None
     assert found["accuracy"] == pytest.approx(right / sum(bool(r["room"]) for r in rows)) and found["accuracy"] > 0.8
 
 
+@pytest.mark.parametrize("name", ["m8", "d8"])
+def test_run_as_a_device_answers(place: Path, tmp_path: Path, name: str) -> None:
+    out = tmp_path / "rooms.csv"
+    found = facts("run", place / name, "--unknown", "--out", out)
+    with out.open() as f:
+        rows = list(csv.DictReader(f))
+    known = [r for r in rows if r["predicted"]]
+    assert found["rows"] == len(rows) and found["rooms"] == len(known) > 0 and {r["predicted"] for r in known} <= {
+        "kitchen", "hall"}
+    assert all(bool(r["predicted"]) != bool(r["reason"]) for r in rows)
+    assert sum(found["unknown"].values()) == len(rows) - len(known)
+    labeled = [r for r in known if r["room"]]
+    assert found["precision"] == pytest.approx(sum(r["room"] == r["predicted"] for r in labeled) / len(labeled)) and (
+        found["precision"] > 0.8)
+
+
 def test_another_recording_may_name_the_rooms_in_another_order(place: Path, tmp_path: Path) -> None:
     """Rooms count by name: the same walk, begun in the other room, scores alike; a room more is refused."""
     lines = (place / "walk.csv").read_text().splitlines()

@@ -24,10 +24,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinyloc.cli import main
+from tinyloc.confidence import Reliability, with_table
 from tinyloc.data import HOLD, NOT_HEARD, Samples, Scaler, load, windows
 from tinyloc.emulator import toolchain
 from tinyloc.errors import ConfigError, ModelError
-from tinyloc.export import MANIFEST, float_codes, image_crc, input_constants, project, scaler_crc, variant, write_project
+from tinyloc.export import MANIFEST, image_crc, project, scaler_crc, variant, write_project
 from tinyloc.image import Image, to_image
 from tinyloc.kernels._c import ffi, lib
 from tinyloc.kernels.table import OPS
@@ -35,6 +36,7 @@ from tinyloc.model import Model, preset
 from tinyloc.program import Buffer, Program
 from tinyloc.quantize import INPUT_SCALE, INPUT_ZERO, quantize
 from tinyloc.run import Session
+from tinyloc.scaling import float_codes, input_constants
 from tinyloc.serial_port import BoardError, Report, check, read_report
 from tinyloc.train import last_rows
 
@@ -50,6 +52,7 @@ PROJECTS = {
     "mdcsa-packed": ("mdcsa-h8l1", "m4", None),
     "mdcsa": ("mdcsa-h4l1", None, None),
 }
+CONFIDENT = ("mamba-h8l1", "mdcsa-h4l1")  # the presets whose Programs have confidences
 
 
 # ---- fixtures ----
@@ -66,6 +69,9 @@ def programs() -> dict[str, Program]:
         model = Model.create(preset(name, len(house.aps), len(house.rooms)))
         model.info.update(info)
         found[name] = quantize(model, windows(house.train, scaler, 20, 40).x, "minmax")
+        if name in CONFIDENT:
+            found[name] = with_table(found[name], Reliability(np.arange(100, 228, 2).astype(np.uint8), 3))
+            found[name].info["confidence"] = {"threshold": 120, "least": 2, "warm_up": 3}
     return found
 
 
@@ -280,7 +286,7 @@ def test_image_and_constants(programs: dict[str, Program], projects: dict[str, d
     assert image.data == to_image(made)
     words = re.findall(r"0x([0-9a-f]{8}),", files["src/tl_image.c"].decode().split("tl_kernel tl_model_kernels")[0])
     assert b"".join(int(w, 16).to_bytes(4, "little") for w in words)[: len(image.data)] == image.data
-    listed = re.findall(r"^    (tl_step_\w+|0),$", files["src/tl_image.c"].decode(), re.M)
+    listed = re.findall(r"^    \{(tl_step_\w+|0), (?:tl_spec_\w+|0)\},$", files["src/tl_image.c"].decode(), re.M)
     assert [w.removeprefix("tl_step_") for w in listed] == [n if n in image.ops else "0" for n in OPS]
     x = made.buffers[made.input]
     headers = "\n".join(content.decode() for n, content in files.items() if n.startswith("src/") and n.endswith(".h"))
@@ -311,7 +317,7 @@ def test_host_build(programs: dict[str, Program], folders: dict[str, Path], name
     session = Session(made, "c")
     x = np.frombuffer(report.inputs[1], np.int8).reshape(-1, *made.buffers[made.input].shape)
     y = session.run_stream(x.reshape(-1, x.shape[-1]))
-    assert report.labels[1] == y.reshape(-1)[-1]
+    assert report.labels[1] == y[-1, 0]
     if len(x) == 1:
         session.reset()
         np.testing.assert_array_equal(report.signatures[1], session.signature(x[0]))
@@ -603,7 +609,7 @@ def test_verify_serial(port: Any, console: Callable[[str, str], bytes], programs
                        name: str) -> None:
     """The exported self-test on an emulated Cortex-M4, its console on a pseudo-terminal; the host joins in the middle."""
     said = console(name, "m4")
-    port[1]([b"boot v1.2\r\n\xff\x00\xfe garbage", said[len(said) // 3 :], b"tinyloc 1 noise\n", said])
+    port[1]([b"boot v1.2\r\n\xff\x00\xfe garbage", said[len(said) // 3 :], b"tinyloc 2 noise\n", said])
     found = json.loads(verify(tmp_path, programs[PROJECTS[name][0]], port[0], 0, "--json").stdout)
     crc = image_crc(to_image(variant(programs[PROJECTS[name][0]], *PROJECTS[name][1:])))
     assert found["equal"] and found["windows"] == 5 and found["image"] == f"{crc:08x}"
@@ -634,10 +640,10 @@ def test_verify_serial_of_another_model(port: Any, console: Callable[[str, str],
     ([], "0.4 s without a line of the self-test (0 bytes came)"),
     ([b"hello\n" * 20], "without a line of the self-test (120 bytes came)"),
     ([b"refused "], "without a line"),
-    (["tinyloc 2 0 0 0 0"], "self-test has version 2, expected 1"),
-    (["tinyloc 1 0 1 1 1", "refused the arena is too small"], "the board refuses its image: the arena is too small"),
-    (["tinyloc 1 0 1 1 1", "scaler 0", "PASS 1"], "damaged or incomplete self-tests: 1"),
-    (["tinyloc 1 0 1 1 1", "scaler 0", "PASS 1"] * 5, "nothing but damaged lines"),
+    (["tinyloc 1 0 0 0 0"], "self-test has version 1, expected 2"),
+    (["tinyloc 2 0 1 1 1", "refused the arena is too small"], "the board refuses its image: the arena is too small"),
+    (["tinyloc 2 0 1 1 1", "scaler 0", "PASS 1"], "damaged or incomplete self-tests: 1"),
+    (["tinyloc 2 0 1 1 1", "scaler 0", "PASS 1"] * 5, "nothing but damaged lines"),
 ])
 def test_verify_serial_bad_input(port: Any, programs: dict[str, Program], tmp_path: Path, parts: list[Any],
                                  message: str) -> None:

@@ -13,7 +13,7 @@ from programs import random_program, streaming_program, windows
 
 from tinyloc.emulator.plan import plan
 from tinyloc.errors import ModelError
-from tinyloc.image import CODES, ENTRY, HEADER, INPUT, OUTPUT, STATE, STEPS, Image, ImageError, to_image
+from tinyloc.image import CODES, ENTRY, HEADER, INPUT, OUTPUT, RAILS, STATE, STEPS, Image, ImageError, to_image
 from tinyloc.kernels._c import ffi, lib
 from tinyloc.kernels.table import NUMBERS, OPS
 from tinyloc.program import CONSTANT, Buffer, Program, Step
@@ -127,8 +127,8 @@ def test_size_is_what_the_format_says(program):
     records = 6 * len(program.steps) + 4 * arrays + 2 * (ints + wide)
     assert image.step_bytes == HEADER + ENTRY * len(image.sections) + records + records % 4
     used = {a for s in program.steps for a in s.args if isinstance(a, str) and program.buffers[a].kind in CONSTANT}
-    state = image.section(STATE)
-    assert len(image.data) == image.step_bytes + (state.bytes if state else 0) + sum(
+    kept = sum(s.bytes for s in (image.section(STATE), image.section(RAILS)) if s)
+    assert len(image.data) == image.step_bytes + kept + sum(
         -(-program.buffers[n].nbytes // 4) * 4 for n in used)
 
 
@@ -306,7 +306,7 @@ def test_forged_images_are_refused(what):
 
 def test_every_code_is_provoked():
     """Those that are not in the table have tests of their own."""
-    assert {row[3] for row in FORGED.values()} | {"OK", "ALIGN", "MAGIC", "CRC", "KERNEL"} == set(CODES)
+    assert {row[3] for row in FORGED.values()} | {"OK", "ALIGN", "MAGIC", "CRC", "KERNEL", "STREAM"} == set(CODES)
 
 
 def test_sections_that_a_runner_may_skip():

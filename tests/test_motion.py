@@ -483,7 +483,7 @@ def test_an_exported_project(tmp_path: Path) -> None:
         "void example(uint32_t ap, int16_t dbm, uint32_t now_ms, const int16_t *xyz, uint32_t n)\n"
         f"{{\n{code}\nuse(room);\n}}\n")
     compiled(cc, *STRICT, "-Isrc", "-fsyntax-only", "example.c", cwd=folder)
-    assert "tl_hear(&tl_model_scaler, heard, TL_MODEL_MOTION, tl_motion(xyz, n), now_ms);" in code
+    assert "tl_stream_hear(&stream, TL_MODEL_MOTION, tl_motion(xyz, n), now_ms);" in code
 
 
 @pytest.mark.parametrize("tells", ["rssi", "motion"])

@@ -16,6 +16,7 @@ from programs import random_program, windows
 
 from tinyloc import qat
 from tinyloc.cli import main
+from tinyloc.confidence import calibrate as count
 from tinyloc.data import Augmentation, Dataset, Scaler, every_row, load, macro_f1
 from tinyloc.data import windows as cut
 from tinyloc.distill import Distillation
@@ -380,7 +381,7 @@ def test_command_line(tmp_path: Path) -> None:
     how = json.loads(tinyloc(*quick, "--json").stdout)["qat"]
     assert how["epochs"] == 3 and how["recipe"]["lr"] == 0.002 and how["teachers"] == ["mdcsa-h4l1"]
     recipe = dataclasses.replace(qat.RECIPE, epochs=3, batch=16, lr=0.002)
-    want = qat.fit(model, data, recipe, method="mse")
+    want = count(qat.fit(model, data, recipe, method="mse"), data)
     got = Program.load(tmp_path / "p")
     assert got.steps == want.steps and all(np.array_equal(got.data[k], v) for k, v in want.data.items())
     assert not (tmp_path / "p.checkpoint").exists()

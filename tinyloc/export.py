@@ -26,155 +26,40 @@ from tinyloc.emulator import toolchain
 from tinyloc.emulator.plan import plan
 from tinyloc.errors import ConfigError, ModelError
 from tinyloc.image import Image, sources, to_image
-from tinyloc.program import Buffer, Program
+from tinyloc.program import Program
+from tinyloc.scaling import InputConstants, input_constants
+from tinyloc.stream import Config, Stream, replay, self_test_script
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 MANIFEST = "tinyloc-export.json"
-DBM = np.arange(-128, 128)  # the whole numbers for which the input's constants hold
-FRACTION = 24  # bits of them
-AP_BYTES = 12  # of a tl_ap
 SELF_TEST = ("tl_golden.c", "tl_selftest.c")  # of src/: no firmware needs them
 FLASH_BYTES, RAM_BYTES, STACK_BYTES = 256 << 10, 64 << 10, 2048  # of the example's linker script
 README_MOTION = """
-/* before each row, for each motion channel: n samples {x, y, z} in mg since the last row; fewer than 2 leave it unknown */
-tl_hear(&tl_model_scaler, heard, TL_MODEL_MOTION, tl_motion(xyz, n), now_ms);
+/* before each answer, for each motion channel: n samples {x, y, z} in mg since the last; fewer than 2 leave it unknown */
+@HEAR@, TL_MODEL_MOTION, tl_motion(xyz, n), now_ms);
 """
-README_LOOP = {
-    True: "tl_row(&tl_model_scaler, heard, tl_input(&model), now_ms);\ntl_run(&model);\n"
-          "const char *room = tl_model_rooms[*(uint8_t *)tl_output(&model)];",
-    False: "static int8_t rows[TL_MODEL_ROWS][TL_MODEL_APS]; /* the oldest first */\n"
-           "memmove(rows[0], rows[1], sizeof rows - sizeof rows[0]);\n"
-           "tl_row(&tl_model_scaler, heard, rows[TL_MODEL_ROWS - 1], now_ms);\n"
-           "memcpy(tl_input(&model), rows, sizeof rows); /* a run overwrites it */\ntl_reset(&model);\ntl_run(&model);\n"
-           "const char *room = tl_model_rooms[((uint8_t *)tl_output(&model))[TL_MODEL_LABELS - 1]];",
+README_STREAM = {
+    "STATIC": "static tl_heard heard[TL_MODEL_APS];\nstatic tl_stream stream;",
+    "OPEN": "if (!error)\n    error = tl_stream_open(&stream, &model, &tl_model_scaler, &tl_model_stream, heard, @WINDOW@);",
+    "START": "",
+    "HEAR": "tl_stream_hear(&stream",
+    "LOOP": "tl_answer answer = tl_stream_answer(&stream, now_ms);\n"
+            "const char *room = answer.room == TL_UNKNOWN ? 0 : tl_model_rooms[answer.room]; /* 0: see answer.reason */",
 }
-
-
-# ---- the input in integers ----
-
-@dataclass(frozen=True)
-class InputConstants:
-    """What `tl_scaler` of kernels/c/tinyloc.h holds: count of inputs; mult, offset, first, last and fix (count - curved,);
-    fixes: bits, a byte each 8 dBm; codes least and most; silent in dBm; hold in ms.  Instead of what each input has, the
-    first `curved` of them may share a curve of 256 codes."""
-
-    count: int
-    mult: tuple[int, ...]
-    offset: tuple[int, ...]
-    first: tuple[int, ...]
-    last: tuple[int, ...]
-    fix: tuple[int, ...]
-    fixes: bytes
-    least: int
-    most: int
-    silent: int
-    hold: int
-    curve: bytes = b""
-    curved: int = 0
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of flash that the tables take."""
-        return len(self.curve) + AP_BYTES * len(self.mult) + len(self.fixes)
-
-    def codes(self) -> np.ndarray:
-        """(count, 256) codes of -128..127 dBm by the curve, or by the integer formula of `tl_code`."""
-        curve = np.repeat(np.frombuffer(self.curve, np.int8).reshape(-1, len(DBM)), self.curved, 0).astype(np.int64)
-        if self.curved == self.count:
-            return curve
-        mult, offset, first, last, fix = (np.array(v)[:, None] for v in (self.mult, self.offset, self.first, self.last,
-                                                                          self.fix))
-        d = np.clip(DBM, first, last) - first
-        bits = np.frombuffer(self.fixes, np.uint8)[fix + d // 8] >> (d % 8) & 1
-        line = self.least + ((d * mult + offset & 0xFFFFFFFF) >> FRACTION) + bits
-        return np.concatenate([curve, np.where(first > DBM, self.least, np.where(last < DBM, self.most, line))])
-
-
-def float_codes(scaler: Scaler, buffer: Buffer) -> np.ndarray:
-    """(a + m, 256) codes that `Scaler.transform` and `Buffer.quantize` give -128..127 dBm (motion: dB) at each input."""
-    dbm = np.repeat(DBM[:, None], len(scaler.lo), 1).astype(np.float32)
-    return buffer.quantize(scaler.transform(dbm)).T.astype(np.int64)
-
-
-def _line(u: np.ndarray) -> tuple[int, int]:
-    """(mult, offset), both >= 0, with floor((d mult + offset) / 2^24) = u[d], or u[d] - 1 for as few d as it finds."""
-    if len(u) == 1:
-        return 0, int(u[0]) << FRACTION
-    one, d = 1 << FRACTION, np.arange(len(u))
-    a, c = np.triu_indices(len(u), 1)
-    rise, run = (u[c] - u[a]) * one, c - a
-    # For each pair, (u[c] - u[a] - 1) 2^24 < (c - a) mult < (u[c] - u[a] + 1) 2^24.  Where all of that holds there is an
-    # offset that meets each u[d]; where float32 rounds one tie up and another down, the ends have crossed.
-    least, most = int(((rise - one) // run + 1).max()), int(((rise + one - 1) // run).min())
-    best: tuple[int, int, int] | None = None
-    for mult in dict.fromkeys(((least + most) // 2, least, most)):
-        low, high = int((u * one - d * mult).max()), int(((u + 1) * one - 1 - d * mult).min())
-        offset = (low + high) // 2 if low <= high else high
-        wrong = int((u - (d * mult + offset >> FRACTION)).sum())
-        if mult >= 0 and offset >= 0 and (best is None or wrong < best[0]):
-            best = wrong, mult, offset
-    return best[1:] if best else (0, 0)
-
-
-def input_constants(scaler: Scaler, buffer: Buffer) -> InputConstants:
-    """The integers with which the C code gives the float path's codes; all 256 dBm of each input are checked.
-
-    Raises ModelError when the input is not int8, or silence or hold do not fit the constants.
-    """
-    if buffer.dtype != "int8":
-        raise ModelError(f"input {buffer.name!r}: expected int8, found {buffer.dtype}")
-    silent, hold = round(scaler.not_heard), round(scaler.hold * 1000)
-    if silent != scaler.not_heard or not DBM[0] <= silent <= DBM[-1]:
-        raise ModelError(f"scaler: not_heard is {scaler.not_heard:g}, expected a whole number from {DBM[0]} to {DBM[-1]}")
-    if not 0 <= hold < 1 << 16:
-        raise ModelError(f"scaler: hold is {scaler.hold:g} s, expected 0 to 65.535")
-    want = float_codes(scaler, buffer)
-    least, most = (int(v) for v in buffer.quantize(np.array([0.0, 1.0])))
-    a = len(want) - scaler.motion
-    shared = bool((want[:a] == want[0]).all())
-    if shared and AP_BYTES * a > len(DBM):
-        return _checked(_constants(want, a, least, most, silent, hold), want)
-    try:
-        return _checked(_constants(want, 0, least, most, silent, hold), want)
-    except ModelError:
-        if not shared:
-            raise
-        return _checked(_constants(want, a, least, most, silent, hold), want)
-
-
-def _constants(want: np.ndarray, curved: int, least: int, most: int, silent: int, hold: int) -> InputConstants:
-    """Those of the codes (count, 256), the first `curved` by a curve."""
-    rows: list[tuple[int, int, int, int, bytes]] = []
-    for number, codes in enumerate(want[curved:], curved):
-        # Where the codes saturate they leave the line; what lies between may be nothing but a jump.
-        first, last = int((codes == least).sum()), len(DBM) - 1 - int((codes == most).sum())
-        if first > last:
-            first = last = min(first, len(DBM) - 1)
-        u = codes[first : last + 1] - least
-        mult, offset = _line(u)
-        over = u - (np.arange(len(u)) * mult + offset >> FRACTION)
-        if ((over != 0) & (over != 1)).any():
-            raise ModelError(f"scaler: input {number}: no formula in integers gives its codes")
-        bits = np.packbits(over.astype(bool), bitorder="little").tobytes()
-        rows.append((mult, offset, int(DBM[first]), int(DBM[last]), bits))
-    pool = bytes(max((len(r[4]) for r in rows), default=0))  # none set: for nearly all
-    at: dict[bytes, int] = {}
-    for *_, bits in rows:
-        if bits not in at:
-            at[bits] = len(pool) if any(bits) else 0
-            pool += bits if any(bits) else b""
-    if len(pool) >= 1 << 16:
-        raise ModelError(f"scaler: {len(pool)} bytes of exceptions, expected fewer than 65536")
-    mults, offsets, firsts, lasts, all_bits = zip(*rows, strict=True) if rows else ((),) * 5
-    curve = want[0].astype(np.int8).tobytes() if curved else b""
-    return InputConstants(len(want), mults, offsets, firsts, lasts, tuple(at[b] for b in all_bits), pool, least, most,
-                          silent, hold, curve, curved)
-
-
-def _checked(made: InputConstants, want: np.ndarray) -> InputConstants:
-    if not np.array_equal(made.codes(), want):
-        raise ModelError("scaler: its integer constants do not give the codes of the float path")
-    return made
+README_WINDOW = "\nstatic int8_t window[TL_MODEL_ROWS * TL_MODEL_APS];"
+# Of several rows at once by a model whose states may saturate: tl_stream could not see it.
+README_AT_ONCE = {
+    "STATIC": "static tl_heard heard[TL_MODEL_APS];",
+    "OPEN": "",
+    "START": "tl_forget(&tl_model_scaler, heard);\n",
+    "HEAR": "tl_hear(&tl_model_scaler, heard",
+    "LOOP": "static int8_t rows[TL_MODEL_ROWS][TL_MODEL_APS]; /* the oldest first */\n"
+            "memmove(rows[0], rows[1], sizeof rows - sizeof rows[0]);\n"
+            "tl_row(&tl_model_scaler, heard, rows[TL_MODEL_ROWS - 1], now_ms);\n"
+            "memcpy(tl_input(&model), rows, sizeof rows); /* a run overwrites it */\ntl_reset(&model);\ntl_run(&model);\n"
+            "const uint8_t *y = tl_output(&model);\n"
+            "const char *room = tl_model_rooms[y[(TL_MODEL_LABELS - 1) * TL_MODEL_LABEL_BYTES]];",
+}
 
 
 # ---- golden windows ----
@@ -210,7 +95,7 @@ def sign_runs(session: Any, x: np.ndarray) -> tuple[int, np.ndarray]:
         total = crcs if total is None else np.array(
             [zlib.crc32(int(c).to_bytes(4, "little"), int(s)) for c, s in zip(crcs, total, strict=True)], np.uint32)
     assert total is not None
-    return int(session.value(session.program.output).reshape(-1)[-1]), total
+    return int(session.value(session.program.output)[-1, 0]), total
 
 
 def golden(program: Program, windows: np.ndarray) -> Golden:
@@ -242,7 +127,12 @@ def _rows(values: Iterable[Any], form: str, per: int, indent: str = "    ") -> s
     return "\n".join(indent + " ".join(f"{i}," for i in items[at : at + per]) for at in range(0, len(items), per))
 
 
-def _model(program: Program, image: Image, constants: InputConstants, rows: int) -> dict[str, str]:
+def streams(program: Program) -> bool:
+    """Whether `tl_stream` takes the Program as it is: not where a state that may saturate passes several rows unseen."""
+    return program.steps_of_time == 1 or not program.saturating
+
+
+def _model(program: Program, constants: InputConstants, rows: int) -> dict[str, str]:
     info, x, y = program.info, program.buffers[program.input], program.buffers[program.output]
     aps, rooms = list(map(str, info["aps"])), list(map(str, info["rooms"]))
     motions = list(map(str, info.get("motion", ())))
@@ -267,6 +157,15 @@ static const uint8_t fixes[] = {{
 {_rows(constants.fixes, "{:#04x}", 16)}
 }};
 """
+    declared = defined = ""
+    if streams(program):
+        c = Config.of({**info, "window": rows})
+        declared = "\n/* For tl_stream_open. */\n#define TL_MODEL_STREAM 1\nextern const tl_stream_config tl_model_stream;\n"
+        defined = f"""
+const tl_stream_config tl_model_stream = {{
+    TL_MODEL_WINDOW, {c.period}, {c.gap}, {c.warm_up}, {c.aps}, {c.least}, {c.threshold}, 0,
+}};
+"""
     names = "\n".join(f"    {_text(a)}," for a in aps)
     labels = "\n".join(f"    {_text(r)}," for r in rooms)
     return {
@@ -282,7 +181,8 @@ static const uint8_t fixes[] = {{
  * real = TL_MODEL_INPUT_SCALE * (code - TL_MODEL_INPUT_ZERO) is the signal between each access point's range. */
 #define TL_MODEL_ROWS {x.shape[0]}
 #define TL_MODEL_APS {len(aps)}
-{channel if motions else ""}#define TL_MODEL_LABELS {y.size}
+{channel if motions else ""}#define TL_MODEL_LABELS {y.shape[0]}
+#define TL_MODEL_LABEL_BYTES {y.nbytes // y.shape[0]} /* from label to label; the second: its confidence in 1/255 */
 #define TL_MODEL_ROOMS {len(rooms)}
 #define TL_MODEL_WINDOW {rows} /* rows of the windows that it was trained on */
 #define TL_MODEL_DELAY {int(info.get("delay", 0))} /* rows by which labels lag: the last is the room so many rows ago */
@@ -299,7 +199,7 @@ extern const char *const tl_model_rooms[TL_MODEL_ROOMS];
 
 /* For tl_row and tl_scale. */
 extern const tl_scaler tl_model_scaler;
-
+{declared}
 #endif
 """,
         "tl_model.c": f"""#include "tl_model.h"
@@ -317,11 +217,20 @@ const tl_scaler tl_model_scaler = {{
     {"curve" if constants.curve else 0}, {"aps, fixes" if constants.mult else "0, 0"}, TL_MODEL_APS, {constants.curved},
     TL_MODEL_HOLD_MS, TL_MODEL_NOT_HEARD_DBM, {constants.least}, {constants.most},
 }};
-""",
+{defined}""",
     }
 
 
-def _golden(g: Golden, scaler_crc: int) -> dict[str, str]:
+def model_sources(program: Program) -> dict[str, str]:
+    """tl_model.h and tl_model.c of a Program as it is: names, and what `tl_row` and `tl_stream` have to know of it.
+
+    Raises ModelError where `input_constants` does.
+    """
+    constants = input_constants(Scaler.from_dict(program.info["scaler"]), program.buffers[program.input])
+    return _model(program, constants, int(program.info.get("window", program.steps_of_time)))
+
+
+def _golden(g: Golden, scaler_crc: int, stream_crc: int | None) -> dict[str, str]:
     windows, runs = g.input.shape[:2]
     size = g.input[0, 0].nbytes
 
@@ -340,6 +249,7 @@ def _golden(g: Golden, scaler_crc: int) -> dict[str, str]:
 #define TL_GOLDEN_RUNS {runs}
 #define TL_GOLDEN_RUN_BYTES {size}u
 #define TL_GOLDEN_SCALER_CRC {scaler_crc:#010x}u
+#define TL_GOLDEN_STREAM_CRC {stream_crc or 0:#010x}u /* of the answers to the script of tl_selftest.c */
 
 extern const uint8_t tl_golden_input[TL_GOLDEN_WINDOWS][TL_GOLDEN_RUNS * TL_GOLDEN_RUN_BYTES];
 extern const uint8_t tl_golden_label[TL_GOLDEN_WINDOWS];
@@ -367,6 +277,13 @@ const uint32_t tl_golden_signature[][TL_MODEL_STEPS + 1] = {{
 def scaler_crc(constants: InputConstants) -> int:
     """CRC-32 of the codes of all access points, each from -128 to 127 dBm: what the self-test prints."""
     return zlib.crc32(constants.codes().astype(np.int8).tobytes())
+
+
+def stream_crc(program: Program) -> int:
+    """CRC-32 of what the stream of a Program, as it is, answers to the self-test's script: what the self-test prints."""
+    stream = Stream.of(program, "c", as_it_is=True)
+    answers = replay(stream, self_test_script(stream.config, program.info["aps"], stream.hold))
+    return zlib.crc32(b"".join(a.tobytes()[:7] for a in answers))
 
 
 def _kernel_sources() -> dict[str, bytes]:
@@ -416,8 +333,8 @@ def project(program: Program, windows: np.ndarray, core: str | None = None, stre
     constants = input_constants(Scaler.from_dict(program.info["scaler"]), x)
     g = golden(made, np.concatenate([windows, extremes(program)]))
     kernels = _kernel_sources()
-    c = {**sources(image, layout.arena_bytes), **_model(made, image, constants, program.steps_of_time),
-         **_golden(g, scaler_crc(constants))}
+    c = {**sources(image, layout.arena_bytes), **_model(made, constants, program.steps_of_time),
+         **_golden(g, scaler_crc(constants), stream_crc(made) if streams(made) else None)}
     files: dict[str, bytes] = {f"src/{n}": t for n, t in kernels.items()}
     files |= {f"src/{n}": t.encode() for n, t in c.items()}
     templates = {p.relative_to(TEMPLATES).as_posix(): p.read_bytes() for p in sorted(TEMPLATES.rglob("*"))
@@ -425,7 +342,9 @@ def project(program: Program, windows: np.ndarray, core: str | None = None, stre
     listed = sorted(n for n in (*files, *templates) if n.startswith("src/") and n.endswith(".c"))
     library = [n for n in listed if Path(n).name not in SELF_TEST]
     name = _slug(str(program.info.get("name", "model")))
-    streams = made.steps_of_time == 1 and program.steps_of_time != 1
+    by_row = made.steps_of_time == 1 and program.steps_of_time != 1
+    use = README_STREAM if streams(made) else README_AT_ONCE
+    window = "window" if made.steps_of_time != 1 else "0"
     flags = " ".join((f"-mcpu={target.cpu}", "-mthumb", *(target.flags or ("-mfloat-abi=soft",)))) if target else (
         "-mcpu=cortex-m4 -mthumb -mfloat-abi=soft")
     info = program.info
@@ -438,10 +357,12 @@ def project(program: Program, windows: np.ndarray, core: str | None = None, stre
         "SOURCES": "\n".join(f"  {n}" for n in listed), "LIBRARY": "\n".join(f"    ../{n}" for n in library),
         "IMAGE_BYTES": f"{len(image.data):,}", "IMAGE_CRC": f"{image_crc(image.data):08x}",
         "ARENA_BYTES": f"{layout.arena_bytes:,}", "ROWS": made.steps_of_time, "APS": len(program.info["aps"]),
-        "MODE": "sample by sample, the state carried on" if streams else "a window at once",
+        "MODE": "sample by sample, the state carried on" if by_row else "a window at once",
         "FOR": f"{target.cpu} (weights packed)" if target and made.info.get("packed") else
                "any core" + (f", {target.cpu} among them" if target else ""),
-        "WINDOWS": len(g.input), "LOOP": README_LOOP[streams], "MOTION": README_MOTION if info.get("motion") else "",
+        "WINDOWS": len(g.input), **use, "OPEN": use["OPEN"].replace("@WINDOW@", window),
+        "STATIC": use["STATIC"] + README_WINDOW * (window != "0" and streams(made)),
+        "MOTION": README_MOTION.replace("@HEAR@", use["HEAR"]) if info.get("motion") else "",
     }
     files |= {n: _fill(t, values) for n, t in templates.items()}
     flash = max(FLASH_BYTES, 1 << (len(image.data) + (64 << 10)).bit_length())
@@ -453,7 +374,7 @@ def project(program: Program, windows: np.ndarray, core: str | None = None, stre
         files[f"cortex-m/{n}"] = (toolchain.FIRMWARE / n).read_bytes()
     files["model.bin"] = image.data
     head = {"format": "tinyloc-export", "tinyloc": __version__, "name": name, "core": target.cpu if target else None,
-            "stream": streams, "image_bytes": len(image.data), "image_crc": f"{image_crc(image.data):08x}",
+            "stream": by_row, "image_bytes": len(image.data), "image_crc": f"{image_crc(image.data):08x}",
             "arena_bytes": layout.arena_bytes, "steps": len(made.steps), "windows": len(g.input)}
     files[MANIFEST] = (json.dumps({**head, "sha256": {n: hashlib.sha256(files[n]).hexdigest() for n in sorted(files)}},
                                   indent=2) + "\n").encode()

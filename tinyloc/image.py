@@ -22,6 +22,7 @@ from tinyloc.program import CONSTANT, Program, complete
 
 MAGIC, VERSION = 0x434F4C54, 1
 STEPS, STATE, INPUT, OUTPUT, OPTIONAL = 1, 2, 3, 4, 128
+RAILS = 128
 SECTIONS = {STEPS: "steps", STATE: "state", INPUT: "input", OUTPUT: "output"}
 HEADER, ENTRY = 24, 12
 IN_IMAGE, SIGNED = 0x8000, 0x80
@@ -29,7 +30,7 @@ MAX_ARGS, MAX_INTS = 24, 16
 UNIT = 2  # log2 of the unit of places in the arena, and the least one in the image
 # What tl_open answers, in the order of tinyloc.h; ALIGN, ARENA and KERNEL are about a device, not about an image.
 CODES = ("OK", "ALIGN", "SHORT", "MAGIC", "CRC", "VERSION", "VARIANT", "ABI", "SECTION", "ARENA", "STEP", "BOUNDS", "KERNEL",
-         "NUMBER", "SIZE", "PLACE", "OVERLAP", "VALUE")
+         "NUMBER", "SIZE", "PLACE", "OVERLAP", "VALUE", "STREAM")
 
 
 class ImageError(ModelError):
@@ -71,10 +72,13 @@ def to_image(program: Program, layout: Plan | None = None) -> bytes:
     whole = program.pack_state(program.data)
     state = whole[: -(-len(whole.rstrip(b"\0")) // 4) * 4]
     records = sum(6 + sum(4 if isinstance(a, str) else 2 * len(_halves(a)) for a in s.args) for s in program.steps)
-    steps_at = HEADER + ENTRY * (4 if whole else 3)
+    rails = struct.pack(f"<{2 * len(program.saturating)}I", *(
+        v for n in program.saturating for v in (layout.offsets[n], _units(program.buffers[n].nbytes, 2) << 2)))
+    steps_at = HEADER + ENTRY * (3 + bool(whole) + bool(rails))
     state_at = steps_at + records + records % 4
+    rails_at = state_at + len(state)
     for unit in range(UNIT, 16):
-        places, end = {}, state_at + len(state)
+        places, end = {}, rails_at + len(rails)
         for n in names:
             places[n] = end = _units(end, unit) << unit
             end += program.buffers[n].nbytes
@@ -107,10 +111,12 @@ def to_image(program: Program, layout: Plan | None = None) -> bytes:
     for kind, name in ((INPUT, program.input), (OUTPUT, program.output)):
         b = program.buffers[name]
         sections.append((kind, _dtype_code(b.dtype), b.shape[0], layout.offsets[name], b.nbytes))
+    if rails:
+        sections.append((RAILS, 0, len(rails) // 8, rails_at, len(rails)))
     body = struct.pack("<4I", VERSION | len(sections) << 16, total, ABI, layout.arena_bytes)
     body += b"".join(struct.pack("<BBHII", *s) for s in sections)
     body += struct.pack(f"<{len(halves)}H", *halves)
-    body = body.ljust(state_at - 8, b"\0") + state
+    body = body.ljust(state_at - 8, b"\0") + state + rails
     for n in names:
         data = program.data[n]
         body = body.ljust(places[n] - 8, b"\0") + data.astype(data.dtype.newbyteorder("<")).tobytes()

@@ -116,6 +116,13 @@ class Program:
         names = [b.name for b in self.buffers.values() if b.kind == "state"]
         return tuple(sorted(names, key=lambda n: not self.data[n].any()))
 
+    @property
+    def saturating(self) -> tuple[str, ...]:
+        """Names of the state buffers whose ends of int16 mean that a value was cut off (`Op.saturates`)."""
+        from tinyloc.kernels.table import OPS
+
+        return tuple(dict.fromkeys(str(s.args[OPS[s.op].index(n)]) for s in self.steps for n in OPS[s.op].saturates))
+
     def pack_state(self, values: Mapping[str, np.ndarray]) -> bytes:
         """The state as a device holds it: little-endian, each buffer padded with zeros to a multiple of 4 bytes."""
         parts = (np.ascontiguousarray(values[n]).astype(np.dtype(self.buffers[n].dtype).newbyteorder("<")).tobytes()

@@ -27,7 +27,15 @@ from tinyloc.kernels.op import Node, Pullback
 from tinyloc.kernels.table import LAYERS, asked
 from tinyloc.model import Model, Params
 from tinyloc.program import Buffer, Program
-from tinyloc.quantize import Calibration, GraphBuilder, Tensors, calibration_of, calibration_windows, quantize
+from tinyloc.quantize import (
+    Calibration,
+    GraphBuilder,
+    Tensors,
+    calibration_of,
+    calibration_windows,
+    quantize,
+    stretches_of,
+)
 from tinyloc.run import Session, Steps
 from tinyloc.train import Progress, Recipe, balanced_as, heard_by, last_rows, prepare, train
 
@@ -66,12 +74,13 @@ class QuantizedGraph:
     info: dict[str, Any] = field(default_factory=dict)
 
     @staticmethod
-    def of(model: Model, x: np.ndarray, method: str = "auto", decay: str = "auto") -> QuantizedGraph:
+    def of(model: Model, x: np.ndarray, method: str = "auto", decay: str = "auto", stretches: np.ndarray | None = None
+           ) -> QuantizedGraph:
         """That of a float model, calibrated on windows x (b, t, a): arguments and errors of `tinyloc.quantize.quantize`."""
-        program = quantize(model, x, method, decay)
+        program = quantize(model, x, method, decay, stretches)
         info = {k: v for k, v in program.info.items() if k != "proofs"}
         x = calibration_windows(x)
-        tensors = Tensors.of(model.graph(x.shape[1]), x)
+        tensors = Tensors.of(model.graph(x.shape[1]), x, stretches)
         if info.get("decay") == "powers":
             tensors = tensors.cheaper()
         nodes = list(tensors.nodes)
@@ -201,7 +210,7 @@ def fit(model: Model, dataset: Dataset, recipe: Recipe | None = None, *, method:
         until = recipe.epochs
     known = until is not None
     training, taught, changing = prepare(info, wide.known if known else wide.train, asked)
-    graph = QuantizedGraph.of(model, calibration, method, decay)
+    graph = QuantizedGraph.of(model, calibration, method, decay, stretches_of(model, dataset, missing))
     base = graph.info
     trained = train(graph, training, None if known else last_rows(info, wide.val), recipe, checkpoint=checkpoint,
                     progress=progress, taught=taught, changing=changing, until=until)

@@ -28,6 +28,7 @@ SHARED_RANGE = 3.0  # a range may grow by this factor for a table of 256 bytes l
 INNER = ".inner"  # what the range of a tensor inside a node is called, behind the node's output
 SAMPLES = 20_000  # values of a tensor that a range is searched on
 DECAYS = ("auto", "free", "powers")
+STRETCH = 16  # windows that a stretch is long: states that forget more slowly are not told from those that do not
 
 Range = tuple[float, float]
 
@@ -103,17 +104,22 @@ class Tensors:
 
     nodes: Sequence[Node]
     values: dict[str, np.ndarray]
+    stretches: np.ndarray | None = None
 
     @staticmethod
-    def of(nodes: Sequence[Node], x: np.ndarray) -> Tensors:
-        """Runs the float graph on windows x (b, t, a)."""
+    def of(nodes: Sequence[Node], x: np.ndarray, stretches: np.ndarray | None = None) -> Tensors:
+        """Runs the float graph on windows x (b, t, a).
+
+        stretches: longer windows of the same rows, for what a layer observes: as a stream goes on, states reach farther than
+        they do in a window.
+        """
         values: dict[str, np.ndarray] = {}
         for node in nodes:
             values[node.out] = x.astype(np.float32) if node.kind == "input" else (
                 LAYERS[node.kind].forward(node, [values[n] for n in node.inputs]))
             if not np.isfinite(values[node.out]).all():
                 raise ModelError(f"{node.out} ({node.kind}) is not finite in float on the calibration windows")
-        return Tensors(nodes, values)
+        return Tensors(nodes, values, stretches)
 
     def cheaper(self) -> Tensors:
         """The same graph with every node in its layer's cheaper form (`Layer.cheaper`); itself when there is none."""
@@ -123,7 +129,7 @@ class Tensors:
             nodes.append(cheaper(node, [self.values[n] for n in node.inputs]) if cheaper else node)
         if all(new is old for new, old in zip(nodes, self.nodes, strict=True)):
             return self
-        return Tensors.of(nodes, self.values[self.nodes[0].out])
+        return Tensors.of(nodes, self.values[self.nodes[0].out], self.stretches)
 
     @cached_property
     def observed(self) -> dict[str, dict[str, np.ndarray]]:
@@ -132,6 +138,9 @@ class Tensors:
         for node in self.nodes:
             if node.kind != "input" and (observe := LAYERS[node.kind].observe):
                 found[node.out] = observe(node, [self.values[n] for n in node.inputs])
+        if found and self.stretches is not None:
+            more = Tensors.of(self.nodes, self.stretches).observed
+            found = {out: {k: np.maximum(v, more[out][k]) for k, v in seen.items()} for out, seen in found.items()}
         return found
 
     def calibrated(self, method: str) -> Calibration:
@@ -326,7 +335,8 @@ def calibration_windows(x: np.ndarray, steps: int = 5000, seed: int = 0) -> np.n
     return x if len(x) <= most else x[np.sort(np.random.default_rng(seed).choice(len(x), most, replace=False))]
 
 
-def quantize(model: Model, x: np.ndarray, method: str = "auto", decay: str = "auto") -> Program:
+def quantize(model: Model, x: np.ndarray, method: str = "auto", decay: str = "auto", stretches: np.ndarray | None = None
+             ) -> Program:
     """An all-integer Program of `model`, calibrated on float windows x (b, t, a) of the training rows.
 
     method: "minmax", "percentile", "mse", or "auto": the one whose labels, then whose logits, are nearest to the float
@@ -335,6 +345,8 @@ def quantize(model: Model, x: np.ndarray, method: str = "auto", decay: str = "au
     form A[j, k] = (k + 1) A[j, 0], of which the kernel takes about half the instructions; or "auto": powers, unless their
     labels are significantly farther from the float model's on x (`Candidate.farther`).  What was chosen is in the
     Program's info; a model without a scan has no choice there, and one that was trained with powers has them.
+    stretches: longer windows (b, more, a) of the same rows, of a model that goes on beyond its window, so that its states
+    have room for a stream (`stretches_of`).
     Raises ConfigError for an unknown method or decay, or free decays that the model does not have; DataError without
     windows; ModelError when a bound cannot be proved.
     """
@@ -350,7 +362,7 @@ def quantize(model: Model, x: np.ndarray, method: str = "auto", decay: str = "au
         has = "powers, expected auto or powers" if model.config.family == "mamba" else "no scan, expected auto"
         raise ConfigError(f"decay {decay!r}: the model has {has}")
     x = calibration_windows(x)
-    tensors = Tensors.of(model.graph(x.shape[1]), x)
+    tensors = Tensors.of(model.graph(x.shape[1]), x, stretches)
     info = {**model.info, "parameters": model.parameters}
     methods = tuple(METHODS) if method == "auto" else (method,)
 
@@ -421,7 +433,23 @@ def calibration_of(model: Model, dataset: Dataset, missing: str = MISSING[0]) ->
     return windows(dataset.train, scaler, int(info.get("window", dataset.window)), 1).x
 
 
+def stretches_of(model: Model, dataset: Dataset, missing: str = MISSING[0]) -> np.ndarray | None:
+    """The training rows of `calibration_of` in windows of STRETCH times the length (or of the longest session, if that is
+    shorter), for a model that streams; None for another, and where rows stand alone."""
+    info = model.info
+    length = int(info.get("window", dataset.window))
+    if model.config.family != "mamba" or length == 1:
+        return None
+    samples = dataset.train.select(info.get("aps", dataset.aps), f"{dataset.name}: the model", missing)
+    scaler = Scaler.from_dict(info["scaler"]) if "scaler" in info else Scaler.fit(samples)
+    longest = int((samples.ends() - samples.starts()).max()) + 1
+    length = min(STRETCH * length, longest)
+    found = windows(samples, scaler, length, max(1, length // 2)).x
+    return calibration_windows(found) if len(found) else None
+
+
 def calibrate(model: Model, dataset: Dataset, method: str = "auto", decay: str = "auto", missing: str = MISSING[0]
               ) -> Program:
     """`quantize` on `calibration_of` the data set, with the errors of both."""
-    return quantize(model, calibration_of(model, dataset, missing), method, decay)
+    x = calibration_of(model, dataset, missing)
+    return quantize(model, x, method, decay, stretches_of(model, dataset, missing))

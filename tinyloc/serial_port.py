@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 
 from tinyloc.errors import ConfigError, TinylocError
-from tinyloc.export import image_crc, input_constants, scaler_crc, sign_runs
+from tinyloc.export import image_crc, scaler_crc, sign_runs, stream_crc, streams
 from tinyloc.program import Program
+from tinyloc.scaling import input_constants
 from tinyloc.verify import Difference
 
-VERSION = 1
+VERSION = 2
 MOST = 1 << 20  # bytes of a line: what is longer is noise
 ATTEMPTS = 5  # self-tests that may come damaged
 EXTRA = "install it with: pip install 'tinyloc[serial]'"
@@ -36,13 +37,15 @@ class Report:
     """A self-test's lines.
 
     image: CRC-32 in its image's header; steps, runs: of its image, and runs a window; scaler: CRC-32 of all input codes;
-    inputs, labels, signatures: one a window; passed: its own verdict.
+    stream: that of what the stream answered, None for a model that it does not run; inputs, labels, signatures: one a
+    window; passed: its own verdict.
     """
 
     image: int
     steps: int
     runs: int
     scaler: int
+    stream: int | None
     inputs: tuple[bytes, ...]
     labels: tuple[int, ...]
     signatures: np.ndarray
@@ -83,6 +86,7 @@ def read_report(read: Callable[[], bytes], timeout: float) -> Report:
     """
     head: list[int] = []
     scaler: int | None = None
+    stream: int | None = None
     inputs: list[bytes] = []
     signs: list[list[int]] = []
     damaged = 0
@@ -93,7 +97,7 @@ def read_report(read: Callable[[], bytes], timeout: float) -> Report:
                 if kind == "tinyloc":
                     if rest[0] != f"{VERSION:x}":
                         raise BoardError(f"the board's self-test has version {rest[0]}, expected {VERSION}: export it anew")
-                    head, scaler, inputs, signs = [int(w, 16) for w in rest[1:5]], None, [], []
+                    head, scaler, stream, inputs, signs = [int(w, 16) for w in rest[1:5]], None, None, [], []
                     _expect(len(head) == 4 and len(rest) == 5)
                 elif not head:
                     continue
@@ -101,6 +105,9 @@ def read_report(read: Callable[[], bytes], timeout: float) -> Report:
                     raise BoardError(f"the board refuses its image: {' '.join(rest)}")
                 elif kind == "scaler":
                     scaler = int(rest[0], 16)
+                elif kind == "stream":
+                    _expect(scaler is not None and not inputs)
+                    stream = int(rest[0], 16)
                 elif kind == "input":
                     _expect(int(rest[0], 16) == len(inputs) == len(signs))
                     inputs.append(bytes.fromhex(rest[1]))
@@ -110,8 +117,8 @@ def read_report(read: Callable[[], bytes], timeout: float) -> Report:
                 elif kind in ("PASS", "FAIL"):
                     _expect(scaler is not None and len(inputs) == len(signs) == head[3] > 0)
                     crcs = np.array([s[1:] for s in signs], np.uint32)
-                    return Report(head[0], head[2], head[1], scaler or 0, tuple(inputs), tuple(s[0] for s in signs), crcs,
-                                  kind == "PASS")
+                    return Report(head[0], head[2], head[1], scaler or 0, stream, tuple(inputs), tuple(s[0] for s in signs),
+                                  crcs, kind == "PASS")
                 else:
                     _expect(False)
             except (ValueError, IndexError) as e:
@@ -138,7 +145,8 @@ class Verdict:
     """A board's report against the host's.
 
     image, runs, windows: of the report; core: whose packing of weights the image has, None for the plain one; ours: the
-    image is one of this model; scaler: its integer input gives the codes of the float path; difference: the first
+    image is one of this model; scaler: its integer input gives the codes of the float path; stream: its answers are this
+    host's; difference: the first
     window and step that differs; passed: the board's own verdict.
     """
 
@@ -148,13 +156,14 @@ class Verdict:
     core: str | None
     ours: bool
     scaler: bool
+    stream: bool
     difference: Difference | None
     passed: bool
 
     @property
     def equal(self) -> bool:
         """Whether the board computes this model, bit for bit."""
-        return self.ours and self.scaler and self.difference is None and self.passed
+        return self.ours and self.scaler and self.stream and self.difference is None and self.passed
 
     def summary(self) -> str:
         """One line."""
@@ -163,6 +172,7 @@ class Verdict:
             return f"{head}: the image is NOT of this model"
         wrong = [str(self.difference)] if self.difference else []
         wrong += [] if self.scaler else ["its input codes DIFFER from the scaler's"]
+        wrong += [] if self.stream else ["its stream's answers DIFFER"]
         if not self.passed and not wrong:
             wrong = ["the same bits as here, but it says FAIL: its golden windows are not of this model"]
         return f"{head}: {'; '.join(wrong) if wrong else 'the same bits as here'}"
@@ -186,7 +196,7 @@ def check(program: Program, report: Report) -> Verdict:
                 found = made, core
     windows = len(report.inputs)
     if found is None:
-        return Verdict(report.image, report.runs, windows, None, False, False, None, report.passed)
+        return Verdict(report.image, report.runs, windows, None, False, False, False, None, report.passed)
     made, core = found
     b = made.buffers[made.input]
     session, difference = Session(made, "c"), None
@@ -205,7 +215,8 @@ def check(program: Program, report: Report) -> Verdict:
             break
     scaler = "scaler" in made.info and report.scaler == scaler_crc(
         input_constants(Scaler.from_dict(made.info["scaler"]), b))
-    return Verdict(report.image, report.runs, windows, core, True, scaler, difference, report.passed)
+    told = "scaler" in made.info and report.stream == (stream_crc(made) if streams(made) else None)
+    return Verdict(report.image, report.runs, windows, core, True, scaler, told, difference, report.passed)
 
 
 def verify_port(program: Program, port: str, baud: int = 115200, timeout: float = 20.0) -> Verdict:

@@ -6,6 +6,22 @@
 static tl_model model;
 static uint8_t arena[TL_MODEL_ARENA_BYTES] __attribute__((section(".noinit"), aligned(4)));
 
+#ifdef FW_STREAM
+#include "tl_model.h"
+
+static tl_stream stream;
+static tl_heard heard[TL_MODEL_APS];
+static int8_t window[TL_MODEL_ROWS * TL_MODEL_APS];
+
+/* What the host writes before it asks, and reads afterwards. */
+struct {
+    uint32_t ms;
+    int16_t dbm;
+    uint16_t ap;
+} fw_event;
+tl_answer fw_answer;
+#endif
+
 #ifdef FW_SIGN
 uint32_t fw_crcs[TL_MODEL_STEPS + 1];
 #endif
@@ -17,6 +33,10 @@ int main(void);
 int main(void)
 {
     int32_t error = tl_open(&model, tl_model_image, sizeof tl_model_image, arena, sizeof arena, tl_model_kernels);
+#ifdef FW_STREAM
+    if (!error)
+        error = tl_stream_open(&stream, &model, &tl_model_scaler, &tl_model_stream, heard, window);
+#endif
     if (error) {
         tl_host_print(tl_error_text(error));
         return error;
@@ -41,6 +61,14 @@ int main(void)
 #ifdef FW_SIGN
         case 4:
             tl_sign(&model, fw_crcs);
+            break;
+#endif
+#ifdef FW_STREAM
+        case 5:
+            tl_stream_hear(&stream, fw_event.ap, fw_event.dbm, fw_event.ms);
+            break;
+        case 6:
+            fw_answer = tl_stream_answer(&stream, fw_event.ms);
             break;
 #endif
         default:

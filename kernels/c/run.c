@@ -27,7 +27,8 @@ TL_SMALL const char *tl_error_text(int32_t code)
         "an array of a step has another size than its numbers say\0"
         "an array of a step lies in the wrong memory\0"
         "a step writes over another one of its arrays\0"
-        "a constant of a step is out of its range\0";
+        "a constant of a step is out of its range\0"
+        "the image, its scaler and its stream's figures do not go together\0";
     const char *p = texts;
     for (code = code < 0 || code > TL_ERR_COUNT ? TL_ERR_COUNT : code; code > 0; code--)
         while (*p++)
@@ -198,6 +199,10 @@ TL_SMALL void tl_reset(const tl_model *m)
     for (uint32_t n = (state_bytes(state) - state[2]) / 4; n; n--)
         *to++ = 0;
 }
+
+const uint32_t *tl_section(const tl_model *m, uint32_t kind) { return section(m->image, kind); }
+
+uint32_t tl_arena_bytes(const tl_model *m) { return word(m->image, 20)[0]; }
 
 TL_SMALL void *tl_input(const tl_model *m) { return m->arena + section(m->image, INPUT)[1]; }
 

@@ -32,7 +32,9 @@
     X(linear_packed_s8) \
     X(linear_packed_s16) \
     X(conv1d_packed_s8) \
-    X(attention_s8)
+    X(attention_s8) \
+    X(argmax_confidence_s16) \
+    X(viterbi_confidence_s16)
 
 /* y[t,n] = sat8(zp + rescale(bias[n] + sum_k w[n,k] x[t,k])); bias holds -x_zp * sum_k w too.
  * bias_step is 1, or 0 for one bias for all; mult_step is 1 for a multiplier per output, 0 for one for all. */
@@ -126,6 +128,14 @@ void tl_viterbi_s16(uint8_t *y, const int16_t *x, const int16_t *trans, const in
 /* y[t] = index of the greatest x[t,:], of equal ones the first; c <= 256. */
 void tl_argmax_s16(uint8_t *y, const int16_t *x, int32_t t, int32_t c);
 
+/* y[t,2]: the label as above, then table[min(floor(margin / 2^shift), size - 1)], its confidence in 1/255; the margin is
+ * how far the greatest of x[t,:], or of Viterbi's sat16(scores + end), lies above the second, or above -2^15 where c = 1. */
+void tl_argmax_confidence_s16(uint8_t *y, const int16_t *x, const uint8_t *table, int32_t t, int32_t c, int32_t size,
+                              int32_t shift);
+void tl_viterbi_confidence_s16(uint8_t *y, const int16_t *x, const int16_t *trans, const int16_t *end,
+                               const uint8_t *table, int16_t *scores, int16_t *best, int32_t t, int32_t c, int32_t size,
+                               int32_t shift);
+
 /* linear_s8 on weights packed for the DSP extension.  w: groups of four rows; in a group, for each quad of columns, a word
  * a row: half-words 256 w[4q+1] + w[4q] and 256 w[4q+3] + w[4q+2]; zeros fill up.  rows: for each group of four rows
  * 256 (bias + 127 sum of odd columns' w), and, if per_row, their multipliers, their offsets, and their shifts, a byte each.
@@ -152,6 +162,7 @@ void tl_conv1d_packed_s8(int8_t *y, const int8_t *x, const int8_t *w, const int3
  *   1 steps: count records; format: log2 of the unit of places in the image | log2 of that in the arena << 4
  *   2 state: the words that it begins with, zeros follow; count words in all; it lies at the end of the arena
  *   3 input, 4 output: offset in the arena; count rows, of the input time steps a run; format: log2 of the dtype's bytes | 8 if signed
+ *   128 states whose ends of int16 mean that they were cut off: count pairs of words, offset in the arena and bytes
  * A runner refuses kinds below 128 that it does not know, and skips the others.
  *
  * A step is a record of half-words: op | flags << 8, arrays | ints << 8, a bit for each int of 32 bits; then two for each
@@ -159,7 +170,7 @@ void tl_conv1d_packed_s8(int8_t *y, const int8_t *x, const int8_t *w, const int3
  * flags: bit 7, the first array, the output, is complete and its bytes belong to the signature; bits 0-6, bytes by which
  * its last unit is longer than it. */
 
-#define TL_ABI 0x6dd5dbf1u /* digest of the names and arguments of all ops, in order: images of others are refused */
+#define TL_ABI 0x2fd42332u /* digest of the names and arguments of all ops, in order: images of others are refused */
 #define TL_IMAGE_VERSION 1
 #define TL_MAX_ARGS 24
 
@@ -205,6 +216,7 @@ enum {
     TL_ERR_PLACE,   /* an array of a step lies in the image and not in the arena, or the other way round */
     TL_ERR_OVERLAP, /* a step writes over another one of its arrays */
     TL_ERR_VALUE,   /* a constant of a step has an element out of its range */
+    TL_ERR_STREAM,  /* image, scaler and tl_stream_config do not go together */
     TL_ERR_COUNT
 };
 
@@ -224,6 +236,9 @@ void *tl_output(const tl_model *m);
 /* How many bytes these are: what comes from an image that the firmware was not built with has to be asked. */
 uint32_t tl_input_bytes(const tl_model *m);
 uint32_t tl_output_bytes(const tl_model *m);
+/* The three words of a section of the image, 0 where there is none; bytes of the arena. */
+const uint32_t *tl_section(const tl_model *m, uint32_t kind);
+uint32_t tl_arena_bytes(const tl_model *m);
 /* All steps; step i alone, 0 <= i < m->count. */
 void tl_run(const tl_model *m);
 void tl_step(const tl_model *m, int32_t i);
@@ -282,5 +297,70 @@ enum { TL_MOTION_SAMPLES = 4096 };
  * limits between two are within 0.03 dB), v = mean |a - mean a|^2.  TL_NOT_HEARD unless 2 <= n <= TL_MOTION_SAMPLES.  It is
  * heard like a packet: tl_hear(s, heard, channel, tl_motion(xyz, n), ms). */
 int16_t tl_motion(const int16_t *xyz, uint32_t n);
+
+/* ---- the stream: the room as time goes on, or why it is unknown ----
+ *
+ * Packets are heard as they come, answers asked for once a period.  Nothing is kept of a packet but the last value of its
+ * access point, so that no burst is too great, and an access point that dies is one that is not heard. */
+
+enum { TL_UNKNOWN = -1 };                     /* instead of a room */
+enum { TL_DBM_LEAST = -127, TL_DBM_MOST = 20 }; /* what a radio can say (Bluetooth Core 5.4, 4.E, 7.5.4; 127 there, and 100 in
+                                                  Wi-Fi surveys, mean "not available"): all else is dropped */
+enum {
+    TL_ROOM,       /* the room is known */
+    TL_SILENT,     /* no access point was heard for as long as values are held; it starts anew */
+    TL_FEW,        /* fewer were heard than it takes to be right */
+    TL_WARMING_UP, /* too few rows since the start */
+    TL_UNSURE,     /* the confidence is below the threshold */
+    TL_GAP,        /* no answer was asked for, or the clock jumped, for longer than can be made up for; it starts anew */
+    TL_BACKWARDS,  /* the clock ran backwards; what was heard is forgotten, and it starts anew */
+    TL_SATURATED   /* a state of the model reached an end of its range; it starts anew */
+};
+
+/* What a stream has to know of a model beside image and scaler.  It has no pointers: 14 bytes, little-endian as they lie,
+ * are the same on every core. */
+typedef struct {
+    uint16_t window;    /* rows of the windows that it was trained on; 1: each row stands alone */
+    uint16_t period;    /* ms from row to row; 0: each answer is of a row of its own */
+    uint16_t gap;       /* ms between answers in which missed rows are made up for */
+    uint16_t warm_up;   /* rows after a start before the first room */
+    uint16_t aps;       /* of the inputs, at first, that are access points; the others are motion channels */
+    uint16_t least;     /* of them that must be heard, or held */
+    uint8_t threshold;  /* least confidence of a room, in 1/255 */
+    uint8_t reserved;   /* 0 */
+} tl_stream_config;
+
+typedef struct {
+    int16_t room;       /* or TL_UNKNOWN, and then `reason` says why */
+    uint16_t heard;     /* access points heard, or held */
+    uint8_t label;      /* the likeliest room, known or not; nothing to act on */
+    uint8_t confidence; /* that it is right, in 1/255; 255 from a model without confidences */
+    uint8_t reason;
+} tl_answer;
+
+typedef struct {
+    const tl_model *model;
+    const tl_scaler *scaler;
+    const tl_stream_config *config;
+    tl_heard *heard;
+    int8_t *window;
+    uint32_t ms, row;    /* of the last answer; when the last row was due */
+    uint16_t rows;       /* since the start */
+    uint16_t dropped;    /* packets out of range, of no access point, or older than the last of theirs; up to 65535 */
+    uint16_t saturated;  /* times; up to 65535 */
+    uint8_t running;
+    tl_answer last;
+} tl_stream;
+
+/* heard[scaler->count]; window[config->window][scaler->count] for a model that runs a window at once, else 0.  What they
+ * point to stays; the model is the stream's alone.  TL_ERR_STREAM where the parts do not fit each other, or where a
+ * model with saturating states takes more than a row a run: what saturates there cannot be seen. */
+int32_t tl_stream_open(tl_stream *s, const tl_model *m, const tl_scaler *scaler, const tl_stream_config *config,
+                       tl_heard *heard, int8_t *window);
+/* A packet of access point ap, or a motion channel's level, at time ms of a clock that may wrap around. */
+void tl_stream_hear(tl_stream *s, uint32_t ap, int16_t dbm, uint32_t ms);
+/* The answer at time ms; ask about once a period, and at least once in 24 days.  A row is made for each period since the
+ * last answer, to the nearest; for none, it is the last answer, which is less than a period old. */
+tl_answer tl_stream_answer(tl_stream *s, uint32_t ms);
 
 #endif

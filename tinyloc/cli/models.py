@@ -250,6 +250,10 @@ def prune(model: str, out: str, ram: str | None, total: str | None, flash: str |
 @click.option("--out", required=True, type=click.Path(dir_okay=False), help="File to write the int8 Program to.")
 @click.option("--calibration", default="auto", show_default=True, help="auto, minmax, percentile or mse.")
 @click.option("--decay", default="auto", show_default=True, help="Of Mamba's states: auto, free or powers (faster).")
+@click.option("--confidence/--no-confidence", default=None,
+              help="Beside each label, how sure it is, counted on validation rows. [where there are any]")
+@click.option("--precision", default=0.95, show_default=True, type=click.FloatRange(0, 1, min_open=True, max_open=True),
+              help="Of the rooms that a stream answers; for the others it says unknown.")
 @click.option("--qat", "trained", is_flag=True, help="Quantization-aware: train on, the integer Program as forward pass.")
 @click.option("--epochs", type=int, help="With --qat: at most so many passes over the training windows. [30]")
 @click.option("--batch", type=int, help="With --qat: windows a step. [64]")
@@ -262,18 +266,22 @@ def prune(model: str, out: str, ram: str | None, total: str | None, flash: str |
 @MISSING
 @CSV
 @JSON
-def quantize(model: str, out: str, calibration: str, decay: str, trained: bool, epochs: int | None, batch: int | None,
-             lr: float | None, patience: int | None, teachers: tuple[str, ...], alpha: float | None,
-             temperature: float | None, hard: bool, beta: float | None, resume: bool, data_name: str | None, missing: str,
-             as_json: bool, **given: Any) -> None:
+def quantize(model: str, out: str, calibration: str, decay: str, confidence: bool | None, precision: float, trained: bool,
+             epochs: int | None, batch: int | None, lr: float | None, patience: int | None, teachers: tuple[str, ...],
+             alpha: float | None, temperature: float | None, hard: bool, beta: float | None, resume: bool,
+             data_name: str | None, missing: str, as_json: bool, **given: Any) -> None:
     """Turn a float model (MODEL) into an int8 Program.
 
     Its arithmetic is of integers only, with a proof that no accumulator overflows.
+
+    Where validation has labeled rows, the Program says beside each label how sure it is of it, and carries the threshold
+    from which on a stream answers the room.
 
     With --qat it is trained on, and the Program whose labels are the best on validation is kept; without --teacher it learns
     what the MODEL itself believes (labels alone: --teacher MODEL --alpha 1).  Ctrl-C ends the training early and keeps the
     best so far.  A killed run goes on when started again.
     """
+    from tinyloc.confidence import calibrate as count
     from tinyloc.model import Model
     from tinyloc.quantize import calibrate
 
@@ -290,7 +298,9 @@ def quantize(model: str, out: str, calibration: str, decay: str, trained: bool, 
                        teachers=[Model.load(t) for t in teachers], distillation=distillation, missing=missing)
     else:
         program = calibrate(m, d, calibration, decay, missing)
-        program.save(out)
+    if confidence or (confidence is None and (d.val.room >= 0).any()):
+        program = count(program, d, precision, missing)
+    program.save(out)
     proofs = program.info["proofs"]
     tight = max(proofs, key=lambda k: proofs[k][0] / (proofs[k][1] or 1))
     by_kind = program.bytes_by_kind()
@@ -299,12 +309,19 @@ def quantize(model: str, out: str, calibration: str, decay: str, trained: bool, 
         judged = (f"macro-F1 {how['validation_macro_f1']:.3f} on validation, epoch {how['best_epoch']} of {how['epochs']}"
                   if "best_epoch" in how else f"{how['epochs']} epochs, with the validation rows")
         training = f", trained on ({judged}{', INTERRUPTED' if how['interrupted'] else ''})"
+    sure, told = program.info.get("confidence"), ""
+    if sure:
+        v = sure["validation"]
+        told = (f"; a room from confidence {sure['threshold']}/255 on: {100 * v['answered']:.0f} % of the validation rows"
+                f"{', which it was trained on,' * sure['seen']}, {100 * v['precision']:.1f} % of them right"
+                + ("" if sure["reached"] else f" (NOT the {100 * precision:g} % asked for)"))
     facts = {"program": out, "calibration": program.info["calibration"], "decay": program.info.get("decay"), "qat": how,
+             "confidence": sure,
              "steps": len(program.steps), "bytes": by_kind, "proofs": proofs, "tightest": tight}
     emit(as_json, facts, f"{out}: {len(program.steps)} steps, calibrated by {program.info['calibration']}"
           f"{', decays: ' + program.info['decay'] if 'decay' in program.info else ''}{training}; "
           f"{by_kind['weight']:,} B of weights, {by_kind['table']:,} of tables, {by_kind['state']:,} of state; "
-          f"{len(proofs)} bounds proved, the tightest: {tight}, {proofs[tight][0]:,} of {proofs[tight][1]:,}")
+          f"{len(proofs)} bounds proved, the tightest: {tight}, {proofs[tight][0]:,} of {proofs[tight][1]:,}{told}")
 
 
 def _qat(m: Model, d: Dataset, out: str, recipe: dict[str, Any], resume: bool, quiet: bool, **how: Any) -> Program:

@@ -278,13 +278,15 @@ def export(model: str, out: str, core: str | None, stream: bool | None, windows:
 @click.option("--backend", default="c", show_default=True, help="What runs it.")
 @click.option("--data", "data_name", help=DATA_HELP + " [what the model was trained on]")
 @click.option("--stream", is_flag=True, help="Sample by sample, the state carried on through each recording, as on a body.")
-@click.option("--out", type=click.Path(dir_okay=False), help="CSV file to write time, room and predicted room to.")
+@click.option("--unknown", is_flag=True, help="As firmware answers (tl_stream): the room, or unknown and why.")
+@click.option("--out", type=click.Path(dir_okay=False),
+              help="CSV file to write time, room and predicted room to; with --unknown, confidence and reason too.")
 @click.option("--seed", type=int, help="Of the data's split. [the model's]")
 @MISSING
 @CSV
 @JSON
-def run(model: str, backend: str, data_name: str | None, stream: bool, out: str | None, missing: str, as_json: bool,
-        **given: Any) -> None:
+def run(model: str, backend: str, data_name: str | None, stream: bool, unknown: bool, out: str | None, missing: str,
+        as_json: bool, **given: Any) -> None:
     """Run an int8 Program (MODEL) over the test rows; score it."""
     import csv
     import io
@@ -298,6 +300,9 @@ def run(model: str, backend: str, data_name: str | None, stream: bool, out: str 
 
     program = read_program(model)
     codes, w, d = _codes(program, own_source(program.info, data_name, given), None, missing)
+    if unknown:
+        _answers(model, program, backend, d, out, missing, as_json)
+        return
     if stream:
         session, delay = Session(program.retime(1), backend), int(program.info.get("delay", 0))
         rows = program.buffers[program.input].quantize(Scaler.from_dict(program.info["scaler"]).prepare(
@@ -328,6 +333,43 @@ def run(model: str, backend: str, data_name: str | None, stream: bool, out: str 
     f1 = [["room", "F1"]] + [[r, f"{v:.3f}"] for r, v in result["f1"].items() if v is not None]
     lines.append(table(f1[:21]) + (f"\n... and {len(f1) - 21} rooms more" if len(f1) > 21 else ""))
     emit(as_json, facts, "\n".join(lines))
+
+
+def _answers(model: str, program: Program, backend: str, d: Dataset, out: str | None, missing: str, as_json: bool) -> None:
+    """What a device answers at each row of each test recording, and how often that is a room, and right."""
+    import csv
+    import io
+
+    import numpy as np
+
+    from tinyloc.files import write_atomic
+    from tinyloc.stream import REASONS
+    from tinyloc.stream import answers as answers_of
+    from tinyloc.train import last_rows
+
+    rows, delay = d.test.select(program.info.get("aps", d.aps), missing=missing), int(program.info.get("delay", 0))
+    answers = answers_of(program, rows, backend)
+    # An answer is about the row so many before, if there is one in its recording.
+    about, true = np.arange(len(rows)) - delay, last_rows(program.info, d.test, missing).y[:, -1]
+    true = np.where(about >= rows.starts(), true[np.maximum(about, 0)], -1)
+    known = answers["room"] >= 0
+    right = (answers["room"] == true)[known & (true >= 0)]
+    why = {REASONS[i]: int(n) for i, n in enumerate(np.bincount(answers["reason"], minlength=len(REASONS))) if n and i}
+    precision = float(right.mean()) if len(right) else None
+    names = tuple(program.info.get("rooms", d.rooms))
+    if out:
+        text = io.StringIO()
+        writer = csv.writer(text)
+        writer.writerow(["time", "room", "predicted", "confidence", "reason"])
+        for t, y, a in zip(rows.time, true, answers, strict=True):
+            writer.writerow([repr(float(t)), names[y] if y >= 0 else "", names[a["room"]] if a["room"] >= 0 else "",
+                             int(a["confidence"]), REASONS[a["reason"]] if a["reason"] else ""])
+        write_atomic(out, text.getvalue())
+    facts = {"model": model, "data": d.name, "simulated": d.simulated, "backend": backend, "rows": len(answers),
+             "rooms": int(known.sum()), "precision": precision, "unknown": why}
+    emit(as_json, facts, f"{d.name}{' (SIMULATED)' if d.simulated else ''}, {len(answers)} answers, {backend}: "
+         f"{known.sum()} rooms, {'none' if precision is None else f'{100 * precision:.1f} %'} of them right; unknown: "
+         + (", ".join(f"{n} {k}" for k, n in why.items()) or "none"))
 
 
 def _recordings(starts: Any) -> tuple[Any, Any]:

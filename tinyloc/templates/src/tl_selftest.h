@@ -1,11 +1,12 @@
 /* Runs the golden windows of tl_golden.c on this device and prints what it computed, one line each.
  *
  * A line is text, a space, '*', the text's CRC-32 (zlib's, 8 digits) and a newline; all numbers are hexadecimal:
- *   tinyloc 1 IMAGE RUNS STEPS WINDOWS   version of these lines; CRC-32 in the image's header; runs a window
+ *   tinyloc 2 IMAGE RUNS STEPS WINDOWS   version of these lines; CRC-32 in the image's header; runs a window
  *   scaler CRC                           of the codes of all access points, each from -128 to 127 dBm
+ *   stream CRC                           of what tl_stream answers to a script; left out where it cannot run the model
  *   input WINDOW BYTES                   what was run
  *   sign WINDOW LABEL CRC...             the last label; a CRC-32 a step, and the state's (see tl_golden.h)
- *   PASS WINDOWS, or FAIL WINDOWS        how many were as expected, or were not; FAIL 0: the scaler alone
+ *   PASS WINDOWS, or FAIL WINDOWS        how many were as expected, or were not; FAIL 0: scaler or stream alone
  *   refused TEXT                         in place of all but the first: why the image cannot run
  * `tinyloc verify MODEL --serial PORT` reads them and computes the same on the host. */
 #ifndef TL_SELFTEST_H
@@ -19,6 +20,11 @@ typedef struct {
     tl_model model;
     uint32_t crcs[TL_MODEL_STEPS + 1], signature[TL_MODEL_STEPS + 1];
     uint32_t arena[(TL_MODEL_ARENA_BYTES + 3) / 4];
+#ifdef TL_MODEL_STREAM
+    tl_stream stream;
+    tl_heard heard[TL_MODEL_APS];
+    int8_t window[TL_MODEL_ROWS * TL_MODEL_APS];
+#endif
 } tl_selftest_memory;
 
 /* 0: everything is as expected.  Prints through put. */
