@@ -44,7 +44,7 @@ EXPLAINED = Path(__file__).resolve().parent / "mutants.txt"
 FLAGS = ("-std=c99", "-O2", "-g0", "-w", "-fwrapv", "-fno-ident")
 SANITIZED = ("-std=c99", "-O1", "-g0", "-w", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 SECONDS = 2, 20  # of processor time until a mutant is taken for an endless loop, on the vectors and on DEEP; a hundred times theirs
-DEEP = (1, tuple(range(40, 60)))  # level and seeds of the vectors that survivors meet
+DEEP = (1, tuple(range(40, 52)))  # level and seeds of the vectors that survivors meet
 
 # ---- the mutants of a text ----
 
@@ -256,6 +256,15 @@ FORMS = (
 )
 
 
+# File -> the tests that reach what no vector does, as arguments of pytest.
+PYTEST = {
+    "run.c": ["tests/test_image.py", "tests/test_run.py", "-k", "(test_image and not out_of_bounds and not large_images) or "
+              "signatures_are or state_goes_on or output_in_parts or chains_of_one_op"],
+    "input.c": ["tests/test_export.py", "tests/test_motion.py", "-k",
+                "integer_codes or held_rows or levels or many_samples or from_samples_to_codes"],
+}
+
+
 class Verdict(NamedTuple):
     """killed, timeout (killed too), survived, equal (the objects are), void (it does not compile), elsewhere (no form that
     runs here has it)."""
@@ -294,19 +303,17 @@ class Bench:
 
     # -- built once --
 
-    @cached_property
-    def vectors(self) -> Path:
-        path = self.folder / "vectors.bin"
-        if not path.exists():
-            vectors.write(path)
-        return path
-
-    @cached_property
-    def deep(self) -> Path:
-        path = self.folder / "deep.bin"
-        if not path.exists():
-            vectors.write(path, *DEEP)
-        return path
+    @lru_cache(maxsize=None)  # noqa: B019
+    def vectors(self, path: str, deep: bool) -> Path:
+        """Those of the ops that the file has, or may call or include; all of them for a header."""
+        names = re.findall(r"^TL_STEP\((\w+),", (ROOT / path).read_text(), re.M)
+        if path.endswith((".h", "dot4.c")):
+            names = []
+        elif Path(path).stem in ("matmul", "softmax"):
+            names.append("attention_s8")
+        out = self.folder / f"{Path(path).stem if names else 'all'}{'-deep' if deep else ''}.bin"
+        vectors.write(out, *(DEEP if deep else (1, (vectors.SEED,))), names)
+        return out
 
     @lru_cache(maxsize=None)  # noqa: B019
     def objects(self, form: Form, sanitized: bool = False) -> dict[str, Path]:
@@ -354,6 +361,10 @@ class Bench:
             return True
         return _run(command).returncode == 0
 
+    @cached_property
+    def extension(self) -> Extension:  # made when it is used: Numba's kernels take seconds
+        return Extension(self.folder / "extension", self.cc)
+
     # -- a mutant --
 
     def judge(self, mutant: Mutant, deep: bool = True) -> Verdict:
@@ -362,6 +373,8 @@ class Bench:
         for name, right in TABLES.items():
             if name in text and table(text, name) != table(mutant.apply(text), name):
                 return Verdict("killed" if table(text, name) == right() else "survived", "table")
+        if Path(mutant.path).name in PYTEST:
+            return self.extension.judge(mutant, text)
         with tempfile.TemporaryDirectory(dir=self.folder) as tmp:
             folder = Path(tmp)
             shutil.copytree(C, folder / "c", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
@@ -378,14 +391,15 @@ class Bench:
                 elif not isinstance(objects, dict):
                     return objects
                 else:
-                    verdict = self._execute(form, folder, objects, self.vectors)
+                    verdict = self._execute(form, folder, objects, self.vectors(mutant.path, False))
                     if verdict:
                         return verdict
                     survived.append((form, objects))
             if not survived:
                 return Verdict("equal" if equal else "void" if forms else "elsewhere")
             for form, objects in survived if deep else ():
-                verdict = self._sanitize(form, folder, objects) or self._execute(form, folder, objects, self.deep)
+                verdict = (self._sanitize(form, folder, objects, self.vectors(mutant.path, False)) if form == survived[0][0] else
+                           None) or self._execute(form, folder, objects, self.vectors(mutant.path, True))
                 if verdict:
                     return Verdict(verdict.what, "deep " + verdict.by)
             return Verdict("survived", " ".join(f.name for f, _ in survived))
@@ -405,7 +419,7 @@ class Bench:
             if out.read_bytes() != original[name].read_bytes():
                 made[name] = out
                 if name == self.harness.name:
-                    verdict = self._execute(form, folder, made, self.vectors)
+                    verdict = self._execute(form, folder, made, self.vectors("kernels/c/fixed.h", False))
                     if verdict:
                         return verdict
         return made
@@ -416,13 +430,13 @@ class Bench:
         link = [*form.command(self.cc, SANITIZED if sanitized else FLAGS), *map(str, {**self.objects(form, sanitized), **objects}.values())]
         if _run([*link, "-o", str(program)]).returncode:
             return Verdict("killed", f"{form.name}: does not link")
-        limited = f'ulimit -t {SECONDS[path != self.vectors or sanitized]}; exec "$0" "$1"'
+        limited = f'ulimit -t {SECONDS["deep" in path.name or sanitized]}; exec "$0" "$1" part'
         code = _run(["sh", "-c", limited, str(program), str(path)], env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}).returncode
         if code in (-signal.SIGXCPU, -signal.SIGKILL):
             return Verdict("timeout", form.name)
         return Verdict("killed", form.name + (" sanitized" if sanitized else "")) if code else None
 
-    def _sanitize(self, form: Form, folder: Path, objects: dict[str, Path]) -> Verdict | None:
+    def _sanitize(self, form: Form, folder: Path, objects: dict[str, Path], path: Path) -> Verdict | None:
         made = {}
         for name in objects:
             out = folder / f"san-{Path(name).stem}.o"
@@ -430,7 +444,106 @@ class Bench:
             if not self._compile(form, folder / "c", source, out, sanitized=True):
                 return None
             made[name] = out
-        return self._execute(form, folder, made, self.vectors, sanitized=True)
+        return self._execute(form, folder, made, path, sanitized=True)
+
+
+class Extension:
+    """The package's extension made of mutants, and the tests on it, each time in a fork of a process that has imported and
+    compiled all that is not the extension."""
+
+    def __init__(self, folder: Path, cc: str) -> None:
+        from tinyloc.kernels import build_c
+
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+        self.compile = [*shlex.split(cc), *FLAGS, "-fPIC", "-I", str(C), "-I", str(build_c.HOST), "-c"]
+        self.link = [*shlex.split(cc), "-shared"]
+        generated = folder / "_c.c"
+        build_c.ffi().emit_c_code(str(generated))
+        self.objects = {}
+        for source in [generated, *sorted(C.glob("*.c")), *sorted(build_c.HOST.glob("*.c"))]:
+            self.objects[source.name] = out = folder / (source.stem + ".o")
+            subprocess.run([*self.compile, "-I", sysconfig.get_path("include"), str(source), "-o", str(out)], check=True)
+        self._warm()
+        right = self.make({}, folder / "right.so")
+        for name, tests in PYTEST.items():
+            if self.noticed(right, tests, 600):
+                raise SystemExit(f"mutants: the tests of {name} fail without a mutant: {shlex.join(['pytest', *tests])}")
+
+    @staticmethod
+    def _warm() -> None:
+        """Imports what tests import, except for them and for the extension, and compiles Numba's kernels."""
+        import hypothesis.extra.numpy
+        import hypothesis.strategies
+        import pytest  # noqa: F401
+
+        import tinyloc.emulator.plan
+        import tinyloc.export
+        import tinyloc.image
+        import tinyloc.qat
+        import tinyloc.train  # noqa: F401
+        from tinyloc.kernels.table import OPS
+
+        assert "tinyloc.kernels._c" not in sys.modules
+        for op in OPS.values():
+            assert op.jit
+
+    def make(self, changed: dict[str, Path], out: Path) -> Path:
+        subprocess.run([*self.link, *map(str, {**self.objects, **changed}.values()), "-o", str(out)], check=True)
+        return out
+
+    def judge(self, mutant: Mutant, text: str) -> Verdict:
+        name = Path(mutant.path).name
+        with tempfile.TemporaryDirectory(dir=self.folder) as tmp:
+            source, out = Path(tmp) / name, Path(tmp) / "mutant.o"
+            source.write_text(mutant.apply(text))
+            if _run([*self.compile, str(source), "-o", str(out)]).returncode:
+                return Verdict("void")
+            if out.read_bytes() == self.objects[name].read_bytes():
+                return Verdict("equal")
+            library = self.make({name: out}, Path(tmp) / "mutant.so")
+            return self.noticed(library, PYTEST[name], 30) or Verdict("survived", "pytest")
+
+    def noticed(self, library: Path, tests: Sequence[str], seconds: int) -> Verdict | None:
+        """What the tests say of the extension; they get so many seconds of processor time."""
+        child = os.fork()
+        if child == 0:
+            code = 99
+            try:
+                code = self._child(library, tests, seconds)
+            finally:
+                os._exit(code)
+        status = os.waitpid(child, 0)[1]
+        if os.WIFSIGNALED(status):
+            timeout = os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL)
+            return Verdict("timeout" if timeout else "killed", f"pytest: signal {os.WTERMSIG(status)}")
+        return Verdict("killed", "pytest") if os.WEXITSTATUS(status) else None
+
+    @staticmethod
+    def run_tests(library: Path, tests: Sequence[str]) -> int:
+        """pytest's status, with `library` as the extension in this process."""
+        import importlib.util
+
+        import pytest
+
+        name = "tinyloc.kernels._c"
+        spec = importlib.util.spec_from_file_location(name, library)
+        assert spec and spec.loader and name not in sys.modules
+        sys.modules[name] = module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        os.chdir(ROOT)
+        return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:benchmark", "-o", "addopts=", *tests]))
+
+    @classmethod
+    def _child(cls, library: Path, tests: Sequence[str], seconds: int) -> int:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.dup2(null, 2)
+        return cls.run_tests(library, tests)
 
 
 # ---- verdicts and survivors ----

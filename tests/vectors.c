@@ -100,11 +100,11 @@ int main(int argc, char **argv)
     unsigned long counts[OPS] = {0}, bytes = 0;
     char magic[4], name[64];
     int differ = 0, c;
-    FILE *f = argc == 2 ? fopen(argv[1], "rb") : NULL;
+    FILE *f = argc == 2 || argc == 3 ? fopen(argv[1], "rb") : NULL;
 
     (void)KERNELS;
     if (!f) {
-        fail("expected one argument, the file that vectors.py wrote");
+        fail("expected an argument, the file that vectors.py wrote, and perhaps a second one, if it has not all ops");
     }
     get(magic, 4, f);
     if (memcmp(magic, "TLV1", 4) != 0) {
@@ -161,6 +161,9 @@ int main(int argc, char **argv)
                     fprintf(stderr, "vectors: %s, case %lu: argument %lu differs from what is expected\n", name, counts[op],
                             (unsigned long)i);
                     differ++;
+                    if (argc == 3) {
+                        return 1;
+                    }
                 }
                 bytes += (unsigned long)size[i];
                 free(want[i]);
@@ -172,7 +175,7 @@ int main(int argc, char **argv)
     fclose(f);
     for (c = 0; c < OPS; c++) {
         printf("%-20s %6lu cases\n", ops[c].name, counts[c]);
-        if (counts[c] == 0) {
+        if (counts[c] == 0 && argc == 2) {
             fprintf(stderr, "vectors: no case of %s\n", ops[c].name);
             differ++;
         }

@@ -62,20 +62,21 @@ def _primitive(name: str, limit: int) -> bytes:
     return out + struct.pack("<Ii", 0, len(rows))
 
 
-def write(path: Path, level: int = 1, seeds: Sequence[int] = (SEED,)) -> int:
-    """Writes the file, each op's cases drawn from each seed; the number of cases."""
+def write(path: Path, level: int = 1, seeds: Sequence[int] = (SEED,), names: Sequence[str] = ()) -> int:
+    """Writes the file, each op's cases drawn from each seed, of all ops and primitives or those of these names; the number of
+    cases."""
     from tinyloc.kernels.table import OPS
 
     path.parent.mkdir(parents=True, exist_ok=True)
     count = 0
     with path.open("wb") as f:
         f.write(b"TLV1")
-        for op in OPS.values():
+        for op in (op for op in OPS.values() if not names or op.name in names):
             for seed in seeds:
                 for args in op.cases(np.random.default_rng(seed), level):
                     f.writelines(_case(op, args))
                     count += 1
-        for name in ALL:
+        for name in (n for n in ALL if not names or f"fixed.{n}" in names):
             f.write(_primitive(name, 2000 if level == 1 else 100_000))
             count += 1
     return count
