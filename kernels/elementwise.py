@@ -76,8 +76,9 @@ def _cases(add: bool) -> Any:
 def _other_multipliers(rng: np.random.Generator, level: int) -> Iterator[Args]:
     """add_s8 with equal scales, with multipliers that no scales give, with a left shift, and one sum at a code's limit."""
     half = (2**30, 0)
-    ways = [(half, half), (half, (2**31 - 1, 0)), ((2**31 - 1, 0), half), ((2**30 + 1, 0), (2**30, -1)), ((2**30, -1), (2**30, 0)),
-            ((2**30, -1), (2**30 + 1, 0)), (half, (2**31 - 1, -1)), ((2**30, -1), (2**31 - 1, -2))]
+    ways = [(half, half), (half, (2**31 - 1, 0)), ((2**31 - 1, 0), half), ((2**30 + 1, 0), (2**30, -1)),
+            ((2**30, -1), (2**30, 0)), ((2**30, -1), (2**30 + 1, 0)), (half, (2**31 - 1, -1)),
+            ((2**30, -1), (2**31 - 1, -2))]
     for count in range(48 if level == 1 else 400):
         a_way, b_way = ways[count % len(ways)] if count < 24 else rng.permutation(
             [half, quantize_multiplier(float(rng.uniform(0.01, 0.5)))]).tolist()

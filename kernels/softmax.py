@@ -136,7 +136,8 @@ def _cases(rng: np.random.Generator, level: int) -> Iterator[Args]:
             x[:] = x[:, :1]
         table = exponentials(float(2.0 ** -rng.integers(0, 9)) if count % 2 else float(np.exp(rng.uniform(-8, 1))))
         yield [np.zeros(t * n, np.int8), x.astype(np.int8).reshape(-1), table, t, n, table.size]
-    yield [np.zeros(3, np.int8), np.full(3, -128, np.int8), np.array([INT32_MAX, 0], np.int32), 1, 3, 2]  # -128 is the greatest
+    # -128 is the greatest
+    yield [np.zeros(3, np.int8), np.full(3, -128, np.int8), np.array([INT32_MAX, 0], np.int32), 1, 3, 2]
     for n in rng.integers(3, 30, 40 if level == 1 else 400).tolist():
         x = rng.permutation(n) - 128
         yield [np.zeros(n, np.int8), x.astype(np.int8), _at_limits(rng, n), 1, n, n]

@@ -31,7 +31,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,31 +43,32 @@ C = ROOT / "kernels" / "c"
 EXPLAINED = Path(__file__).resolve().parent / "mutants.txt"
 FLAGS = ("-std=c99", "-O2", "-g0", "-w", "-fwrapv", "-fno-ident")
 SANITIZED = ("-std=c99", "-O1", "-g0", "-w", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-SECONDS = 2, 20  # of processor time until a mutant is taken for an endless loop, on the vectors and on DEEP; a hundred times theirs
+SECONDS = 2, 20  # of processor time until a mutant is taken for an endless loop, on the vectors and on DEEP
 DEEP = (1, tuple(range(40, 52)))  # level and seeds of the vectors that survivors meet
 
 # ---- the mutants of a text ----
 
 BINARY = {
-    "+": ["-"], "-": ["+"], "*": ["+"], "/": ["*"], "%": ["/"], "<<": [">>"], ">>": ["<<"], "&": ["|"], "|": ["&"], "^": ["|"],
-    "<": ["<=", ">="], ">": [">=", "<="], "<=": ["<", ">"], ">=": [">", "<"], "==": ["!="], "!=": ["=="], "&&": ["||"],
-    "||": ["&&"], "+=": ["-="], "-=": ["+="], "*=": ["+="], "<<=": [">>="], ">>=": ["<<="], "&=": ["|="], "|=": ["&="],
+    "+": ["-"], "-": ["+"], "*": ["+"], "/": ["*"], "%": ["/"], "<<": [">>"], ">>": ["<<"], "&": ["|"], "|": ["&"],
+    "^": ["|"], "<": ["<=", ">="], ">": [">=", "<="], "<=": ["<", ">"], ">=": [">", "<"], "==": ["!="], "!=": ["=="],
+    "&&": ["||"], "||": ["&&"], "+=": ["-="], "-=": ["+="], "*=": ["+="], "<<=": [">>="], ">>=": ["<<="], "&=": ["|="], "|=": ["&="],
     "^=": ["|="], "++": ["--"], "--": ["++"],
 }
 UNARY = {"-": [""], "~": [""], "!": [""], "++": ["--"], "--": ["++"]}
 NARROWER = {"int64_t": "int32_t", "uint64_t": "uint32_t", "int32_t": "int16_t", "uint32_t": "uint16_t", "int16_t": "int8_t",
             "uint16_t": "uint8_t", "uint8_t": "int8_t"}
 OTHERS = {  # a function -> one that is mistaken for it, or its work left out
-    "tl_min": "tl_max", "tl_max": "tl_min", "tl_near_min": "tl_near_max", "tl_near_max": "tl_near_min", "tl_sat8": "(int8_t)",
-    "tl_sat16": "(int16_t)", "tl_srdhm": "tl_srdhm_wrap", "tl_umul64": "tl_mul64", "tl_mul64": "tl_umul64",
+    "tl_min": "tl_max", "tl_max": "tl_min", "tl_near_min": "tl_near_max", "tl_near_max": "tl_near_min",
+    "tl_sat8": "(int8_t)", "tl_sat16": "(int16_t)", "tl_srdhm": "tl_srdhm_wrap", "tl_umul64": "tl_mul64",
+    "tl_mul64": "tl_umul64",
 }
 TOKEN = re.compile(r"""(?P<space>(?:\s|\\\n)+)|(?P<comment>/\*.*?\*/|//[^\n]*)|(?P<string>"(?:\\.|[^"\\])*")
     |(?P<char>'(?:\\.|[^'\\])+')|(?P<number>\d[\dA-Fa-fxX]*[uUlL]*)|(?P<name>[A-Za-z_]\w*)
     |(?P<op><<=|>>=|->|\+\+|--|&&|\|\||[-+*/%&|^!=<>]=|<<|>>|\#\#|.)""", re.S | re.X)
 DIRECTIVE = re.compile(r"^[ \t]*\#[ \t]*(\w+)(?:[^\n]*\\\n)*[^\n]*", re.M)
 KEYWORDS = {"return", "case", "sizeof", "else", "do"}
-NO_STATEMENT = {"if", "for", "while", "do", "return", "else", "switch", "case", "default", "goto", "static", "const", "struct",
-                "union", "enum", "typedef", "register", "void", "char", "int", "unsigned", "extern", "inline", "volatile"}
+NO_STATEMENT = {"if", "for", "while", "do", "return", "else", "switch", "case", "default", "goto", "static", "const",
+                "struct", "union", "enum", "typedef", "register", "void", "char", "int", "unsigned", "extern", "inline", "volatile"}
 
 
 class Token(NamedTuple):
@@ -79,7 +80,8 @@ class Token(NamedTuple):
 
 @dataclass(frozen=True)
 class Mutant:
-    """text[start:end] of the file at `path` becomes `new`; key: file, function, code and change, which outlive edits elsewhere."""
+    """text[start:end] of the file at `path` becomes `new`; key: file, function, code and change, which outlive edits of
+    other lines."""
 
     path: str
     start: int
@@ -126,21 +128,20 @@ def _plain(text: str, at: int, end: int) -> Iterator[Token]:
 
 def _numbers(text: str) -> list[str]:
     digits = text.rstrip("uUlL")
-    value, tail = int(digits, 0) if digits != "0" and digits[:1] != "0" or "x" in digits.lower() else int(digits, 8), text[len(digits) :]
+    value, tail = int(digits, 8 if re.fullmatch("0\\d*", digits) else 0), text[len(digits) :]
     near = sorted({value + 1, max(value - 1, 0), 0} - {value}, key=lambda v: abs(v - value))
     return [(hex(v) if "x" in text.lower() else str(v)) + tail for v in near]
 
 
 def mutants_of(path: str, text: str) -> list[Mutant]:
-    """Every mutant of a C file: operators, comparisons, constants (one more, one less, 0), casts to a narrower type, functions
-    that are mistaken for each other, statements left out.  Strings, types, names and directives stay as they are."""
+    """Every mutant of a C file: operators, comparisons, constants (one more, one less, 0), casts to a narrower type,
+    functions that are mistaken for each other, statements left out.  Strings, types, names and directives stay."""
     tokens = list(_tokens(text))
     pairs = _pairs(tokens)
     found: list[tuple[str, int, int, str, str, int]] = []  # function, start, end, new, change, line of the directive or code
     function, macro, depth, parens, statement = "", "", 0, 0, -1
     for i, t in enumerate(tokens):
         before = tokens[i - 1] if i else Token("op", ";", 0, 0)
-        where = macro or function
         line = text.count("\n", 0, t.start) + 1
         if t.kind == "define":
             macro, macro_line = re.sub(r"\(.*", "", t.text.split("define", 1)[1]).strip(), line
@@ -157,8 +158,8 @@ def mutants_of(path: str, text: str) -> list[Mutant]:
         elif t.text == "}":
             depth -= 1
             function = function if depth else ""
-        elif not depth and t.kind == "name" and i + 1 < len(tokens) and tokens[i + 1].text in ("(", "[") and not parens:
-            where = function = t.text  # a table's, a prototype's or a macro call's name, until the next one
+        elif not depth and not parens and t.kind == "name" and i + 1 < len(tokens) and tokens[i + 1].text in ("(", "["):
+            function = t.text  # a table's, a prototype's or a macro call's name, until the next one
         parens += (t.text == "(") - (t.text == ")")
         where = macro or function
         operand = before.kind == "number" or before.text == "]" or (
@@ -295,15 +296,15 @@ class Bench:
         self.sources = sorted(C.glob("*.c"))
         self.harness = ROOT / "tests" / "vectors.c"
 
-    @lru_cache(maxsize=None)  # noqa: B019 (one bench a process)
+    @cache  # noqa: B019 (one bench a process)
     def digest(self, path: str) -> str:
-        """Of what a verdict depends on: the file and the headers (but the public one's text changes often, and no verdict)."""
+        """Of what a verdict depends on: the file and the headers; but the public one's text changes often, no verdict."""
         headers = [p for p in sorted(C.glob("*.h")) if p.name != "tinyloc.h"]
-        return hashlib.sha256(b"".join(p.read_bytes() for p in (ROOT / path, *headers, self.harness))).hexdigest()[:16]
+        return hashlib.sha256(b"".join(p.read_bytes() for p in (ROOT / path, *headers))).hexdigest()[:16]
 
     # -- built once --
 
-    @lru_cache(maxsize=None)  # noqa: B019
+    @cache  # noqa: B019
     def vectors(self, path: str, deep: bool) -> Path:
         """Those of the ops that the file has, or may call or include; all of them for a header."""
         names = re.findall(r"^TL_STEP\((\w+),", (ROOT / path).read_text(), re.M)
@@ -315,7 +316,7 @@ class Bench:
         vectors.write(out, *(DEEP if deep else (1, (vectors.SEED,))), names)
         return out
 
-    @lru_cache(maxsize=None)  # noqa: B019
+    @cache  # noqa: B019
     def objects(self, form: Form, sanitized: bool = False) -> dict[str, Path]:
         """Source name -> object of the unchanged file."""
         made = {}
@@ -326,7 +327,7 @@ class Bench:
             made[source.name] = out
         return made
 
-    @lru_cache(maxsize=None)  # noqa: B019
+    @cache  # noqa: B019
     def active(self, form: Form, path: Path) -> frozenset[int]:
         """Lines of the file that the form's macros leave."""
         done = subprocess.run([*form.command(self.cc, ("-std=c99",)), "-E", "-fdirectives-only", "-I", str(C), str(path)],
@@ -342,7 +343,7 @@ class Bench:
                 at += 1
         return frozenset(lines)
 
-    @lru_cache(maxsize=None)  # noqa: B019
+    @cache  # noqa: B019
     def users(self, header: str) -> tuple[str, ...]:
         """Names of the sources that a change of the header changes, the harness first: it takes the primitives alone."""
         names = []
@@ -353,7 +354,8 @@ class Bench:
                 names.append(source.name)
         return tuple(names)
 
-    def _compile(self, form: Form, folder: Path, source: Path, out: Path, sanitized: bool = False, check: bool = False) -> bool:
+    def _compile(self, form: Form, folder: Path, source: Path, out: Path, sanitized: bool = False,
+                 check: bool = False) -> bool:
         flags = SANITIZED if sanitized else FLAGS
         command = [*form.command(self.cc, flags), "-I", str(folder), "-c", str(source), "-o", str(out)]
         if check:
@@ -398,8 +400,10 @@ class Bench:
             if not survived:
                 return Verdict("equal" if equal else "void" if forms else "elsewhere")
             for form, objects in survived if deep else ():
-                verdict = (self._sanitize(form, folder, objects, self.vectors(mutant.path, False)) if form == survived[0][0] else
-                           None) or self._execute(form, folder, objects, self.vectors(mutant.path, True))
+                verdict = None
+                if form == survived[0][0]:
+                    verdict = self._sanitize(form, folder, objects, self.vectors(mutant.path, False))
+                verdict = verdict or self._execute(form, folder, objects, self.vectors(mutant.path, True))
                 if verdict:
                     return Verdict(verdict.what, "deep " + verdict.by)
             return Verdict("survived", " ".join(f.name for f, _ in survived))
@@ -424,14 +428,17 @@ class Bench:
                         return verdict
         return made
 
-    def _execute(self, form: Form, folder: Path, objects: dict[str, Path], path: Path, sanitized: bool = False) -> Verdict | None:
+    def _execute(self, form: Form, folder: Path, objects: dict[str, Path], path: Path,
+                 sanitized: bool = False) -> Verdict | None:
         """Links the objects with the rest, and runs them on a file of vectors; None if nothing was noticed."""
         program = folder / "run"
-        link = [*form.command(self.cc, SANITIZED if sanitized else FLAGS), *map(str, {**self.objects(form, sanitized), **objects}.values())]
-        if _run([*link, "-o", str(program)]).returncode:
+        parts = {**self.objects(form, sanitized), **objects}.values()
+        flags = SANITIZED if sanitized else FLAGS
+        if _run([*form.command(self.cc, flags), *map(str, parts), "-o", str(program)]).returncode:
             return Verdict("killed", f"{form.name}: does not link")
         limited = f'ulimit -t {SECONDS["deep" in path.name or sanitized]}; exec "$0" "$1" part'
-        code = _run(["sh", "-c", limited, str(program), str(path)], env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}).returncode
+        environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
+        code = _run(["sh", "-c", limited, str(program), str(path)], env=environment).returncode
         if code in (-signal.SIGXCPU, -signal.SIGKILL):
             return Verdict("timeout", form.name)
         return Verdict("killed", form.name + (" sanitized" if sanitized else "")) if code else None
@@ -445,6 +452,22 @@ class Bench:
                 return None
             made[name] = out
         return self._execute(form, folder, made, path, sanitized=True)
+
+
+def run_tests(library: Path, tests: Sequence[str]) -> int:
+    """pytest's status, with `library` as the extension in this process."""
+    import importlib.util
+
+    import pytest
+
+    name = "tinyloc.kernels._c"
+    spec = importlib.util.spec_from_file_location(name, library)
+    assert spec and spec.loader and name not in sys.modules
+    sys.modules[name] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    os.chdir(ROOT)
+    plain = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:benchmark", "-o", "addopts="]
+    return int(pytest.main([*plain, *tests]))
 
 
 class Extension:
@@ -473,8 +496,7 @@ class Extension:
     @staticmethod
     def _warm() -> None:
         """Imports what tests import, except for them and for the extension, and compiles Numba's kernels."""
-        import hypothesis.extra.numpy
-        import hypothesis.strategies
+        import hypothesis.extra.numpy  # noqa: F401
         import pytest  # noqa: F401
 
         import tinyloc.emulator.plan
@@ -520,22 +542,7 @@ class Extension:
         return Verdict("killed", "pytest") if os.WEXITSTATUS(status) else None
 
     @staticmethod
-    def run_tests(library: Path, tests: Sequence[str]) -> int:
-        """pytest's status, with `library` as the extension in this process."""
-        import importlib.util
-
-        import pytest
-
-        name = "tinyloc.kernels._c"
-        spec = importlib.util.spec_from_file_location(name, library)
-        assert spec and spec.loader and name not in sys.modules
-        sys.modules[name] = module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        os.chdir(ROOT)
-        return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:benchmark", "-o", "addopts=", *tests]))
-
-    @classmethod
-    def _child(cls, library: Path, tests: Sequence[str], seconds: int) -> int:
+    def _child(library: Path, tests: Sequence[str], seconds: int) -> int:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
@@ -543,7 +550,7 @@ class Extension:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)
         os.dup2(null, 2)
-        return cls.run_tests(library, tests)
+        return run_tests(library, tests)
 
 
 # ---- verdicts and survivors ----
@@ -561,7 +568,7 @@ def explained(path: Path = EXPLAINED) -> dict[str, tuple[str, str]]:
         elif line.startswith("  ") and out.get(line.strip()) is None and why:
             out[line.strip()] = (why, kind)
         else:
-            raise ValueError(f"{path.name}, line {number}: expected `equivalent: why`, `open: why`, or an indented key, each once")
+            raise ValueError(f"{path.name}, line {number}: expected `equivalent: why`, `open: why`, or a key, indented, once")
     return out
 
 
@@ -582,7 +589,7 @@ def _table(rows: dict[str, Counter[str]]) -> str:
         lines.append((name, *(f"{c[k]:,}" for k in head[2:-1]), f"{score:.1f} %"))
         lines[-1] = (name, f"{sum(c.values()):,}", *lines[-1][1:])
     widths = [max(len(r[i]) for r in (head, *lines)) for i in range(len(head))]
-    return "\n".join("  ".join(v.ljust(w) if not i else v.rjust(w) for i, (v, w) in enumerate(zip(r, widths, strict=True)))
+    return "\n".join("  ".join(v.rjust(w) if i else v.ljust(w) for i, (v, w) in enumerate(zip(r, widths, strict=True)))
                      for r in (head, *lines))
 
 
@@ -594,7 +601,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="mutants whose key holds this text")
     parser.add_argument("--jobs", type=int, default=1, help="mutants at a time (default: 1)")
     parser.add_argument("--cc", default="cc", help="C compiler")
-    parser.add_argument("--out", type=Path, default=ROOT / "build" / "mutants.tsv", help="verdicts (default: build/mutants.tsv)")
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "mutants.tsv", help="verdicts")
     a = parser.parse_args()
     wanted = [m for m in all_mutants(files(a.files)) if a.only in m.key]
     if a.list:

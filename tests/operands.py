@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -37,19 +38,21 @@ POOLS: dict[str, tuple[Any, ...]] = {
 
 
 def operands(name: str, limit: int) -> list[tuple[int, ...]]:
-    """At most `limit` structured operands, crossed with each other, then half as many random ones, every second of these
-    around a structured one; all in the primitive's domain."""
+    """The pools' ends and middles crossed with each other; at most `limit` structured operands, crossed likewise; then half
+    as many random ones, every second of these around a structured one; all in the primitive's domain."""
     _, count, domain = ALL[name]
     rng = np.random.default_rng([SEED, count])
     pools = [list(p) for p in POOLS.get(name, (ANY,) * count)]
     sizes = [len(p) for p in pools]
     whole = math.prod(sizes)
     chosen = np.arange(whole) if whole <= limit else np.unique(rng.integers(0, whole, limit))
-    crossed = [tuple(p[i] for p, i in zip(pools, at, strict=True)) for at in np.stack(np.unravel_index(chosen, sizes), 1).tolist()]
+    crossed = list(itertools.product(*(sorted({p[0], p[-1], *p[len(p) // 2 - 2 : len(p) // 2 + 2]}) for p in pools)))
+    for at in np.stack(np.unravel_index(chosen, sizes), 1).tolist():
+        crossed.append(tuple(p[i] for p, i in zip(pools, at, strict=True)))
     columns = []
     for p in pools:
         near = rng.choice(p, limit // 2) + rng.integers(-3, 4, limit // 2)
         far = rng.integers(min(p), max(p) + 1, limit // 2)
         columns.append(np.where(rng.random(limit // 2) < 0.5, near, far).tolist())
-    return [v for v in [*crossed, *zip(*columns, strict=True)]
+    return [v for v in dict.fromkeys([*crossed, *zip(*columns, strict=True)])
             if all(exact.INT32_MIN <= one <= exact.INT32_MAX for one in v) and domain(*v)]

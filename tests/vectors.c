@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fixed.h"
+#include "c/primitives.h"
 #include "step.h"
 
 #ifdef TL_HOST_TABLE /* of a level of the host's kernels, instead of the portable ones */
@@ -17,24 +17,7 @@ TL_OPS(X)
 
 enum { MAX_ARGS = 64, NUMBER = 0, READ = 1, RESULT = 2, SCRATCH = 3 };
 
-/* 64-bit results of operands a, b, c, d, arguments 0 to 4; argument 5: how many */
-#define PRIMITIVES(X) \
-    X(clamp, tl_clamp(a, b, c)) X(sat8, tl_sat8(a)) X(sat16, tl_sat16(a)) \
-    X(add, tl_add(a, b)) X(sub, tl_sub(a, b)) X(mul, tl_mul(a, b)) X(shl, tl_shl(a, b)) \
-    X(srdhm, tl_srdhm(a, b)) X(rdbpot, tl_rdbpot(a, b)) X(rshift_round, tl_rshift_round(a, b)) X(mbqm, tl_mbqm(a, b, c)) \
-    X(opaque, tl_opaque(a)) X(less, tl_less(a, b)) X(is_zero, tl_is_zero(a)) X(select, tl_select(a, b, c)) \
-    X(min, tl_min(a, b)) X(max, tl_max(a, b)) X(near_less, tl_near_less(a, b)) X(near_min, tl_near_min(a, b)) \
-    X(near_max, tl_near_max(a, b)) X(sat, tl_sat(a, b)) X(sat_near8, tl_sat_near8(a)) \
-    X(umul64, (int64_t)tl_umul64((uint32_t)a, (uint32_t)b)) X(mul64, tl_mul64(a, b)) X(mul_high, tl_mul_high(a, b)) \
-    X(mul_16, tl_mul_16(a, b)) X(srdhm_wrap, tl_srdhm_wrap(a, b)) X(half_srdhm, tl_half_srdhm(a, b)) \
-    X(rescale8, tl_rescale8(a, b, c, d))
-#ifdef TL_ARMV6M
-#define PRIMITIVES_V6M(X) X(upper, tl_upper(a, b)) X(half_middle, tl_half_middle(a, b, c))
-#else /* other cores have no such functions, and their products of 64 bits stand in */
-#define PRIMITIVES_V6M(X) \
-    X(upper, (int64_t)(a >> 16) * (b >> 16)) \
-    X(half_middle, (((int64_t)a * b >> 16) + c - (int64_t)(a >> 16) * (b >> 16) * 65536) >> 1)
-#endif
+/* 64-bit results of operands in arguments 1 to 4; argument 5: how many */
 #define X(name, result)                                                                   \
     static void fixed_##name(const tl_arg *v)                                             \
     {                                                                                     \
@@ -47,7 +30,6 @@ enum { MAX_ARGS = 64, NUMBER = 0, READ = 1, RESULT = 2, SCRATCH = 3 };
         }                                                                                 \
     }
 PRIMITIVES(X)
-PRIMITIVES_V6M(X)
 #undef X
 
 static const struct {
@@ -58,7 +40,7 @@ static const struct {
     TL_OPS(X)
 #undef X
 #define X(name, result) {"fixed." #name, fixed_##name},
-    PRIMITIVES(X) PRIMITIVES_V6M(X)
+    PRIMITIVES(X)
 #undef X
 };
 enum { OPS = sizeof ops / sizeof ops[0] };

@@ -63,8 +63,8 @@ def _primitive(name: str, limit: int) -> bytes:
 
 
 def write(path: Path, level: int = 1, seeds: Sequence[int] = (SEED,), names: Sequence[str] = ()) -> int:
-    """Writes the file, each op's cases drawn from each seed, of all ops and primitives or those of these names; the number of
-    cases."""
+    """Writes the file, each op's cases drawn from each seed, of all ops and primitives or those of these names; the number
+    of cases."""
     from tinyloc.kernels.table import OPS
 
     path.parent.mkdir(parents=True, exist_ok=True)
