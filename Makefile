@@ -69,12 +69,23 @@ fuzz: $(TEST_STAMP) $(EXTENSION) ## fuzz images, packets and files (FUZZ_RUNS a 
 	$(PY) tests/fuzz/run.py --runs $(FUZZ_RUNS)
 	$(PY) tests/fuzz/files.py --runs $(FUZZ_FILES)
 
+vectors-c: ## the frozen vectors in C alone (CC=, CFLAGS=; no Python)
+	@mkdir -p build
+	$(CC) -std=c99 $(CFLAGS) -I kernels/c tests/c/frozen.c kernels/c/*.c -o build/frozen
+	build/frozen
+
+mutants: $(TEST_STAMP) $(EXTENSION) ## mutation testing of the C kernels; resumes (ARGS: files, --survived, --jobs 2)
+	$(PY) tests/mutants.py --cc gcc $(ARGS)
+
+coverage: $(TEST_STAMP) $(EXTENSION) ## lines and branches of kernels/c that the tests run, by gcov (ARGS='--html build/c.html')
+	$(PY) tests/c_coverage.py $(ARGS)
+
 clean: ## remove what make built (and the virtual environment)
 	rm -rf build dist *.egg-info $(EXTENSION) $(VENV)
 
 # ---- set-up; each file stands for what is installed ----
 
-.PHONY: help demo test test-torch lint types bench vectors san fuzz clean
+.PHONY: help demo test test-torch lint types bench vectors san vectors-c fuzz mutants coverage clean
 
 # `pip install -e` builds the C kernels as well.
 $(VENV)/core: $(METADATA) | $(VENV)/made

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyloc.kernels.fixed import mbqm, quantize_multiplier, sat8, shl
+from tinyloc.kernels.fixed import limits, mbqm, quantize_multiplier, sat8, shl
 from tinyloc.kernels.op import Args, Builder, Layer, Node, Op, Pullback
 
 ADD_SHIFT = 20
@@ -67,8 +67,29 @@ def _cases(add: bool) -> Any:
             numbers = add_multipliers(*scales.tolist()) if add else (
                 quantize_multiplier(float(scales[0] * scales[1] / scales[2] / 20)))
             yield [np.zeros(t * d, np.int8), (a - 128).astype(np.int8), (b - 128).astype(np.int8), t, d, *zps, *numbers]
+        if add:
+            yield from _other_multipliers(rng, level)
 
     return cases
+
+
+def _other_multipliers(rng: np.random.Generator, level: int) -> Iterator[Args]:
+    """add_s8 with equal scales, with multipliers that no scales give, with a left shift, and one sum at a code's limit."""
+    half = (2**30, 0)
+    ways = [(half, half), (half, (2**31 - 1, 0)), ((2**31 - 1, 0), half), ((2**30 + 1, 0), (2**30, -1)),
+            ((2**30, -1), (2**30, 0)), ((2**30, -1), (2**30 + 1, 0)), (half, (2**31 - 1, -1)),
+            ((2**30, -1), (2**31 - 1, -2)), ((2**30 + 1, -3), half), ((2**31 - 1, -1), half)]
+    for count in range(48 if level == 1 else 400):
+        a_way, b_way = ways[count % len(ways)] if count < 24 else rng.permutation(
+            [half, quantize_multiplier(float(rng.uniform(0.01, 0.5)))]).tolist()
+        a_zp, b_zp, y_zp = rng.integers(-128, 128, 3).tolist()
+        a, b = rng.integers(-128, 128, (2, 9)).astype(np.int8)
+        left, right = (int(mbqm(np.int32((int(v[4]) - zp) << ADD_SHIFT), *way)) for v, zp, way in (
+            (a, a_zp, a_way), (b, b_zp, b_way)))
+        numbers = limits(rng, left + right) if abs(left + right) > 64 else (2**30, -19)
+        if count < len(ways):
+            numbers, a[:4], b[2:6] = (2**30, count % 3), a_zp, b_zp
+        yield [np.zeros(9, np.int8), a, b, 3, 3, a_zp, b_zp, y_zp, *a_way, *b_way, *numbers]
 
 
 _HEAD = "y:out:int8:t*d a:in:int8:t*d b:in:int8:t*d t:int d:int a_zp:int:zp b_zp:int:zp y_zp:int:zp "

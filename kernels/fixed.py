@@ -107,3 +107,13 @@ def quantize_multiplier(m: float) -> tuple[int, int]:
     if shift < -31:
         return 0, 0
     return mult, shift
+
+
+def limits(rng: np.random.Generator, x: int) -> tuple[int, int]:
+    """(mult, shift) for test cases, 64 <= |x| < 2^30: MBQM(x, mult, shift) just becomes a code, or just does not, so that
+    any other rounding on the way to it, or an x that is one off, gives another code."""
+    e = max(abs(x).bit_length() - 6, 1)
+    k = int(rng.integers(abs(x) // 2**e // 2 + 2, abs(x) // 2**e + 1))
+    least = (2 * k - 1) * 2 ** (e + 30) - 2**30  # of |x| mult, for SRDHM to reach the half below k; below 0 it is one more
+    mult = -(-least // x) if x > 0 else least // -x + 1
+    return min(max(mult - int(rng.integers(2)), 2**30), 2**31 - 1), -e

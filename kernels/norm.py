@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyloc.kernels.fixed import INT32_MAX, add, mbqm, quantize_multiplier, sat8
+from tinyloc.kernels.fixed import INT32_MAX, add, limits, mbqm, quantize_multiplier, sat8
 from tinyloc.kernels.jit import njit
 from tinyloc.kernels.op import Args, Builder, Layer, Node, Op, vjp_of
 from tinyloc.reference.norm import layer_norm, layer_norm_backward, rms_norm, rms_norm_backward
@@ -120,8 +120,32 @@ def _cases(layer: bool) -> Any:
             head: Args = [y, x.astype(np.int8).reshape(-1), w]
             yield ([*head, b, t, d, eps, int(rng.integers(-128, 128)), mult, shift] if layer else
                    [*head, t, d, int(rng.choice([-128, 127, int(rng.integers(-128, 128))])), eps, mult, shift])
+        yield from _at_limits(rng, level, layer)
 
     return cases
+
+
+def _at_limits(rng: np.random.Generator, level: int, layer: bool) -> Iterator[Args]:
+    """The widest spread there is; left shifts; and one value of a row at a code's limit."""
+    for count in range(64 if level == 1 else 600):
+        d = 1024 if count == 0 else int(rng.integers(*((2, 40) if count % 8 else (100, 1000))))  # sums below 2^32 and above
+        x = rng.integers(-128, 128, d) if count % 3 else rng.integers(-128, 128) + np.eye(1, d, dtype=int)[0]
+        if count == 0:
+            x = np.resize([-128, 127], d)
+        x = np.clip(x, -128, 127).astype(np.int8)
+        w = rng.integers(-32767, 32768, d).astype(np.int16)
+        b = rng.integers(-(2**20), 2**20, d).astype(np.int32) if layer else np.zeros(d, np.int32)
+        zp, eps, y_zp = int(rng.integers(-128, 128)), int(rng.choice([1, 1000, 2**20])), int(rng.integers(-128, 128))
+        v = d * x.astype(np.int64) - x.sum(dtype=np.int64) if layer else x.astype(np.int64) - zp
+        q = np.int64((v * v).sum() + eps)
+        h = half_exponent(q)
+        at = int(rng.integers(d))
+        acc = int(add(b[at], weighted(np.int32(v[at]), h, rsqrt_normalized(q, h), w[at])))
+        mult, shift = limits(rng, acc) if 2**20 <= abs(acc) < 2**30 else (2**30, -22)
+        if 0 < count < 8:
+            w, b, mult, shift = np.sign(w // 2**14) * np.int16(32767), b // 2**14, 2**30, count % 2
+        rest: Args = [1, d, eps, y_zp, mult, shift] if layer else [1, d, zp, eps, mult, shift]
+        yield [np.zeros(d, np.int8), x, w, *([b] if layer else []), *rest]
 
 
 _BOUND = "one rounding (1/2); the product before it has 29 bits and the reciprocal root 26"

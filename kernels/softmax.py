@@ -112,6 +112,22 @@ def exponentials(scale: float) -> np.ndarray:
     return table
 
 
+def _at_limits(rng: np.random.Generator, n: int) -> np.ndarray:
+    """A table of n whose exponentials from the third on, all in one row, have quotients at the least value of a code or just
+    below it, where any other rounding gives another code; the second is a tie in the sum, or just below one."""
+    k = rng.integers(1, 256 // n + 1, n - 2)
+    table = np.full(n, INT32_MAX, np.int64)
+    table[1] = rng.integers(0, 2**15) * 2**12 + rng.integers(2**11 - 1, 2**11 + 1)
+    table[2:] = (k - 0.5) / 256 * (2**31 + table[1]) / (1 - (k - 0.5).sum() / 256)
+    for _ in range(4):  # they change the sum, which hardly changes them
+        total = int(sum(int(rdbpot(np.int32(e), np.int32(12))) for e in table))
+        room = 32 - total.bit_length()
+        scale = int(one_over_one_plus(np.int32((total << room) - 2**31)))
+        table[2:] = [-(-((int(v) << 66 - room) - 2**30 - (1 << 65 - room)) // scale) for v in k]
+    table[2:] -= rng.integers(0, 2, n - 2)
+    return table.astype(np.int32)
+
+
 def _cases(rng: np.random.Generator, level: int) -> Iterator[Args]:
     for count in range(30 if level == 1 else 1500):
         t, n = [(1, 1), (2, MAX_N), (20, 20), (1, 2)][count] if count < 4 else rng.integers(1, (24, 64)).tolist()
@@ -120,6 +136,11 @@ def _cases(rng: np.random.Generator, level: int) -> Iterator[Args]:
             x[:] = x[:, :1]
         table = exponentials(float(2.0 ** -rng.integers(0, 9)) if count % 2 else float(np.exp(rng.uniform(-8, 1))))
         yield [np.zeros(t * n, np.int8), x.astype(np.int8).reshape(-1), table, t, n, table.size]
+    # -128 is the greatest
+    yield [np.zeros(3, np.int8), np.full(3, -128, np.int8), np.array([INT32_MAX, 0], np.int32), 1, 3, 2]
+    for n in rng.integers(3, 30, 40 if level == 1 else 400).tolist():
+        x = rng.permutation(n) - 128
+        yield [np.zeros(n, np.int8), x.astype(np.int8), _at_limits(rng, n), 1, n, n]
 
 
 # A row's greatest element has the table's first entry, so that no sum is 0.

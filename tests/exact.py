@@ -106,6 +106,76 @@ PRIMITIVES: dict[str, tuple[Callable[..., int], int, Callable[..., bool]]] = {
 }
 
 
+def mul_high(a: int, b: int) -> int:
+    """a b / 2^32, rounded down."""
+    return a * b // 2**32
+
+
+def mul_16(a: int, w: int) -> int:
+    """a w / 2^16, rounded down."""
+    return a * w // 2**16
+
+
+def srdhm_wrap(a: int, b: int) -> int:
+    """a b / 2^31, ties up, modulo 2^32."""
+    return wrap(nearest_up(Fraction(a * b, 2**31)))
+
+
+def upper(a: int, b: int) -> int:
+    """The product of the halves a // 2^16 and b // 2^16."""
+    return (a // 2**16) * (b // 2**16)
+
+
+def half_middle(a: int, b: int, offset: int) -> int:
+    """Half of what a b / 2^16 + offset, rounded down, is more than 2^16 `upper`, rounded down."""
+    return (a * b // 2**16 + offset - 2**16 * upper(a, b)) // 2
+
+
+def half_srdhm(x: int, m: int) -> int:
+    """x m / 2^32, ties up: SRDHM of x / 2 and m, for an even x."""
+    return nearest_up(Fraction(x * m, 2**32))
+
+
+def rescale8(x: int, m: int, less: int, offset: int) -> int:
+    """sat8(zp + MBQM(x / 2, m, -(less + 1))), offset = 2 zp + 1."""
+    return sat8(mbqm(x // 2, m, -(less + 1)) + (offset - 1) // 2)
+
+
+def unsigned(x: int) -> int:
+    return x % 2**32
+
+
+def near(a: int, b: int) -> bool:
+    return INT32_MIN <= a - b <= INT32_MAX
+
+
+# Those that c/fixed.h alone has, `tl_` before the name; the kernels in Numba say the same in other words.
+C_PRIMITIVES: dict[str, tuple[Callable[..., int], int, Callable[..., bool]]] = {
+    "opaque": (lambda x: x, 1, lambda x: True),
+    "less": (lambda a, b: -1 if a < b else 0, 2, lambda a, b: True),
+    "is_zero": (lambda x: -1 if x == 0 else 0, 1, lambda x: True),
+    "select": (lambda mask, yes, no: yes if mask else no, 3, lambda mask, yes, no: mask in (-1, 0)),
+    "min": (min, 2, lambda a, b: True),
+    "max": (max, 2, lambda a, b: True),
+    "near_less": (lambda a, b: -1 if a < b else 0, 2, near),
+    "near_min": (min, 2, near),
+    "near_max": (max, 2, near),
+    "sat": (lambda x, bits: clamp(x, -(2 ** (bits - 1)), 2 ** (bits - 1) - 1), 2, lambda x, bits: bits in (8, 16)),
+    "sat_near8": (sat8, 1, lambda x: abs(x) < 2**31 - 128),
+    "umul64": (lambda a, b: unsigned(a) * unsigned(b), 2, lambda a, b: True),
+    "mul64": (lambda a, b: a * b, 2, lambda a, b: True),
+    "mul_high": (mul_high, 2, lambda a, b: True),
+    "mul_16": (mul_16, 2, lambda a, w: -(2**15) <= w < 2**15),
+    "srdhm_wrap": (srdhm_wrap, 2, lambda a, b: True),
+    "half_srdhm": (half_srdhm, 2, lambda x, m: x > INT32_MIN or m > INT32_MIN),
+    "rescale8": (rescale8, 4, lambda x, m, less, offset: x % 2 == 0 and x > INT32_MIN and m >= 2**30 and 0 <= less <= 30
+                 and offset % 2 == 1 and -256 < offset < 256),
+    # in the form for Armv6-M only
+    "upper": (upper, 2, lambda a, b: True),
+    "half_middle": (half_middle, 3, lambda a, b, offset: 0 <= offset <= 2**15),
+}
+
+
 def quantize_multiplier(m: float) -> tuple[int, int]:
     """(mult, shift) for a positive m < 2^30: mult / 2^31 in [1/2, 1), ties away from zero."""
     value, shift = Fraction(m), 0

@@ -242,7 +242,7 @@ def test_the_sanitized_program_sees_mistakes(sanitized: Path, cases: Path, tmp_p
         # One case only, so the program complains of the ops that have none, and of nothing else.
         assert "differs" not in done.stderr and "Sanitizer" not in done.stderr and done.stderr.count("no case of") > 0
         return
-    told = {"a result differs": "differs from Numba's", "cut off": "cut off"}.get(mistake, "heap-buffer-overflow")
+    told = {"a result differs": "differs from what is expected", "cut off": "cut off"}.get(mistake, "heap-buffer-overflow")
     assert done.returncode != 0 and told in done.stderr, done.stderr
 
 

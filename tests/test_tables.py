@@ -8,9 +8,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import exact
+import mutants
 import numpy as np
 import pytest
 
+from tinyloc.kernels import build_c
 from tinyloc.kernels.op import Node
 from tinyloc.kernels.softmax import exponentials, parameters
 from tinyloc.kernels.table import LAYERS, OPS
@@ -134,3 +136,8 @@ def test_exponentials_are_gemmlowps_and_no_entry_is_stored_twice(level: int) -> 
             assert got == (want if in_sum or in_result else 0), f"scale {scale}, difference {d}"
             assert abs(got / 2**31 - math.exp(-max(scale, 2.0**-26) * d)) < 2.0**-19, f"scale {scale}, difference {d}"
         assert table[0] == exact.INT32_MAX and (len(table) == 256 or (table[-1] == 0 < table[-2]))
+
+
+def test_lines_of_the_decay_are_exact() -> None:
+    """Values and slopes in the source, of which few change a state by themselves."""
+    assert mutants.table((build_c.C / "scan.c").read_text(), "lines") == [v for row in exact.LINES for v in row]

@@ -1,9 +1,10 @@
-"""Every kernel's cases with their results, in one file; and a C program that runs the C kernels on them.
+"""Every kernel's and every primitive's cases with their results, in one file; and a C program that runs the C on them.
 
     python tests/vectors.py build/vectors.bin                  # write the file
     python tests/vectors.py build/vectors.bin --run --cc gcc   # compile and run tests/vectors.c on it
 
-The results are Numba's, so that the program checks C against Numba; built with the sanitizers and with each array in a
+The kernels' results are Numba's, so that the program checks C against Numba; those of the primitives of c/fixed.h, whose
+names begin with `fixed.`, are exact.py's.  Built with the sanitizers and with each array in a
 block of its own, it also sees what a kernel reads or writes beside them.
 
 File, little-endian: "TLV1", then for each case: u32 length and bytes of the op's name, u32 number of arguments, and for
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from operands import ALL, operands
 
 HERE = Path(__file__).resolve().parent
 C = HERE.parent / "kernels" / "c"
@@ -46,18 +48,37 @@ def _case(op: Any, args: Sequence[Any]) -> Iterator[bytes]:
         yield struct.pack("<II", kind, old.nbytes) + old.tobytes() + (new.tobytes() if kind == 2 else b"")
 
 
-def write(path: Path, level: int = 1) -> int:
-    """Writes the file; the number of cases."""
+def _primitive(name: str, limit: int) -> bytes:
+    """A case of a primitive: 64-bit results of operands a, b, c and d in columns (0 where it takes fewer), their number."""
+    rows = operands(name, limit)
+    columns = [np.array(c, "<i4") for c in zip(*((*row, 0, 0, 0)[:4] for row in rows), strict=True)]
+    judge = ALL[name][0]
+    want = np.array([(judge(*row) + 2**63) % 2**64 - 2**63 for row in rows], "<i8")
+    full = f"fixed.{name}".encode()
+    out = struct.pack(f"<I{len(full)}sI", len(full), full, 6)
+    out += struct.pack("<II", 2, want.nbytes) + bytes(want.nbytes) + want.tobytes()
+    for column in columns:
+        out += struct.pack("<II", 1, column.nbytes) + column.tobytes()
+    return out + struct.pack("<Ii", 0, len(rows))
+
+
+def write(path: Path, level: int = 1, seeds: Sequence[int] = (SEED,), names: Sequence[str] = ()) -> int:
+    """Writes the file, each op's cases drawn from each seed, of all ops and primitives or those of these names; the number
+    of cases."""
     from tinyloc.kernels.table import OPS
 
     path.parent.mkdir(parents=True, exist_ok=True)
     count = 0
     with path.open("wb") as f:
         f.write(b"TLV1")
-        for op in OPS.values():
-            for args in op.cases(np.random.default_rng(SEED), level):
-                f.writelines(_case(op, args))
-                count += 1
+        for op in (op for op in OPS.values() if not names or op.name in names):
+            for seed in seeds:
+                for args in op.cases(np.random.default_rng(seed), level):
+                    f.writelines(_case(op, args))
+                    count += 1
+        for name in (n for n in ALL if not names or f"fixed.{n}" in names):
+            f.write(_primitive(name, 2000 if level == 1 else 100_000))
+            count += 1
     return count
 
 
