@@ -1,3 +1,4 @@
+#include "small.h"
 #include "update.h"
 
 /* Ed25519 (RFC 8032), verification alone: all that it computes with is public, so its time may depend on it.
@@ -31,7 +32,7 @@ static const field ORDER = /* of BASE: 2^252 + 277423177773723535358519377908836
 /* ---- the field ---- */
 
 /* r += 38 n, for n < 2^26, modulo p. */
-static void fold(field *r, uint32_t n)
+TL_APART static void fold(field *r, uint32_t n)
 {
     uint64_t t = (uint64_t)n * 38u;
     for (uint32_t i = 0; i < 8; i++, t >>= 32) {
@@ -41,7 +42,7 @@ static void fold(field *r, uint32_t n)
     r->w[0] += 38u * (uint32_t)t; /* where that carried, what is left lies below 38 n */
 }
 
-static void add(field *r, const field *a, const field *b)
+TL_SMALL static void add(field *r, const field *a, const field *b)
 {
     uint64_t t = 0;
     for (uint32_t i = 0; i < 8; i++, t >>= 32) {
@@ -52,7 +53,7 @@ static void add(field *r, const field *a, const field *b)
 }
 
 /* r = a - b; 1 if that borrows from beyond the eighth word. */
-static uint32_t less(field *r, const field *a, const field *b)
+TL_APART static uint32_t less(field *r, const field *a, const field *b)
 {
     uint32_t borrow = 0;
     for (uint32_t i = 0; i < 8; i++) {
@@ -63,18 +64,23 @@ static uint32_t less(field *r, const field *a, const field *b)
     return borrow;
 }
 
-static void subtract(field *r, const field *a, const field *b)
+TL_SMALL static void subtract(field *r, const field *a, const field *b)
 {
     field some = {{0}};
     some.w[0] = 38u * less(r, a, b);
     r->w[0] -= 38u * less(r, r, &some); /* where that borrowed, r lies less than 38 below 2^256 */
 }
 
-static void multiply(field *r, const field *a, const field *b)
+TL_APART static void multiply(field *r, const field *a, const field *b)
 {
-    uint32_t product[16] = {0};
-    uint64_t t;
-    for (uint32_t i = 0; i < 8; i++) {
+    uint32_t product[16];
+    uint64_t t = 0;
+    for (uint32_t j = 0; j < 8; j++, t >>= 32) {
+        t += (uint64_t)a->w[0] * b->w[j];
+        product[j] = (uint32_t)t;
+    }
+    product[8] = (uint32_t)t;
+    for (uint32_t i = 1; i < 8; i++) {
         t = 0;
         for (uint32_t j = 0; j < 8; j++, t >>= 32) { /* (2^32 - 1)^2 + 2 (2^32 - 1) = 2^64 - 1 */
             t += (uint64_t)a->w[i] * b->w[j] + product[i + j];
@@ -91,7 +97,7 @@ static void multiply(field *r, const field *a, const field *b)
 }
 
 /* r = a^(2^bits - 1 - zeros), whose bits are ones but for those of zeros; r is not a. */
-static void power(field *r, const field *a, uint32_t bits, uint32_t zeros)
+TL_APART static void power(field *r, const field *a, uint32_t bits, uint32_t zeros)
 {
     *r = ONE;
     while (bits--) {
@@ -102,7 +108,7 @@ static void power(field *r, const field *a, uint32_t bits, uint32_t zeros)
 }
 
 /* The same number, below p. */
-static void reduce(field *r)
+TL_SMALL static void reduce(field *r)
 {
     field less_p;
     uint64_t t = 19u * (uint64_t)(r->w[7] >> 31);
@@ -122,7 +128,7 @@ static void reduce(field *r)
     }
 }
 
-static int32_t equal(const field *a, const field *b)
+TL_SMALL static int32_t equal(const field *a, const field *b)
 {
     field d;
     uint32_t any = 0;
@@ -141,7 +147,7 @@ static void load(field *r, const uint8_t *p)
 
 /* ---- the curve ---- */
 
-static void add_points(point *r, const point *p, const point *q)
+TL_APART static void add_points(point *r, const point *p, const point *q)
 {
     field a, b, c, d;
     subtract(&a, &p->y, &p->x);
@@ -164,7 +170,7 @@ static void add_points(point *r, const point *p, const point *q)
     multiply(&r->z, &a, &b);
 }
 
-static void twice(point *p)
+TL_APART static void twice(point *p)
 {
     field a, b, c;
     multiply(&a, &p->x, &p->x);
@@ -184,7 +190,7 @@ static void twice(point *p)
 }
 
 /* The point of 32 bytes (RFC 8032, 5.1.3); 0 where there is none, or y is not below p. */
-static int32_t decode(point *r, const uint8_t *bytes)
+TL_APART static int32_t decode(point *r, const uint8_t *bytes)
 {
     field u, v, t, y;
     uint32_t odd = bytes[31] >> 7;
@@ -228,7 +234,7 @@ static int32_t decode(point *r, const uint8_t *bytes)
 
 static uint64_t rotate(uint64_t x, uint32_t n) { return x >> n | x << (64u - n); }
 
-static void block(uint64_t *state, const uint8_t *p)
+TL_SMALL static void block(uint64_t *state, const uint8_t *p)
 {
     static const uint64_t k[80] = {
         0x428a2f98d728ae22, 0x7137449123ef65cd, 0xb5c0fbcfec4d3b2f, 0xe9b5dba58189dbbc, 0x3956c25bf348b538,
@@ -272,7 +278,7 @@ static void block(uint64_t *state, const uint8_t *p)
 }
 
 /* Puts n bytes, or zeros where p is 0, behind `done` bytes. */
-static uint32_t put(uint64_t *state, uint8_t *buffer, uint32_t done, const uint8_t *p, uint32_t n)
+TL_SMALL static uint32_t put(uint64_t *state, uint8_t *buffer, uint32_t done, const uint8_t *p, uint32_t n)
 {
     for (; n; n--) {
         buffer[done++ & 127u] = p ? *p++ : 0;
@@ -282,28 +288,31 @@ static uint32_t put(uint64_t *state, uint8_t *buffer, uint32_t done, const uint8
     return done;
 }
 
-static void sha512(uint8_t digest[64], const uint8_t *a, const uint8_t *b, const uint8_t *c, uint32_t c_bytes)
+TL_APART static void sha512(uint8_t digest[64], const uint8_t *a, const uint8_t *b, const uint8_t *c, uint32_t c_bytes)
 {
     static const uint8_t one = 0x80;
     uint64_t state[8] = {0x6a09e667f3bcc908, 0xbb67ae8584caa73b, 0x3c6ef372fe94f82b, 0xa54ff53a5f1d36f1,
                          0x510e527fade682d1, 0x9b05688c2b3e6c1f, 0x1f83d9abfb41bd6b, 0x5be0cd19137e2179};
-    uint8_t buffer[128], length[8];
+    uint8_t buffer[128], length[5];
     uint32_t done = put(state, buffer, 0, a, 32);
     done = put(state, buffer, done, b, 32);
     done = put(state, buffer, done, c, c_bytes);
-    for (uint32_t i = 0; i < 8; i++) /* in bits */
-        length[i] = (uint8_t)((((uint64_t)c_bytes + 64u) << 3) >> (56u - 8u * i));
+    length[0] = (uint8_t)(done >> 29); /* in bits */
+    for (uint32_t i = 1; i < 5; i++)
+        length[i] = (uint8_t)(done << 3 >> (32u - 8u * i));
     done = put(state, buffer, done, &one, 1);
-    done = put(state, buffer, done, 0, ((112u - done) & 127u) + 8u); /* the length has 16 bytes */
-    put(state, buffer, done, length, 8);
-    for (uint32_t i = 0; i < 64; i++)
-        digest[i] = (uint8_t)(state[i >> 3] >> (56u - 8u * (i & 7u)));
+    done = put(state, buffer, done, 0, ((112u - done) & 127u) + 11u); /* the length has 16 bytes */
+    put(state, buffer, done, length, 5);
+    for (uint32_t i = 0; i < 64; i++) { /* Armv6-M has no shift of 64 bits by a variable */
+        uint32_t half = i & 4u ? (uint32_t)state[i >> 3] : (uint32_t)(state[i >> 3] >> 32);
+        digest[i] = (uint8_t)(half >> (24u - 8u * (i & 3u)));
+    }
 }
 
 /* ---- the signature ---- */
 
 /* r = the 64 bytes as a number modulo the order, bit by bit: 2 r + 1 < 2^254 before each subtraction. */
-static void modulo_order(field *r, const uint8_t *bytes)
+TL_SMALL static void modulo_order(field *r, const uint8_t *bytes)
 {
     field t;
     *r = ZERO;

@@ -1,3 +1,4 @@
+#include "small.h"
 #include "update.h"
 
 /* The envelope: MCUboot's image format, read from flash through a small buffer. */
@@ -5,7 +6,7 @@
 enum { MAGIC = 0x96f3b83d, HEADER = 32, NOT_BOOTABLE = 0x10, PROTECTED = 0x6908, OPEN = 0x6907, TLV = 4 };
 enum { KEY_HASH = 0x01, SHA256 = 0x10, COUNTER = 0x50, MAX_SIGNATURE = 72 };
 
-const char *tl_update_text(int32_t code)
+TL_APART const char *tl_update_text(int32_t code)
 {
     static const char texts[] =
         "no error\0"
@@ -37,7 +38,7 @@ const char *tl_update_text(int32_t code)
     return p;
 }
 
-int32_t tl_update_ed25519(const tl_update_key *k, const uint8_t *digest, const uint8_t *signature, uint32_t bytes)
+TL_APART int32_t tl_update_ed25519(const tl_update_key *k, const uint8_t *digest, const uint8_t *signature, uint32_t bytes)
 {
     return bytes == 64 && tl_ed25519_verify(k->key, digest, 32, signature);
 }
@@ -46,7 +47,7 @@ static uint32_t half(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[1] 
 
 static uint32_t word(const uint8_t *p) { return half(p) | half(p + 2) << 16; }
 
-static int32_t differ(const uint8_t *a, const uint8_t *b, uint32_t n)
+TL_APART static int32_t differ(const uint8_t *a, const uint8_t *b, uint32_t n)
 {
     uint32_t any = 0;
     while (n--)
@@ -61,7 +62,7 @@ typedef struct {
 } tlvs;
 
 /* Reads the TLVs [at, end), the protected ones or the others; each that is known once, and all that are wanted. */
-static int32_t read_tlvs(const tl_flash *f, uint32_t at, uint32_t end, uint32_t magic, tlvs *t)
+TL_APART static int32_t read_tlvs(const tl_flash *f, uint32_t at, uint32_t end, uint32_t magic, tlvs *t)
 {
     uint8_t head[TLV];
     uint32_t seen = 0;
@@ -117,7 +118,7 @@ static int32_t read_tlvs(const tl_flash *f, uint32_t at, uint32_t end, uint32_t 
 }
 
 /* Header, TLVs and hash. */
-static int32_t read_envelope(const tl_flash *f, uint32_t slot_at, uint32_t bytes, tl_envelope *e, tlvs *t)
+TL_APART static int32_t read_envelope(const tl_flash *f, uint32_t slot_at, uint32_t bytes, tl_envelope *e, tlvs *t)
 {
     union {
         uint8_t header[HEADER], some[64];
@@ -169,13 +170,13 @@ static int32_t read_envelope(const tl_flash *f, uint32_t slot_at, uint32_t bytes
     return TL_UPDATE_OK;
 }
 
-int32_t tl_update_hash(const tl_update_device *d, uint32_t at, uint32_t bytes, tl_envelope *e)
+TL_APART int32_t tl_update_hash(const tl_update_device *d, uint32_t at, uint32_t bytes, tl_envelope *e)
 {
     tlvs t;
     return read_envelope(d->flash, at, bytes, e, &t);
 }
 
-int32_t tl_update_check(const tl_update_device *d, uint32_t at, uint32_t bytes, uint32_t least_counter, tl_envelope *e)
+TL_APART int32_t tl_update_check(const tl_update_device *d, uint32_t at, uint32_t bytes, uint32_t least_counter, tl_envelope *e)
 {
     const tl_update_key *k = 0;
     tl_package p;

@@ -1,3 +1,4 @@
+#include "small.h"
 #include "update.h"
 
 /* What an update brings, in memory: every offset and length is checked before it is used, and none is added to another
@@ -16,7 +17,7 @@ static const uint32_t *words(const void *p) { return p; }
 static int32_t inside(uint32_t offset, uint32_t bytes, uint32_t whole) { return offset <= whole && bytes <= whole - offset; }
 
 /* The section's entry: kind | count << 16, offset, bytes; 0 if there is none. */
-static const uint32_t *section(const uint8_t *payload, uint32_t kind)
+TL_APART static const uint32_t *section(const uint8_t *payload, uint32_t kind)
 {
     const uint32_t *s = words(payload + HEADER);
     for (uint32_t n = words(payload)[1] >> 16; n; n--, s += 3)
@@ -26,7 +27,7 @@ static const uint32_t *section(const uint8_t *payload, uint32_t kind)
 }
 
 /* The section has `count` texts, each with its zero byte, and nothing else. */
-static int32_t texts(const uint8_t *p, const uint32_t *s)
+TL_APART static int32_t texts(const uint8_t *p, const uint32_t *s)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < s[2]; i++)
@@ -34,7 +35,7 @@ static int32_t texts(const uint8_t *p, const uint32_t *s)
     return s[2] && p[s[1] + s[2] - 1] == 0 && count == s[0] >> 16;
 }
 
-static int32_t scaler(tl_scaler *r, const uint8_t *p, uint32_t bytes)
+TL_APART static int32_t scaler(tl_scaler *r, const uint8_t *p, uint32_t bytes)
 {
     if (bytes < SCALER_HEADER)
         return 0;
@@ -64,7 +65,7 @@ static int32_t scaler(tl_scaler *r, const uint8_t *p, uint32_t bytes)
 }
 
 /* Bytes of the image's input, and its rows; 0 if it has none.  tl_open has not seen this image yet. */
-static uint32_t input_bytes(const uint8_t *image, uint32_t bytes, uint32_t *rows)
+TL_APART static uint32_t input_bytes(const uint8_t *image, uint32_t bytes, uint32_t *rows)
 {
     uint32_t n = words(image)[2] >> 16 & 255u;
     const uint32_t *s = words(image + IMAGE_HEADER);
@@ -76,7 +77,7 @@ static uint32_t input_bytes(const uint8_t *image, uint32_t bytes, uint32_t *rows
     return 0;
 }
 
-int32_t tl_package_open(tl_package *p, const void *payload, uint32_t bytes, const uint32_t inputs[2])
+TL_APART int32_t tl_package_open(tl_package *p, const void *payload, uint32_t bytes, const uint32_t inputs[2])
 {
     const uint8_t *base = payload;
     const uint32_t *head = payload;
@@ -116,22 +117,20 @@ int32_t tl_package_open(tl_package *p, const void *payload, uint32_t bytes, cons
     p->period_ms = words(base + info[1])[2];
     if (words(p->image)[5] != p->arena_bytes || !scaler(&p->scaler, base + scale[1], scale[2]))
         return TL_UPDATE_PAYLOAD;
-    uint32_t rows, input = input_bytes(p->image, p->image_bytes, &rows);
-    if (rows == 0 || input % rows || input / rows != p->scaler.count || (names && names[0] >> 16 != p->scaler.count))
+    uint32_t rows, input = input_bytes(p->image, p->image_bytes, &rows); /* rows, count < 2^16 */
+    if (rows == 0 || rows * p->scaler.count != input || (names && names[0] >> 16 != p->scaler.count))
         return TL_UPDATE_PAYLOAD;
     if (golden[2] < GOLDEN_HEADER || p->golden_count == 0)
         return TL_UPDATE_PAYLOAD; /* a model that cannot be tested is not confirmed either */
     uint32_t runs = words(p->golden)[0], run = words(p->golden)[1], left = golden[2] - GOLDEN_HEADER;
     p->signature_words = words(p->golden)[2];
-    if (runs == 0 || run != input || runs > left / run) /* so runs * run <= left: no overflow */
+    if (runs == 0 || run != input || (uint64_t)runs * run > left)
         return TL_UPDATE_PAYLOAD;
-    uint32_t window = ((runs * run + 3u) & ~3u) + 4u;
-    if (left % window || left / window != p->golden_count)
-        return TL_UPDATE_PAYLOAD;
-    return TL_UPDATE_OK;
+    uint64_t window = (((uint64_t)runs * run + 3u) & ~(uint64_t)3u) + 4u;
+    return window * p->golden_count == left ? TL_UPDATE_OK : TL_UPDATE_PAYLOAD;
 }
 
-int32_t tl_package_test(const tl_package *p, const tl_model *m, uint32_t *signatures, uint32_t words_of_room)
+TL_APART int32_t tl_package_test(const tl_package *p, const tl_model *m, uint32_t *signatures, uint32_t words_of_room)
 {
     uint32_t runs = words(p->golden)[0], run = words(p->golden)[1], steps = p->signature_words;
     const uint8_t *at = p->golden + GOLDEN_HEADER;
@@ -159,7 +158,7 @@ int32_t tl_package_test(const tl_package *p, const tl_model *m, uint32_t *signat
     return found;
 }
 
-const char *tl_package_name(const char *names, uint32_t i)
+TL_APART const char *tl_package_name(const char *names, uint32_t i)
 {
     for (; i; i--)
         while (*names++)

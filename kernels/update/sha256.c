@@ -1,10 +1,11 @@
+#include "small.h"
 #include "update.h"
 
 /* SHA-256 (FIPS 180-4). */
 
 static uint32_t rotate(uint32_t x, uint32_t n) { return x >> n | x << (32u - n); }
 
-static void block(uint32_t *state, const uint8_t *p)
+TL_SMALL static void block(uint32_t *state, const uint8_t *p)
 {
     static const uint32_t k[64] = {
         0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
@@ -38,7 +39,7 @@ static void block(uint32_t *state, const uint8_t *p)
         state[i] += s[i];
 }
 
-void tl_sha256_start(tl_sha256 *h)
+TL_SMALL void tl_sha256_start(tl_sha256 *h)
 {
     static const uint32_t first[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
                                       0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
@@ -47,7 +48,7 @@ void tl_sha256_start(tl_sha256 *h)
     h->bytes = 0;
 }
 
-void tl_sha256_add(tl_sha256 *h, const void *data, uint32_t n)
+TL_SMALL void tl_sha256_add(tl_sha256 *h, const void *data, uint32_t n)
 {
     const uint8_t *p = data;
     for (; n; n--) {
@@ -57,12 +58,12 @@ void tl_sha256_add(tl_sha256 *h, const void *data, uint32_t n)
     }
 }
 
-void tl_sha256_end(tl_sha256 *h, uint8_t digest[32])
+TL_SMALL void tl_sha256_end(tl_sha256 *h, uint8_t digest[32])
 {
     uint32_t bytes = h->bytes;
-    uint8_t pad = 0x80, length[8];
-    for (uint32_t i = 0; i < 8; i++) /* in bits */
-        length[i] = (uint8_t)(((uint64_t)bytes << 3) >> (56u - 8u * i));
+    uint8_t pad = 0x80, length[8] = {0, 0, 0, (uint8_t)(bytes >> 29)}; /* in bits */
+    for (uint32_t i = 0; i < 4; i++)
+        length[4 + i] = (uint8_t)(bytes << 3 >> (24u - 8u * i));
     do {
         tl_sha256_add(h, &pad, 1);
         pad = 0;

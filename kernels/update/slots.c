@@ -1,3 +1,4 @@
+#include "small.h"
 #include "update.h"
 
 /* Two slots in flash, such that a power failure at any moment leaves the old model or the new one.
@@ -31,7 +32,7 @@ static uint32_t marks_at(const tl_flash *f, uint32_t slot_at) { return slot_at +
 static uint32_t load(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24; }
 
 /* ERASED, EXACT, or OTHER, which a unit that cannot be read is too. */
-static int32_t mark(const tl_flash *f, uint32_t slot_at, uint32_t which)
+TL_APART static int32_t mark(const tl_flash *f, uint32_t slot_at, uint32_t which)
 {
     uint8_t unit[TL_UPDATE_MAX_UNIT];
     uint32_t ones = 0xffffffffu, wrong = 0;
@@ -44,7 +45,7 @@ static int32_t mark(const tl_flash *f, uint32_t slot_at, uint32_t which)
     return ones == 0xffffffffu ? ERASED : wrong ? OTHER : EXACT;
 }
 
-static int32_t set(const tl_flash *f, uint32_t slot_at, uint32_t which)
+TL_APART static int32_t set(const tl_flash *f, uint32_t slot_at, uint32_t which)
 {
     uint8_t unit[TL_UPDATE_MAX_UNIT];
     for (uint32_t i = 0; i < f->unit_bytes; i++)
@@ -53,19 +54,19 @@ static int32_t set(const tl_flash *f, uint32_t slot_at, uint32_t which)
                ? TL_UPDATE_FLASH : TL_UPDATE_OK;
 }
 
-static int32_t confirmed(const tl_flash *f, uint32_t slot_at)
+TL_APART static int32_t confirmed(const tl_flash *f, uint32_t slot_at)
 {
     return mark(f, slot_at, CONFIRMED) == EXACT || mark(f, slot_at, CONFIRMED + 1) == EXACT;
 }
 
 /* 1 if the slot has a record. */
-static int32_t find(const tl_flash *f, uint32_t slot_at, record *r)
+TL_APART static int32_t find(const tl_flash *f, uint32_t slot_at, record *r)
 {
     return !f->read(f->context, marks_at(f, slot_at), r, sizeof *r) && tl_crc32(0, r, 4 * (RECORD_WORDS - 1)) == r->crc;
 }
 
 /* 1 if it was activated too, and nothing speaks against it. */
-static int32_t alive(const tl_flash *f, uint32_t slot_at, record *r)
+TL_APART static int32_t alive(const tl_flash *f, uint32_t slot_at, record *r)
 {
     return find(f, slot_at, r) && mark(f, slot_at, BAD) == ERASED &&
            (mark(f, slot_at, ACTIVE) == EXACT || confirmed(f, slot_at));
@@ -74,7 +75,7 @@ static int32_t alive(const tl_flash *f, uint32_t slot_at, record *r)
 /* ---- boot ---- */
 
 /* Opens the package of a slot, and tests and confirms it if that is still to be done. */
-static int32_t start(const tl_update_device *d, uint32_t slot_at, const record *r, tl_booted *b)
+TL_APART static int32_t start(const tl_update_device *d, uint32_t slot_at, const record *r, tl_booted *b)
 {
     const tl_flash *f = d->flash;
     int32_t known = confirmed(f, slot_at), error = tl_update_hash(d, slot_at, r->bytes, &b->envelope);
@@ -98,7 +99,7 @@ static int32_t start(const tl_update_device *d, uint32_t slot_at, const record *
     return error;
 }
 
-int32_t tl_update_boot(const tl_update_device *d, tl_booted *b)
+TL_APART int32_t tl_update_boot(const tl_update_device *d, tl_booted *b)
 {
     const tl_flash *f = d->flash;
     uint32_t tried = 0; /* bits of the slots */
@@ -116,6 +117,7 @@ int32_t tl_update_boot(const tl_update_device *d, tl_booted *b)
         if (!b->valid)
             return TL_UPDATE_NONE;
         b->slot = best;
+        b->bytes = newest.bytes;
         int32_t error = start(d, best * f->slot_bytes, &newest, b);
         if (!error)
             return TL_UPDATE_OK;
@@ -129,7 +131,7 @@ int32_t tl_update_boot(const tl_update_device *d, tl_booted *b)
 /* ---- an update ---- */
 
 /* 1 if all of the page at `at` could be read, as ones. */
-static int32_t erased(const tl_flash *f, uint32_t at)
+TL_APART static int32_t erased(const tl_flash *f, uint32_t at)
 {
     uint8_t some[32];
     for (uint32_t i = 0; i < f->page_bytes; i += sizeof some) {
@@ -142,7 +144,7 @@ static int32_t erased(const tl_flash *f, uint32_t at)
     return 1;
 }
 
-int32_t tl_update_begin(tl_update *u, const tl_update_device *d, const tl_booted *running, uint32_t bytes, const uint8_t id[8],
+TL_APART int32_t tl_update_begin(tl_update *u, const tl_update_device *d, const tl_booted *running, uint32_t bytes, const uint8_t id[8],
                         uint32_t *from)
 {
     const tl_flash *f = d->flash;
@@ -199,20 +201,20 @@ int32_t tl_update_begin(tl_update *u, const tl_update_device *d, const tl_booted
     return TL_UPDATE_OK;
 }
 
-int32_t tl_update_write(tl_update *u, const void *data, uint32_t n)
+TL_APART int32_t tl_update_write(tl_update *u, const void *data, uint32_t n)
 {
     const uint8_t *p = data;
     if (!u->device || n > u->bytes - u->done)
         return TL_UPDATE_ORDER;
     const tl_flash *f = u->device->flash;
     for (; n; n--) {
-        uint32_t i = u->done % f->unit_bytes;
+        uint32_t i = u->done & (f->unit_bytes - 1u);
         u->unit[i++] = *p++;
         u->done++;
         if (u->done == u->bytes)
             for (; i < f->unit_bytes; i++)
                 u->unit[i] = 0xffu;
-        if (i == f->unit_bytes && f->program(f->context, u->slot_at + (u->done - 1u) / i * i, u->unit, i)) {
+        if (i == f->unit_bytes && f->program(f->context, u->slot_at + ((u->done - 1u) & ~(i - 1u)), u->unit, i)) {
             u->device = 0;
             return TL_UPDATE_FLASH;
         }
@@ -220,7 +222,7 @@ int32_t tl_update_write(tl_update *u, const void *data, uint32_t n)
     return TL_UPDATE_OK;
 }
 
-int32_t tl_update_finish(tl_update *u)
+TL_APART int32_t tl_update_finish(tl_update *u)
 {
     const tl_update_device *d = u->device;
     tl_envelope e;

@@ -191,7 +191,7 @@ typedef struct {
     tl_model model;
     tl_package package;
     tl_envelope envelope;
-    uint32_t slot;
+    uint32_t slot, bytes; /* bytes: of its package */
     int32_t valid, refused; /* valid: 1; refused: the code for which a newer one was passed over, 0 if none was */
 } tl_booted;
 
@@ -225,15 +225,23 @@ int32_t tl_update_finish(tl_update *u);
 
 /* ---- patches ---- */
 
-enum { TL_PATCH_HEADER = 28, TL_PATCH_CONTEXTS = 6 };
+enum { TL_PATCH_HEADER = 28 };
 
-/* A patch under way: 3.2 KB, which may lie in the arena of a model that rests. */
+/* A patch under way: 1.2 KB. */
 typedef struct {
     tl_update update;
-    uint32_t base_at, base_bytes, skip, made; /* skip: bytes that flash has from before the power failed */
+    const tl_update_device *device;
+    const tl_booted *running;
+    uint32_t skip, made; /* bytes of the package that flash has from before the power failed; that were made */
     uint32_t range, code, length, at, symbol, bits;
-    uint8_t filled, phase, last, buffer[TL_PATCH_HEADER];
-    uint16_t odds[TL_PATCH_CONTEXTS][256];
+    uint8_t phase, based, filled, buffer[32]; /* the header and four bytes */
+    uint16_t odds[2][256];
 } tl_patch;
+
+/* An update by a patch of what runs, in place of begin, write and finish above.  After a power failure the patch is sent again
+ * from its start; what flash has is not written anew.  running is read until the end. */
+void tl_patch_begin(tl_patch *p, const tl_update_device *d, const tl_booted *running);
+int32_t tl_patch_write(tl_patch *p, const void *data, uint32_t n);
+int32_t tl_patch_finish(tl_patch *p);
 
 #endif
