@@ -1,8 +1,8 @@
 """NOR flash whose power fails, and a device around it that runs the very C of kernels/update on it.
 
-Pages are erased to ones; units are programmed once after that (or as often as the part allows, bits then only falling).  A
-power failure at operation number `cut` leaves what `tear` says: nothing or all of it done, some bits, any bits, bits that read
-differently each time, or reads that fail (error correction).  After it nothing works until `power_on`.
+Pages are erased to ones; units are programmed once after that (or as often as the part allows, bits then only falling).
+A power failure at operation number `cut` leaves what `tear` says: nothing or all of it done, some bits, any bits, bits that
+read differently each time, or reads that fail (error correction).  After it nothing works until `power_on`.
 """
 
 from __future__ import annotations
@@ -33,11 +33,12 @@ class Part:
 
 
 PARTS = {p.name: p for p in (
-    Part("nrf52840", 4096, 4, 2, f"nRF52840 Product Specification, 4.3.1: words, at most nWRITE = 2 times; {ZEPHYR}arm/nordic/"
-         "nrf52840.dtsi: erase-block-size 4096, write-block-size 4"),
-    Part("stm32l4", 2048, 8, 1, "ST RM0351, 3.2 and 3.3.7: pages of 2 KB, double words of 64 bits with 8 of ECC, only when erased"),
-    Part("stm32u5", 8192, 16, 1, "ST RM0456, flash: pages of 8 KB, quad-words of 128 bits with 9 of ECC, only when erased; "
-         f"{ZEPHYR}arm/st/u5/stm32u5.dtsi: erase-block-size 8192, write-block-size 16"),
+    Part("nrf52840", 4096, 4, 2, "Nordic nRF52840 Product Specification, 4.3.1: words, at most nWRITE = 2 times; "
+         f"{ZEPHYR}arm/nordic/nrf52840.dtsi: erase-block-size 4096, write-block-size 4"),
+    Part("stm32l4", 2048, 8, 1, "ST RM0351, embedded flash memory: pages of 2 KB, double words of 64 bits and 8 of ECC, "
+         "programmed when erased"),
+    Part("stm32u5", 8192, 16, 1, "ST RM0456, embedded flash memory: pages of 8 KB, quad-words of 128 bits and 9 of ECC, "
+         f"programmed when erased; {ZEPHYR}arm/st/u5/stm32u5.dtsi: erase-block-size 8192, write-block-size 16"),
 )}
 
 
@@ -99,12 +100,12 @@ class Flash:
 class Device:
     """A firmware with `flash`, as update.h describes its flow.
 
-    keys: (type, hash, key) each, as `package.device_key` gives them; those of another type than Ed25519 are refused as wrong.
-    verify: a function pointer of `tl_update_key.verify`, by default tl_update_ed25519.  inputs: `package.inputs_digest`.
+    keys: (type, hash, key) each, as `package.device_key` gives them.  verify: a function pointer of `tl_update_key.verify`,
+    by default tl_update_ed25519.  inputs: `export.inputs_digest`.  words: room for signatures.
     """
 
-    def __init__(self, flash: Flash, keys: list[tuple[int, bytes, bytes]], inputs: tuple[int, int], arena_bytes: int = 1 << 16,
-                 words: int = 256, least_counter: int = 0, verify: Any = None) -> None:
+    def __init__(self, flash: Flash, keys: list[tuple[int, bytes, bytes]], inputs: tuple[int, int],
+                 arena_bytes: int = 1 << 16, words: int = 256, least_counter: int = 0, verify: Any = None) -> None:
         self.flash = flash
         self.arena, self.signatures = np.zeros(-(-arena_bytes // 4) + 1, np.uint32), np.zeros(max(words, 1), np.uint32)
         self._keep = [[ffi.new("uint8_t[]", k) for k in key[1:]] for key in keys]
@@ -152,6 +153,6 @@ def text(code: int) -> str:
 
 def codes() -> Iterator[tuple[str, int]]:
     """(name, number) of each TL_UPDATE_ code, in order."""
-    for name in ("OK", "FLASH", "SIZE", "SHORT", "MAGIC", "FORMAT", "DAMAGED", "KEY", "SIGNATURE", "OLD", "PAYLOAD", "VERSION",
-                 "ABI", "INPUTS", "ARENA", "MODEL", "SELF_TEST", "HANGS", "NONE", "PATCH", "BASE", "ORDER"):
+    for name in ("OK", "FLASH", "SIZE", "SHORT", "MAGIC", "FORMAT", "DAMAGED", "KEY", "SIGNATURE", "OLD", "PAYLOAD",
+                 "VERSION", "ABI", "INPUTS", "ARENA", "MODEL", "SELF_TEST", "HANGS", "NONE", "PATCH", "BASE", "ORDER"):
         yield name, int(getattr(lib, f"TL_UPDATE_{name}"))

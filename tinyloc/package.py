@@ -13,7 +13,6 @@ import io
 import re
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ import numpy as np
 from tinyloc.data.windows import Scaler
 from tinyloc.emulator.plan import plan
 from tinyloc.errors import BrokenError, ConfigError, ModelError
-from tinyloc.export import InputConstants, extremes, golden, input_constants, variant
+from tinyloc.export import InputConstants, extremes, golden, input_constants, inputs_digest, names_data, variant
 from tinyloc.image import Image, to_image
 from tinyloc.kernels.table import ABI
 from tinyloc.program import Program
@@ -37,24 +36,6 @@ SIGNATURES = {0x24: "Ed25519", 0x22: "ECDSA P-256"}
 LEAST = 224  # bytes of a package, TL_UPDATE_LEAST
 EXTRA = "install it with: pip install 'tinyloc[sign]'"
 KEYGEN = "make one with: imgtool keygen -t ed25519 -k KEY.pem"
-
-
-def inputs_digest(info: Mapping[str, Any]) -> tuple[int, int]:
-    """Two words that name the inputs of a model, in their order: those of a firmware must be the same.
-
-    The first 8 bytes of the SHA-256 of their number, how many of them are motion channels, and their names.
-    """
-    aps = [str(a) for a in info["aps"]]
-    data = struct.pack("<2H", len(aps), len(info.get("motion", ()))) + _texts(aps)
-    first, second = struct.unpack("<2I", hashlib.sha256(data).digest()[:8])
-    return first, second
-
-
-def _texts(names: Sequence[str]) -> bytes:
-    for n in names:
-        if "\0" in n:
-            raise ModelError(f"name {n!r}: expected one without a zero character")
-    return b"".join(n.encode() + b"\0" for n in names)
 
 
 def scaler_data(c: InputConstants) -> bytes:
@@ -106,9 +87,9 @@ def payload(program: Program, windows: np.ndarray, core: str | None = None, stre
                 (SCALER, 1, scaler_data(input_constants(Scaler.from_dict(info["scaler"]), x))),
                 (INFO, 1, struct.pack("<3I", program.steps_of_time, int(info.get("delay", 0)),
                                       round(1000 / rate) if rate else 0)),
-                (ROOMS, len(rooms), _texts(rooms)), (GOLDEN, count, windows_data)]
+                (ROOMS, len(rooms), names_data(rooms)), (GOLDEN, count, windows_data)]
     if ap_names:
-        sections.insert(4, (INPUTS, len(aps), _texts(aps)))
+        sections.insert(4, (INPUTS, len(aps), names_data(aps)))
     at, table, body = HEADER + ENTRY * len(sections), b"", b""
     for kind, n, data in sections:
         table += struct.pack("<HHII", kind, n, at + len(body), len(data))
@@ -150,7 +131,7 @@ def load_key(path: str | Path, password: bytes | None = None, private: bool = Tr
     try:
         key = tool.keys.load(str(path), password)
     except Exception:  # what the parsers say may quote the file
-        raise ConfigError(f"{path}: expected a key in PEM" + (", or another password" if password else "") + f"; {KEYGEN}") from None
+        raise ConfigError(f"{path}: expected a key in PEM{', or another password' * bool(password)}; {KEYGEN}") from None
     if key is None:
         return None
     allowed = (tool.keys.Ed25519Public, tool.keys.ECDSA256P1Public)  # the private ones are subclasses
@@ -185,7 +166,7 @@ def sign(data: bytes, key: Any, version: str, counter: int | None = None) -> byt
         raise ConfigError(f"counter {counter}: expected 0 to {(1 << 32) - 1}")
     # imgtool keeps what it signs in `payload`, and prints how it goes.
     with contextlib.redirect_stdout(io.StringIO()):
-        image = tool.image.Image(version=tool.version.SemiSemVersion(*v), header_size=ENVELOPE, pad_header=True, endian="little",
+        image = tool.image.Image(version=tool.version.SemiSemVersion(*v), header_size=ENVELOPE, pad_header=True,
                                  security_counter="auto" if counter is None else counter, non_bootable=True)
         image.payload = bytes(ENVELOPE) + data
         image.create(key, "hash", None)
@@ -198,11 +179,12 @@ def sign(data: bytes, key: Any, version: str, counter: int | None = None) -> byt
 class Package:
     """What the bytes of a package say; `verify` tells whether they are signed.
 
-    version: (major, minor, revision, build); hash: SHA-256, which names the package; signed: the bytes that it is of;
-    scaler: its section; windows: golden ones; period: ms between rows, 0 if they have none.
+    version: (major, minor, revision, build); hash: SHA-256, which names the package; signed: the bytes that it is of, from
+    the first; scaler: its section; windows: golden ones; period: ms between rows, 0 if they have none.
     """
 
     data: bytes
+    signed: int
     version: tuple[int, int, int, int]
     counter: int
     hash: bytes
@@ -264,10 +246,10 @@ class Package:
         if image.arena_bytes != head[4]:
             raise ModelError(f"package: an arena of {head[4]} bytes, {image.arena_bytes} in its image")
         window, delay, period = struct.unpack("<3I", inner.one(INFO, 12))
-        return Package(data, struct.unpack_from("<BBHI", data, 20), struct.unpack("<I", counter[0])[0], digest, found[KEY_HASH],
-                       found[schemes[0]], schemes[0], inner.data, (head[5], head[6]), image, inner.one(SCALER),
-                       inner.count(GOLDEN), inner.texts(ROOMS), inner.texts(INPUTS) if INPUTS in inner.sections else None,
-                       window, delay, period)
+        return Package(data, end, struct.unpack_from("<BBHI", data, 20), struct.unpack("<I", counter[0])[0], digest,
+                       found[KEY_HASH], found[schemes[0]], schemes[0], inner.data, (head[5], head[6]), image,
+                       inner.one(SCALER), inner.count(GOLDEN), inner.texts(ROOMS),
+                       inner.texts(INPUTS) if INPUTS in inner.sections else None, window, delay, period)
 
     def verify(self, key: Any) -> None:
         """Raises BrokenError unless the package is signed with `key` (`load_key`, public or private)."""
@@ -277,7 +259,10 @@ class Package:
         if (scheme, key_hash) != (self.scheme, self.key_hash):
             raise BrokenError("package: signed with another key")
         try:
-            key.verify_digest(self.signature, self.hash)
+            if self.scheme == 0x24:  # of the digest; ECDSA makes its own of what is signed
+                key.verify_digest(self.signature, self.hash)
+            else:
+                key.verify(self.signature, self.data[: self.signed])
         except InvalidSignature:
             raise BrokenError(f"package: the signature ({SIGNATURES[self.scheme]}) is wrong") from None
 
@@ -319,7 +304,7 @@ class _Payload:
         if version != VERSION:
             raise ModelError(f"package: format version {version}, expected {VERSION}")
         if self.words[2] != len(data) or HEADER + ENTRY * count > len(data):
-            raise ModelError(f"package: a payload of {len(data)} bytes, its header says {self.words[2]} and {count} sections")
+            raise ModelError(f"package: a payload of {len(data)} bytes; its header says {self.words[2]}, {count} sections")
         self.sections: dict[int, tuple[int, bytes]] = {}
         for i in range(count):
             kind, n, at, size = struct.unpack_from("<HHII", data, HEADER + ENTRY * i)

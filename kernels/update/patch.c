@@ -65,8 +65,10 @@ static uint32_t decode(tl_patch *p, uint16_t *odds)
     } else {
         p->range = bound;
     }
-    if (odds) /* of 0; from 15 to 2^12 - 15 */
-        *odds = (uint16_t)(bit ? *odds - (*odds >> RATE) : *odds + (((1u << BITS) - *odds) >> RATE));
+    if (odds) { /* of 0; from 15 to 2^12 - 15 */
+        uint32_t old = *odds;
+        *odds = (uint16_t)(bit ? old - (old >> RATE) : old + (((1u << BITS) - old) >> RATE));
+    }
     return bit;
 }
 
@@ -98,7 +100,8 @@ TL_APART static int32_t take(tl_patch *p)
         const tl_flash *f = p->device->flash;
         byte = (uint8_t)(byte + f->map[p->running->slot * f->slot_bytes + p->at++]);
     }
-    expect(p, --p->length ? BYTES : LENGTH, p->length ? 8 : 24);
+    p->length--;
+    expect(p, p->length ? BYTES : LENGTH, p->length ? 8 : 24);
     return p->made++ < p->skip ? TL_UPDATE_OK : tl_update_write(&p->update, &byte, 1);
 }
 
