@@ -43,7 +43,7 @@ def encode(new: Package, old: Package) -> bytes:
 
 
 def segments(new: bytes, old: bytes, own: int) -> list[tuple[int, int, int | None]]:
-    """(start, end, offset in the old package or None) of each segment of `new`, whose bytes from `own` on (hash, signature) are its own.
+    """(start, end, offset in the old package or None) of each segment of `new`; from `own` on (hash, signature) it is new.
 
     The cheapest way through all bytes by dynamic programming, over the shifts at which most 8-byte strings agree; costs in
     bits are about those that differences have been seen to take.
