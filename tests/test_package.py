@@ -132,6 +132,8 @@ def test_a_model_that_does_not_name_its_rooms(program: Program) -> None:
     bare = replace(program, info={k: v for k, v in program.info.items() if k != "rooms"})
     with pytest.raises(ModelError, match="does not name its rooms"):
         package.payload(bare, updates.windows(program, 1))
+    with pytest.raises(ModelError, match="golden windows: expected"):
+        package.payload(program, np.zeros((1, 2, 3), np.int8))
 
 
 # ---- keys ----

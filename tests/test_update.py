@@ -1,4 +1,4 @@
-"""Updates in the field, in the C that a device runs: crypto, refusals, slots, patches, and a power that fails at any moment."""
+"""Updates in the field, in the C that a device runs: crypto, refusals, slots, patches, and power that fails at any time."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import shutil
 import struct
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,8 @@ from tinyloc.emulator.flash import PARTS, TEARS, Device, Flash, Part, codes, tex
 from tinyloc.errors import ConfigError, ModelError
 from tinyloc.export import input_constants
 from tinyloc.kernels._c import ffi, lib
-from tinyloc.kernels.build_c import C, UPDATE
-from tinyloc.package import GOLDEN, IMAGE, INFO, ROOMS, SCALER, Package, device_key, payload
+from tinyloc.kernels.build_c import UPDATE, C
+from tinyloc.package import GOLDEN, IMAGE, INFO, ROOMS, SCALER, Package, device_key
 
 CODES = dict(codes())
 NAMES = {n: name for name, n in CODES.items()}
@@ -41,25 +42,30 @@ P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, -1, P) % P
 
 
-def add(p: tuple[int, int], q: tuple[int, int]) -> tuple[int, int]:
-    """The affine law of RFC 8032, 5.1.4, in Python's integers."""
-    (x1, y1), (x2, y2) = p, q
-    t = D * x1 * x2 * y1 * y2 % P
-    return (x1 * y2 + x2 * y1) * pow(1 + t, -1, P) % P, (y1 * y2 + x1 * x2) * pow(1 - t, -1, P) % P
+Point = tuple[int, int, int, int]  # X, Y, Z, T
 
 
-def times(n: int, p: tuple[int, int]) -> tuple[int, int]:
-    r = (0, 1)
+def add(p: Point, q: Point) -> Point:
+    """RFC 8032, 5.1.4, in Python's integers."""
+    a, b = (p[1] - p[0]) * (q[1] - q[0]), (p[1] + p[0]) * (q[1] + q[0])
+    c, d = 2 * D * p[3] * q[3], 2 * p[2] * q[2]
+    e, f, g, h = (b - a) % P, (d - c) % P, (d + c) % P, (b + a) % P
+    return e * f % P, g * h % P, f * g % P, e * h % P
+
+
+def times(n: int, p: Point) -> Point:
+    r = IDENTITY
     while n:
         r, p, n = (add(r, p) if n & 1 else r), add(p, p), n >> 1
     return r
 
 
-def encode(p: tuple[int, int]) -> bytes:
-    return (p[1] | (p[0] & 1) << 255).to_bytes(32, "little")
+def encode(p: Point) -> bytes:
+    z = pow(p[2], -1, P)
+    return (p[1] * z % P | (p[0] * z % P & 1) << 255).to_bytes(32, "little")
 
 
-def decode(data: bytes) -> tuple[int, int] | None:
+def decode(data: bytes) -> Point | None:
     n = int.from_bytes(data, "little")
     y, odd = n & (1 << 255) - 1, n >> 255
     if y >= P:
@@ -69,20 +75,24 @@ def decode(data: bytes) -> tuple[int, int] | None:
     x = x if x * x % P == xx else x * pow(2, (P - 1) // 4, P) % P
     if x * x % P != xx or (x == 0 and odd):
         return None
-    return (x if x & 1 == odd else P - x), y
+    x = x if x & 1 == odd else P - x
+    return x, y, 1, x * y % P
 
 
+IDENTITY = 0, 1, 1, 0
 BASE = decode((4 * pow(5, -1, P) % P).to_bytes(32, "little"))
 assert BASE is not None
 
 
+@cache
 def oracle(key: bytes, message: bytes, signature: bytes) -> bool:
-    """RFC 8032, 5.1.7, without the cofactor, S and both points in their one encoding, no key of small order."""
+    """RFC 8032, 5.1.7, without the cofactor, S and both points in their one encoding, no key of small order; the hash modulo
+    the order, as every implementation has it (the RFC leaves that open: it matters to keys beside the subgroup alone)."""
     a, s = decode(key), int.from_bytes(signature[32:], "little")
-    if a is None or s >= L or times(8, a) == (0, 1):
+    if a is None or s >= L or encode(times(8, a)) == encode(IDENTITY):
         return False
-    k = int.from_bytes(hashlib.sha512(signature[:32] + key + message).digest(), "little")
-    return encode(add(times(s, BASE), times(k, (P - a[0], a[1])))) == signature[:32]
+    k = int.from_bytes(hashlib.sha512(signature[:32] + key + message).digest(), "little") % L
+    return encode(add(times(s, BASE), times(k, (P - a[0], a[1], 1, P - a[3])))) == signature[:32]
 
 
 def verify(key: bytes, message: bytes, signature: bytes) -> bool:
@@ -160,18 +170,18 @@ def test_ed25519_against_cryptography(level: int) -> None:
         assert not verify(bytes(data[:32]), bytes(data[32:end]), bytes(data[end:])), (i, bit, public.hex())
 
 
-def torsion() -> list[tuple[int, int]]:
+def torsion() -> list[Point]:
     """The 8 points of small order."""
     y = 2
     while True:
         p = decode(y.to_bytes(32, "little"))
-        if p is not None and times(4, q := times(L, p)) != (0, 1):
+        if p is not None and encode(times(4, q := times(L, p))) != encode(IDENTITY):
             return [times(i, q) for i in range(8)]
         y += 1
 
 
 def edge_cases() -> Iterator[tuple[str, bytes, bytes, bytes, bool]]:
-    """(what, key, message, signature, right); each where verifiers are known to differ (Chalkias, Garillot, Nikolaenko 2020)."""
+    """(what, key, message, signature, right), where verifiers differ (Chalkias, Garillot, Nikolaenko 2020)."""
     scalar, nonce, message = 0x1234567890ABCDEF << 100, 0xFEDCBA << 200, b"digest"
     point = times(scalar, BASE)
     key = encode(point)
@@ -182,11 +192,11 @@ def edge_cases() -> Iterator[tuple[str, bytes, bytes, bytes, bool]]:
         if s + i * L < 1 << 256:
             yield f"S + {i} L", key, message, good[:32] + (s + i * L).to_bytes(32, "little"), False
     yield "S = L", key, message, good[:32] + L.to_bytes(32, "little"), False
-    yield "S = 0, R = the identity, key of order 1", encode((0, 1)), message, encode((0, 1)) + bytes(32), False
+    yield "S = 0, R = the identity, key of order 1", encode(IDENTITY), message, encode(IDENTITY) + bytes(32), False
     small = torsion()
     for i, t in enumerate(small):
         for m in range(8):  # for some message k t = 0
-            yield f"key of small order {i}, message {m}", encode(t), bytes([m]), encode((0, 1)) + bytes(32), False
+            yield f"key of small order {i}, message {m}", encode(t), bytes([m]), encode(IDENTITY) + bytes(32), False
         # With a key beside the prime order subgroup, right where k times the torsion vanishes.
         mixed = encode(add(point, t))
         for m in range(10):
@@ -203,7 +213,7 @@ def edge_cases() -> Iterator[tuple[str, bytes, bytes, bytes, bool]]:
                     made = own_signature(scalar, nonce, message, a)
                     yield f"key y = {what}{y}, sign {odd}", a, message, made, oracle(a, message, made)
     # R = identity has a second encoding, y = p + 1.
-    for r, right in ((encode((0, 1)), True), ((P + 1).to_bytes(32, "little"), False),
+    for r, right in ((encode(IDENTITY), True), ((P + 1).to_bytes(32, "little"), False),
                      ((1 | 1 << 255).to_bytes(32, "little"), False)):
         yield f"R = {r[:2].hex()}…{r[-1]:02x}", key, message, own_signature(scalar, 0, message, key, r), right
 
@@ -288,26 +298,23 @@ def test_updates_one_after_the_other(part: Part, chunk: int) -> None:
         if p.aps:
             assert ffi.string(lib.tl_package_name(d.booted.package.inputs, len(p.aps) - 1)).decode() == p.aps[-1]
         assert (d.booted.package.window, d.booted.package.delay, d.booted.package.period_ms) == (20, 0, 200)
-        assert bytes(d.booted.envelope.version) == struct.pack("<BBHI", *p.version) and d.booted.envelope.counter == p.counter
+        envelope = d.booted.envelope
+        assert bytes(envelope.version) == struct.pack("<BBHI", *p.version) and envelope.counter == p.counter
     assert not d.flash.nor.refused and not d.flash.nor.wrong
 
 
-@pytest.mark.parametrize("shared", [False, True])
-def test_the_input_is_scaled_by_the_constants_that_came_along(shared: bool) -> None:
+@pytest.mark.parametrize("alike", [0, 30])
+def test_the_input_is_scaled_by_the_constants_that_came_along(alike: int) -> None:
     """tl_code over all dBm by the scaler in the package, rows or a curve: the float path's codes."""
-    p = updates.program()
-    if shared:
-        s = Scaler.from_dict(p.info["scaler"])
-        s = Scaler.from_dict({**s.to_dict(), "lo": [-95.0] * len(s.lo), "hi": [-35.0] * len(s.hi)})
-        p = p.__class__(**{**p.__dict__, "info": {**p.info, "scaler": s.to_dict()}})
-        wide = {**p.info["scaler"], "lo": [-95.0] * 40, "hi": [-35.0] * 40}
-        assert input_constants(Scaler.from_dict(wide), p.buffers[p.input]).curve, "40 alike would be a curve"
-    d = running(updates.made(p, "1.0.0"))
-    want = input_constants(Scaler.from_dict(p.info["scaler"]), p.buffers[p.input]).codes()
+    p = updates.program(alike=alike)
+    constants = input_constants(Scaler.from_dict(p.info["scaler"]), p.buffers[p.input])
+    assert bool(constants.curve) == bool(alike)
+    made = updates.made(p, "1.0.0")
+    d = running(made, inputs=made.inputs, pages=40)
     scaler = ffi.addressof(d.booted.package, "scaler")
-    assert scaler.count == len(want)
     got = [[lib.tl_code(scaler, ap, dbm) for dbm in range(-128, 128)] for ap in range(scaler.count)]
-    assert np.array_equal(got, want)
+    assert np.array_equal(got, constants.codes())
+    assert (scaler.hold, scaler.silent) == (constants.hold, constants.silent)
 
 
 def test_a_stranger_is_refused() -> None:
@@ -351,21 +358,17 @@ def test_an_older_version_is_not_replayed() -> None:
     assert NAMES[d.install(new.data, new.id)] == "OK"
 
 
+@cache
 def broken() -> dict[str, Package]:
     """Packages that are signed, whole, and yet no model that may run: what only the boot finds."""
     p = packages()["new"].payload
     image, (golden, _) = updates.place(p, IMAGE)[0], updates.place(p, GOLDEN)
     runs, size = struct.unpack_from("<2I", p, golden)
-    crc = golden + 12 + runs * size
-    return {"MODEL": Package.parse(updates.signed(p, "1.1.0")).__class__(**{
-                **packages()["new"].__dict__, **_envelope(updates.resealed(updates.poked(p, image + 24 + 12, "B", 77), image))}),
-            "SELF_TEST": Package.parse(updates.signed(updates.poked(p, crc, "I", 1), "1.1.0"))}
-
-
-def _envelope(data: bytes) -> dict[str, Any]:
-    """Fields of a Package whose payload the host refuses."""
-    made = updates.signed(data, "1.1.0")
-    return {"data": made, "hash": hashlib.sha256(made[:-144]).digest(), "payload": data}
+    model = updates.signed(updates.resealed(updates.poked(p, image + 24, "B", 77), image), "1.1.0")  # a section of no kind
+    test = updates.signed(updates.poked(p, golden + 12 + runs * size, "I", 1), "1.1.0")
+    whole = packages()["new"]  # the host refuses to read the first
+    return {"MODEL": replace(whole, data=model, hash=hashlib.sha256(model[: whole.signed]).digest(), signature=model[-64:]),
+            "SELF_TEST": Package.parse(test)}
 
 
 @pytest.mark.parametrize("why", ["MODEL", "SELF_TEST"])
@@ -420,12 +423,17 @@ def test_flash_that_rots_is_noticed() -> None:
 
 def test_calls_out_of_order() -> None:
     d, new = running(packages()["old"]), packages()["new"]
-    write, finish = (lambda n: NAMES[lib.tl_update_write(d.update, new.data, n)]), (lambda: NAMES[lib.tl_update_finish(d.update)])
+
+    def write(n: int) -> str:
+        return NAMES[lib.tl_update_write(d.update, new.data, n)]
+
+    def finish() -> str:
+        return NAMES[lib.tl_update_finish(d.update)]
+
     d.update.device = ffi.NULL
     assert write(1) == finish() == "ORDER"
     start = ffi.new("uint32_t *")
-    begin = lambda: lib.tl_update_begin(d.update, d.c, d.booted, len(new.data), new.id, start)  # noqa: E731
-    assert begin() == 0 and start[0] == 0
+    assert lib.tl_update_begin(d.update, d.c, d.booted, len(new.data), new.id, start) == 0 and start[0] == 0
     assert write(len(new.data) - 1) == "OK" and finish() == "ORDER", "a byte is missing"
     assert write(2) == "ORDER", "one too many"
     assert lib.tl_update_write(d.update, new.data[-1:], 1) == 0 and finish() == "OK" and finish() == "ORDER"
@@ -460,34 +468,29 @@ def test_every_bit_flip_and_every_truncation_is_refused() -> None:
 
 
 def mutated(rng: random.Random, data: bytes) -> bytes:
-    """A payload with a few words, halves or bytes that are something else, and an image whose CRC fits."""
-    changed, image = bytearray(data), updates.place(data, IMAGE)[0]
+    """A payload with a few words, halves or bytes that are something else; what an image may hold is tl_open's affair."""
+    changed = bytearray(data)
     edges = [0, 1, 2, 3, 4, 7, 0xFF, 0x7F, 0x80, 0xFFFF, 0x7FFF, 0x8000, 0xFFFFFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFC]
-    heads = [updates.place(data, k) for k in (IMAGE, SCALER, GOLDEN, ROOMS, INFO)]
+    heads = [updates.place(data, k) for k in (SCALER, GOLDEN, ROOMS, INFO)]
     for _ in range(rng.randint(1, 4)):
         at, size = rng.choice([(0, 28), (28, 72), *((a, min(n, 64)) for a, n in heads)])
         width = rng.choice((1, 2, 4))
         where = at + rng.randrange(size) // width * width
         value = rng.choice([rng.getrandbits(32), rng.choice(edges), (changed[where] + rng.choice((-1, 1, 4))) & 0xFF])
         changed[where : where + width] = (value & (1 << 8 * width) - 1).to_bytes(width, "little")
-    size = struct.unpack_from("<I", changed, image + 12)[0]
-    if image + 8 < image + size <= len(changed):
-        return updates.resealed(bytes(changed), image)
     return bytes(changed)
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_payloads_by_a_key_that_leaked(seed: int, level: int, tmp_path: Path) -> None:
+def test_payloads_by_a_key_that_leaked(level: int, tmp_path: Path) -> None:
     """Whatever is signed is read within its bounds, under the sanitizers, in memory of exactly its size."""
     if not shutil.which("gcc"):
         pytest.skip("no gcc")
-    rng = random.Random(seed)
-    base = packages()[("new", "lean")[seed]].payload
-    cases = [base, *(mutated(rng, base) for _ in range(3000 if level == 1 else 100_000)),
-             *(rng.randbytes(rng.randrange(200)) for _ in range(200)), *(base[:n] for n in range(0, 400))]
+    rng, cases = random.Random(0), []
+    for base in (packages()[n].payload for n in ("new", "lean")):
+        cases += [base, *(mutated(rng, base) for _ in range(3000 if level == 1 else 100_000)),
+                  *(rng.randbytes(rng.randrange(200)) for _ in range(200)), *(base[:n] for n in range(400))]
     file = tmp_path / "cases.bin"
-    file.write_bytes(struct.pack("<2I", *packages()["new"].inputs)
-                     + b"".join(struct.pack("<I", len(c)) + c for c in cases))
+    file.write_bytes(struct.pack("<2I", *packages()["new"].inputs) + b"".join(struct.pack("<I", len(c)) + c for c in cases))
     done = subprocess.run([str(sanitized(tmp_path)), str(file)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     opened, tested, total = map(int, done.stdout.split())
@@ -513,7 +516,7 @@ def trusting() -> Any:
     """A verify for tests of the flash alone, in which thousands of updates are checked: it knows the two signatures."""
     known = {(p.hash, p.signature) for p in (*packages().values(), *broken().values())}
 
-    @ffi.callback("int32_t(const tl_update_key *, const uint8_t *, const uint8_t *, uint32_t)")
+    @ffi.callback(dict(ffi.typeof("tl_update_key").fields)["verify"].type)
     def verify_known(_: Any, digest: Any, signature: Any, size: int) -> int:
         return int((bytes(ffi.buffer(digest, 32)), bytes(ffi.buffer(signature, size))) in known)
 
@@ -560,7 +563,7 @@ class Trial:
             lib.tl_update_boot(d.c, d.booted)
 
     def recovers(self, what: str) -> bool:
-        """Power is back: a valid model runs at once, old or new, whole; and the update then succeeds.  True if it went on."""
+        """Power is back: a valid model runs at once, whole; and the update then succeeds.  True if it went on from there."""
         d, resumed = self.device, False
         d.flash.power_on()
         assert d.boot() == 0, f"{what}: no valid model: {NAMES[d.booted.refused]}"
@@ -610,7 +613,7 @@ def test_the_power_fails_at_every_boundary(part: str, what: str, level: int) -> 
             t.lose_power(at, tear, at)
             assert t.device.flash.off, f"operation {at}: there is none"
             resumed += t.recovers(f"{part}, {what}: {tear} at operation {at} of {t.operations}")
-    assert what != "new" or part in ("nrf52840", "stm32u5") or resumed > t.operations, "power loss costs a page, not the update"
+    assert (what, part) != ("new", "small") or resumed > t.operations, "power loss costs a page, not the update"
 
 
 @pytest.mark.parametrize("what", ["new", "fails"])
@@ -708,7 +711,7 @@ def test_any_payload_can_be_patched(data: st.DataObject) -> None:
             content[at : at + size] = bytes((b + rng.choice((0, 0, 1, 255))) & 255 for b in content[at : at + size])
         else:
             content[at:at] = bytes([rng.choice((0, 255))]) * size
-    new = Package(**{**old.__dict__, "data": bytes(content) or b"\0", "signed": max(len(content) - 144, 0)})
+    new = replace(old, data=bytes(content) or b"\0", signed=max(len(content) - 144, 0))
     assert patch.decode(patch.encode(new, old), old) == new.data
 
 
@@ -755,9 +758,3 @@ def test_flash_is_that_of_the_part() -> None:
         assert lib.tl_nor_erase(f.nor, 0) == 0 and f.weak(0, 16) == 0 and bytes(f.memory[:16]) == b"\xff" * 16
     assert all(seen[t] == (1, 0, {0}) for t in TEARS[:4])
     assert all(n > 8 and weak == 16 for n, weak, _ in (seen[t] for t in TEARS[4:])) and seen["error"][2] == {0, 1}
-
-
-def test_payload_needs_a_model_that_fits(tmp_path: Path) -> None:
-    p = updates.program()
-    with pytest.raises(ModelError, match="golden windows: expected"):
-        payload(p, np.zeros((1, 2, 3), np.int8))

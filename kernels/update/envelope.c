@@ -3,7 +3,7 @@
 
 /* The envelope: MCUboot's image format, read from flash through a small buffer. */
 
-enum { MAGIC = 0x96f3b83d, HEADER = 32, NOT_BOOTABLE = 0x10, PROTECTED = 0x6908, OPEN = 0x6907, TLV = 4 };
+enum { HEADER = 32, NOT_BOOTABLE = 0x10, PROTECTED = 0x6908, OPEN = 0x6907, TLV = 4 };
 enum { KEY_HASH = 0x01, SHA256 = 0x10, COUNTER = 0x50, MAX_SIGNATURE = 72 };
 
 TL_APART const char *tl_update_text(int32_t code)
@@ -129,7 +129,7 @@ TL_APART static int32_t read_envelope(const tl_flash *f, uint32_t slot_at, uint3
         return TL_UPDATE_SIZE;
     if (f->read(f->context, slot_at, b.header, HEADER))
         return TL_UPDATE_FLASH;
-    if (word(b.header) != MAGIC)
+    if (word(b.header) != 0x96f3b83du)
         return TL_UPDATE_MAGIC;
     e->payload_at = half(b.header + 8);
     e->payload_bytes = word(b.header + 12);

@@ -114,8 +114,8 @@ void tl_sha256_start(tl_sha256 *h);
 void tl_sha256_add(tl_sha256 *h, const void *data, uint32_t n);
 void tl_sha256_end(tl_sha256 *h, uint8_t digest[32]);
 
-/* 1 if `signature` is that of `message` under `key` (RFC 8032, without a cofactor), else 0.  S must be less than the order,
- * both points in their one encoding, and the key not of small order. */
+/* 1 if `signature` is that of `message` under `key` (RFC 8032, without a cofactor, the hash modulo the order), else 0.  S must
+ * be less than the order, both points in their one encoding, and the key not of small order. */
 int32_t tl_ed25519_verify(const uint8_t key[32], const void *message, uint32_t message_bytes, const uint8_t signature[64]);
 
 /* A key that packages may be signed with. */
