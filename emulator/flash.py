@@ -156,3 +156,53 @@ def codes() -> Iterator[tuple[str, int]]:
     for name in ("OK", "FLASH", "SIZE", "SHORT", "MAGIC", "FORMAT", "DAMAGED", "KEY", "SIGNATURE", "OLD", "PAYLOAD",
                  "VERSION", "ABI", "INPUTS", "ARENA", "MODEL", "SELF_TEST", "HANGS", "NONE", "PATCH", "BASE", "ORDER"):
         yield name, int(getattr(lib, f"TL_UPDATE_{name}"))
+
+
+# ---- what it costs a core ----
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one check of a package: instructions, bytes of stack used and its static bound; bytes of code and constants that
+    the check takes in flash, and all of kernels/update, beside the runner."""
+
+    instructions: int
+    stack: int
+    stack_bound: int
+    check_bytes: int
+    all_bytes: int
+
+
+def cost(package: bytes, key: tuple[int, bytes, bytes], inputs: tuple[int, int], which: str = "m4",
+         compiler: str = "clang", optimize: str = "-O3") -> Cost:
+    """`tl_update_check` of a package on an emulated core.  Raises ConfigError when it refuses, or without the extra mcu."""
+    from tinyloc.emulator.cortexm import Machine, kernel_folder
+    from tinyloc.emulator.elf import Elf
+    from tinyloc.emulator.toolchain import FIRMWARE, Build, Memory, core, link
+
+    kernels, chosen = kernel_folder(), core(which)
+    sources = sorted((kernels.parent / "update").glob("*.c"))
+    build = Build(chosen, compiler, optimize, include=(kernels, kernels.parent / "update"))
+    objects = build.compile([*sources, FIRMWARE / "update.c", kernels / "run.c",
+                             *(FIRMWARE / n for n in ("startup.c", "aeabi.c", "no_main.c"))])
+    memory, runner = Memory(flash=512 << 10, ram=16 << 10), ("tl_open", "tl_reset", "tl_sign", "tl_input", "tl_crc32")
+    every = sorted({n for o in objects[: len(sources)] for n in Elf(o.read_bytes()).exported})
+
+    def linked(*keep: str) -> tuple[Elf, int]:
+        found = link(build, objects, memory, keep)
+        return found, sum(found.section_bytes(s) for s in (".text", ".rodata"))
+
+    (elf, check), (_, whole), (_, without) = linked("fw_check", *runner), linked(*every, *runner), linked(*runner)
+    m = Machine(chosen, elf, memory)
+    m.initialize()
+    size = -(-len(package) // 1024) * 1024
+    m.map(m.heap, size + 1024, False)
+    m.write(m.heap, package)
+    at = m.heap + size
+    m.write(at, key[2] + key[1] + np.array(inputs, "<u4").tobytes())
+    m.paint_stack()
+    before = m.profile()
+    code = m.call("fw_check", m.heap, len(package), at, at + len(key[2]), at + len(key[2]) + len(key[1]))
+    if code:
+        raise ConfigError(f"package: {text(code)}")
+    spent = (m.profile() - before).instructions
+    return Cost(spent, m.stack_used(), elf.stack_bound("fw_check")[0], check - without, whole - without)

@@ -234,7 +234,7 @@ TL_APART static int32_t decode(point *r, const uint8_t *bytes)
 
 static uint64_t rotate(uint64_t x, uint32_t n) { return x >> n | x << (64u - n); }
 
-TL_SMALL static void block(uint64_t *state, const uint8_t *p)
+TL_APART static void block(uint64_t *state, const uint8_t *p)
 {
     static const uint64_t k[80] = {
         0x428a2f98d728ae22, 0x7137449123ef65cd, 0xb5c0fbcfec4d3b2f, 0xe9b5dba58189dbbc, 0x3956c25bf348b538,

@@ -5,7 +5,7 @@
 
 static uint32_t rotate(uint32_t x, uint32_t n) { return x >> n | x << (32u - n); }
 
-TL_SMALL static void block(uint32_t *state, const uint8_t *p)
+TL_APART static void block(uint32_t *state, const uint8_t *p)
 {
     static const uint32_t k[64] = {
         0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,

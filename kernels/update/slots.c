@@ -232,9 +232,12 @@ TL_APART int32_t tl_update_finish(tl_update *u)
     int32_t error = tl_update_check(d, u->slot_at, u->bytes, u->least_counter, &e);
     if (!error && (load(e.hash) != u->id[0] || load(e.hash + 4) != u->id[1]))
         error = TL_UPDATE_DAMAGED; /* another package than the one announced */
-    if (!error)
-        return set(d->flash, u->slot_at, ACTIVE);
-    if (error != TL_UPDATE_FLASH)
+    if (error == TL_UPDATE_FLASH)
+        return error;
+    /* A mark that an earlier try tore may look erased, and yet not be programmed again. */
+    if (!error && (set(d->flash, u->slot_at, ACTIVE) || mark(d->flash, u->slot_at, ACTIVE) != EXACT))
+        error = TL_UPDATE_FLASH;
+    if (error)
         set(d->flash, u->slot_at, BAD); /* so that the next one begins anew */
     return error;
 }

@@ -68,10 +68,10 @@ def _key(path: str, private: bool) -> Any:
 def package_(model: str | None, key: str | None, number: str | None, out: str | None, old: str | None, counter: int | None,
              core: str | None, stream: bool | None, windows: int, ap_names: bool, show: str | None, public: str | None,
              data_name: str | None, missing: str, as_json: bool, **given: Any) -> None:
-    """Make a signed package of an int8 Program (MODEL), which devices take in the field.
+    """Sign an int8 Program (MODEL) for updates in the field.
 
-    It is in MCUboot's image format: `imgtool verify` accepts it.  It holds the image, the constants of the input, golden
-    windows and names.  Files are written whole or not at all.  With --show, exit code 1: the signature is not that key's.
+    The package is in MCUboot's image format: `imgtool verify` accepts it.  It holds the image, the constants of the input,
+    golden windows and names.  Files are written whole or not at all.  With --show, exit code 1: another key signed it.
     """
     if show is not None:
         if model or key or out or old:
