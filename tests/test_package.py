@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -17,12 +18,14 @@ from typing import Any
 import numpy as np
 import pytest
 import updates
+import vectors
 from click.testing import CliRunner
 
 from tinyloc import package
 from tinyloc.cli import main
 from tinyloc.errors import BrokenError, ConfigError, ModelError
-from tinyloc.export import inputs_digest
+from tinyloc.export import inputs_digest, project, write_project
+from tinyloc.kernels.build_c import UPDATE
 from tinyloc.package import Package
 from tinyloc.program import Program
 
@@ -268,6 +271,23 @@ def test_a_killed_package_leaves_no_half_file(files: Path, where: str, old: byte
     assert (out.read_bytes() if out.exists() else None) == old
     make(files, "1.2.0", "a.bin")
     assert Package.parse(out.read_bytes()).version_text == "1.2.0"
+
+
+def test_an_export_brings_the_sources(program: Program, tmp_path: Path) -> None:
+    """Beside the kernels, as one folder that builds strictly, and with the words that packages must have."""
+    files = project(program, updates.windows(program, 1), update=True)
+    plain = project(program, updates.windows(program, 1))
+    assert {n for n in files if n not in plain} == {f"src/{p.name}" for p in UPDATE.glob("*.[ch]")}
+    words = ", ".join(f"{w:#010x}u" for w in inputs_digest(program.info))
+    assert f"#define TL_MODEL_INPUTS {{{words}}}".encode() in files["src/tl_model.h"]
+    if not shutil.which("gcc"):
+        pytest.skip("no gcc")
+    write_project(files, tmp_path / "out")
+    sources = [tmp_path / "out" / "host" / "main.c", *sorted((tmp_path / "out" / "src").glob("*.c"))]
+    done = subprocess.run(["gcc", *vectors.WARNINGS, "-I", tmp_path / "out" / "src", *sources, "-o", tmp_path / "self"],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert subprocess.run([tmp_path / "self"], capture_output=True).returncode == 0
 
 
 # ---- constants of the input ----

@@ -345,6 +345,43 @@ def test_a_stranger_is_refused() -> None:
     assert NAMES[d.install(new.data, new.id)] == "OK" and d.boot() == 0 and d.running == new.hash
 
 
+def test_packages_can_grow() -> None:
+    """A section that a device does not know is skipped, or refused, as its kind says."""
+    new = packages()["new"].payload
+    d = running(packages()["old"])
+    assert refused(d, updates.signed(updates.with_section(new, 7, b"what is this"))) == "PAYLOAD"
+    more = Package.parse(updates.signed(updates.with_section(new, 200, b"a note")))
+    assert NAMES[d.install(more.data, more.id)] == "OK" and d.boot() == 0 and d.running == more.hash
+    assert refused(d, updates.signed(updates.with_section(new, ROOMS, b"twice\0"))) == "PAYLOAD"
+
+
+def test_a_firmware_with_a_crypto_library_of_its_own() -> None:
+    """ECDSA P-256, of which kernels/update has nothing: the function pointer gets digest, key and DER."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec, utils
+    from imgtool.keys import ECDSA256P1
+
+    @ffi.callback(dict(ffi.typeof("tl_update_key").fields)["verify"].type)
+    def verify_p256(k: Any, digest: Any, signature: Any, size: int) -> int:
+        key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\4" + bytes(ffi.buffer(k.key, 64)))
+        try:
+            key.verify(bytes(ffi.buffer(signature, size)), bytes(ffi.buffer(digest, 32)),
+                       ec.ECDSA(utils.Prehashed(hashes.SHA256())))
+        except InvalidSignature:
+            return 0
+        return 1
+
+    key, old = ECDSA256P1.generate(), packages()["old"]
+    p = Package.parse(updates.signed(old.payload, with_key=key))
+    d = device(keys=[device_key(updates.key()), device_key(key)], verify=verify_p256)
+    d.boot()
+    wrong = bytearray(p.data)
+    wrong[-1] ^= 1
+    assert NAMES[d.install(bytes(wrong), p.id)] == "SIGNATURE"
+    assert NAMES[d.install(p.data, p.id)] == "OK" and d.boot() == 0 and d.running == p.hash
+
+
 def test_an_older_version_is_not_replayed() -> None:
     """Not what has run here before, nor what is older than the firmware allows; the same counter is no downgrade."""
     old, new, _ = packages().values()
@@ -604,9 +641,10 @@ TRIALS = [("small", "new"), ("small", "patch"), ("small", "fails"), *((p, "new")
 
 
 @pytest.mark.parametrize(("part", "what"), TRIALS, ids=lambda s: s)
-def test_the_power_fails_at_every_boundary(part: str, what: str, level: int) -> None:
+def test_the_power_fails_at_every_boundary(part: str, what: str, level: int, record_property: Any) -> None:
     """Before, after and in the middle of each program and erase, from the first erase to the confirmation."""
     t, resumed = trial(part, what), 0
+    record_property("operations", t.operations)
     for at in range(t.operations):
         middle = TEARS[2:] if level > 1 else (TEARS[2 + at % 6],)
         for tear in ("nothing", "done", *middle):
@@ -618,7 +656,7 @@ def test_the_power_fails_at_every_boundary(part: str, what: str, level: int) -> 
 
 
 @pytest.mark.parametrize("what", ["new", "fails"])
-def test_the_power_fails_twice(what: str, level: int) -> None:
+def test_the_power_fails_twice(what: str, level: int, record_property: Any) -> None:
     """In the recovery too: at level 1 a sample, at level 2 every pair."""
     t, rng = trial("small", what), random.Random(2)
     firsts = range(t.operations) if level > 1 else sorted(rng.sample(range(t.operations), 12))
@@ -638,6 +676,7 @@ def test_the_power_fails_twice(what: str, level: int) -> None:
                 break
             t.recovers(f"{what}: {one} at {first}, then {two} at {second} of the recovery")
             pairs, second = pairs + 1, second + step
+    record_property("pairs", pairs)
     assert pairs > 3 * len(firsts)
 
 

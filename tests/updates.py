@@ -83,3 +83,13 @@ def resealed(data: bytes, at: int) -> bytes:
     """A payload whose image, which begins at `at`, has a CRC-32 that fits."""
     size = struct.unpack_from("<I", data, at + 12)[0]
     return poked(data, at + 4, "I", zlib.crc32(data[at + 8 : at + size]))
+
+
+def with_section(data: bytes, kind: int, content: bytes) -> bytes:
+    """A payload with one section more, at its end."""
+    head, count = list(struct.unpack_from("<7I", data)), struct.unpack_from("<H", data, 6)[0]
+    table = [list(struct.unpack_from("<HHII", data, HEADER + 12 * i)) for i in range(count)]
+    table = [[k, n, at + 12, size] for k, n, at, size in table] + [[kind, 1, len(data) + 12, len(content)]]
+    body = data[HEADER + 12 * count :] + content + bytes(-len(content) % 4)
+    head[1], head[2] = head[1] + (1 << 16), HEADER + 12 * len(table) + len(body)
+    return struct.pack("<7I", *head) + b"".join(struct.pack("<HHII", *row) for row in table) + body
