@@ -505,17 +505,18 @@ def test_every_bit_flip_and_every_truncation_is_refused() -> None:
 
 
 def mutated(rng: random.Random, data: bytes) -> bytes:
-    """A payload with a few words, halves or bytes that are something else; what an image may hold is tl_open's affair."""
-    changed = bytearray(data)
+    """A payload with a few words, halves or bytes that are something else, and an image whose CRC fits."""
+    changed, image = bytearray(data), updates.place(data, IMAGE)[0]
     edges = [0, 1, 2, 3, 4, 7, 0xFF, 0x7F, 0x80, 0xFFFF, 0x7FFF, 0x8000, 0xFFFFFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFC]
-    heads = [updates.place(data, k) for k in (SCALER, GOLDEN, ROOMS, INFO)]
+    heads = [updates.place(data, k) for k in (IMAGE, SCALER, GOLDEN, ROOMS, INFO)]
     for _ in range(rng.randint(1, 4)):
-        at, size = rng.choice([(0, 28), (28, 72), *((a, min(n, 64)) for a, n in heads)])
+        at, size = rng.choice([(0, 28), (28, 72), *((a, min(n, 128)) for a, n in heads)])
         width = rng.choice((1, 2, 4))
         where = at + rng.randrange(size) // width * width
         value = rng.choice([rng.getrandbits(32), rng.choice(edges), (changed[where] + rng.choice((-1, 1, 4))) & 0xFF])
         changed[where : where + width] = (value & (1 << 8 * width) - 1).to_bytes(width, "little")
-    return bytes(changed)
+    size = struct.unpack_from("<I", changed, image + 12)[0]
+    return updates.resealed(bytes(changed), image) if 8 <= size <= len(changed) - image else bytes(changed)
 
 
 def test_payloads_by_a_key_that_leaked(level: int, tmp_path: Path) -> None:
