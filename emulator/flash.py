@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -172,37 +173,72 @@ class Cost:
     all_bytes: int
 
 
-def cost(package: bytes, key: tuple[int, bytes, bytes], inputs: tuple[int, int], which: str = "m4",
-         compiler: str = "clang", optimize: str = "-O3") -> Cost:
-    """`tl_update_check` of a package on an emulated core.  Raises ConfigError when it refuses, or without the extra mcu."""
-    from tinyloc.emulator.cortexm import Machine, kernel_folder
+@cache
+def _firmware(which: str, compiler: str, optimize: str, keep: tuple[str, ...]) -> Any:
+    """What firmware/update.c, kernels/update and the kernels link to; () stands for every function of kernels/update."""
+    from tinyloc.emulator.cortexm import kernel_folder
     from tinyloc.emulator.elf import Elf
     from tinyloc.emulator.toolchain import FIRMWARE, Build, Memory, core, link
 
-    kernels, chosen = kernel_folder(), core(which)
-    sources = sorted((kernels.parent / "update").glob("*.c"))
-    build = Build(chosen, compiler, optimize, include=(kernels, kernels.parent / "update"))
-    objects = build.compile([*sources, FIRMWARE / "update.c", kernels / "run.c",
-                             *(FIRMWARE / n for n in ("startup.c", "aeabi.c", "no_main.c"))])
-    memory, runner = Memory(flash=512 << 10, ram=16 << 10), ("tl_open", "tl_reset", "tl_sign", "tl_input", "tl_crc32")
-    every = sorted({n for o in objects[: len(sources)] for n in Elf(o.read_bytes()).exported})
+    kernels = kernel_folder()
+    build = Build(core(which), compiler, optimize, include=(kernels, kernels.parent / "update"))
+    own = build.compile(sorted((kernels.parent / "update").glob("*.c")))
+    rest = build.compile([FIRMWARE / "update.c", *sorted(kernels.glob("*.c")),
+                          *(FIRMWARE / n for n in ("startup.c", "aeabi.c", "no_main.c"))])
+    runner = ("tl_open", "tl_reset", "tl_sign", "tl_input", "tl_crc32")
+    every = sorted({n for o in own for n in Elf(o.read_bytes()).exported})
+    memory = Memory(flash=512 << 10, ram=32 << 10)
+    return link(build, [*own, *rest], memory, [*(keep or every), *runner]), memory
 
-    def linked(*keep: str) -> tuple[Elf, int]:
-        found = link(build, objects, memory, keep)
-        return found, sum(found.section_bytes(s) for s in (".text", ".rodata"))
 
-    (elf, check), (_, whole), (_, without) = linked("fw_check", *runner), linked(*every, *runner), linked(*runner)
-    m = Machine(chosen, elf, memory)
-    m.initialize()
-    size = -(-len(package) // 1024) * 1024
-    m.map(m.heap, size + 1024, False)
-    m.write(m.heap, package)
-    at = m.heap + size
-    m.write(at, key[2] + key[1] + np.array(inputs, "<u4").tobytes())
-    m.paint_stack()
-    before = m.profile()
-    code = m.call("fw_check", m.heap, len(package), at, at + len(key[2]), at + len(key[2]) + len(key[1]))
+class _Core:
+    """A core with that firmware, and `size` bytes at `at` for what it is given."""
+
+    def __init__(self, which: str, compiler: str, optimize: str, keep: str, size: int, writable: bool) -> None:
+        from tinyloc.emulator.cortexm import Machine
+        from tinyloc.emulator.toolchain import core
+
+        self.elf, memory = _firmware(which, compiler, optimize, (keep,))
+        self.machine = Machine(core(which), self.elf, memory)
+        self.machine.initialize()
+        self.at, self.keep = self.machine.heap, keep
+        self.machine.map(self.at, -(-size // 1024) * 1024, writable)
+
+    def call(self, *arguments: int) -> tuple[int, int]:
+        """(what the function returns, instructions)."""
+        self.machine.paint_stack()
+        before = self.machine.profile()
+        code = self.machine.call(self.keep, *arguments)
+        return code, (self.machine.profile() - before).instructions
+
+
+def cost(package: bytes, key: tuple[int, bytes, bytes], inputs: tuple[int, int], which: str = "m4",
+         compiler: str = "clang", optimize: str = "-O3") -> Cost:
+    """`tl_update_check` of a package on an emulated core.  Raises ConfigError when it refuses, or without the extra mcu."""
+    size = -(-len(package) // 4) * 4
+    c = _Core(which, compiler, optimize, "fw_check", size + 128, False)
+    c.machine.write(c.at, package)
+    c.machine.write(c.at + size, key[2] + key[1] + np.array(inputs, "<u4").tobytes())
+    places = c.at + size + np.cumsum([0, len(key[2]), len(key[1])])
+    code, spent = c.call(c.at, len(package), *map(int, places))
     if code:
         raise ConfigError(f"package: {text(code)}")
-    spent = (m.profile() - before).instructions
-    return Cost(spent, m.stack_used(), elf.stack_bound("fw_check")[0], check - without, whole - without)
+
+    def taken(*keep: str) -> int:
+        elf, _ = _firmware(which, compiler, optimize, keep)
+        return int(sum(elf.section_bytes(s) for s in (".text", ".rodata")))
+
+    without = taken("tl_crc32")
+    return Cost(spent, c.machine.stack_used(), c.elf.stack_bound("fw_check")[0], taken("fw_check") - without,
+                taken() - without)
+
+
+def boot_on(which: str, flash: Flash, inputs: tuple[int, int], compiler: str = "clang", optimize: str = "-O3"
+            ) -> tuple[int, bytes, int, int]:
+    """`tl_update_boot` on an emulated core from a copy of the flash: (code, the flash afterwards, instructions, stack)."""
+    size, p = 2 * flash.slot_bytes, flash.part
+    c = _Core(which, compiler, optimize, "fw_boot", size + 8, True)
+    c.machine.write(c.at, flash.memory)
+    c.machine.write(c.at + size, np.array(inputs, "<u4"))
+    code, spent = c.call(c.at, p.page, p.unit, flash.slot_bytes, c.at + size)
+    return code, c.machine.read(c.at, size), spent, c.machine.stack_used()

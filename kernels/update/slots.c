@@ -118,6 +118,7 @@ TL_APART int32_t tl_update_boot(const tl_update_device *d, tl_booted *b)
             return TL_UPDATE_NONE;
         b->slot = best;
         b->bytes = newest.bytes;
+        b->sequence = newest.sequence;
         int32_t error = start(d, best * f->slot_bytes, &newest, b);
         if (!error)
             return TL_UPDATE_OK;
@@ -157,7 +158,8 @@ TL_APART int32_t tl_update_begin(tl_update *u, const tl_update_device *d, const 
         return TL_UPDATE_SIZE;
     /* With nothing that runs, a slot that may still be alive is kept. */
     u->slot_at = (running->valid ? running->slot == 0 : alive(f, 0, &r)) ? f->slot_bytes : 0;
-    sequence = find(f, f->slot_bytes - u->slot_at, &r) ? r.sequence + 1u : 1u;
+    sequence = running->valid ? running->sequence : find(f, f->slot_bytes - u->slot_at, &r) ? r.sequence : 0;
+    sequence++;
     u->bytes = bytes;
     u->id[0] = load(id);
     u->id[1] = load(id + 4);

@@ -6,7 +6,8 @@
  * tested by its own windows at the next boot, and confirmed; or marked bad, and the other slot runs again.  Whenever the
  * power fails, the old model runs or the new one.
  *
- * Freestanding C99, as tinyloc.h says; nothing here is needed to run a model, and everything here only to update one.
+ * Freestanding C99, as tinyloc.h says; nothing here is needed to run a model, and everything here only to update one.  A check
+ * takes 2 KB of stack, and as long as its signature: 6 million instructions of a Cortex-M4, 19 million of an M0+.
  *
  * A firmware's flow (error handling left out; `device` is constant, `booted` and `update` are in RAM):
  *
@@ -191,7 +192,7 @@ typedef struct {
     tl_model model;
     tl_package package;
     tl_envelope envelope;
-    uint32_t slot, bytes; /* bytes: of its package */
+    uint32_t slot, bytes, sequence; /* bytes of its package; how many updates the device had with it */
     int32_t valid, refused; /* valid: 1; refused: the code for which a newer one was passed over, 0 if none was */
 } tl_booted;
 
