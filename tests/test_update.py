@@ -642,10 +642,9 @@ TRIALS = [("small", "new"), ("small", "patch"), ("small", "fails"), *((p, "new")
 
 
 @pytest.mark.parametrize(("part", "what"), TRIALS, ids=lambda s: s)
-def test_the_power_fails_at_every_boundary(part: str, what: str, level: int, record_property: Any) -> None:
+def test_the_power_fails_at_every_boundary(part: str, what: str, level: int) -> None:
     """Before, after and in the middle of each program and erase, from the first erase to the confirmation."""
     t, resumed = trial(part, what), 0
-    record_property("operations", t.operations)
     for at in range(t.operations):
         middle = TEARS[2:] if level > 1 else (TEARS[2 + at % 6],)
         for tear in ("nothing", "done", *middle):
@@ -653,11 +652,12 @@ def test_the_power_fails_at_every_boundary(part: str, what: str, level: int, rec
             t.lose_power(at, tear, at)
             assert t.device.flash.off, f"operation {at}: there is none"
             resumed += t.recovers(f"{part}, {what}: {tear} at operation {at} of {t.operations}")
+    print(f"{part}, {what}: {t.operations} programs and erases, {len(TEARS) if level > 1 else 3} power cuts at each")
     assert (what, part) != ("new", "small") or resumed > t.operations, "power loss costs a page, not the update"
 
 
 @pytest.mark.parametrize("what", ["new", "fails"])
-def test_the_power_fails_twice(what: str, level: int, record_property: Any) -> None:
+def test_the_power_fails_twice(what: str, level: int) -> None:
     """In the recovery too: at level 1 a sample, at level 2 every pair."""
     t, rng = trial("small", what), random.Random(2)
     firsts = range(t.operations) if level > 1 else sorted(rng.sample(range(t.operations), 12))
@@ -677,7 +677,7 @@ def test_the_power_fails_twice(what: str, level: int, record_property: Any) -> N
                 break
             t.recovers(f"{what}: {one} at {first}, then {two} at {second} of the recovery")
             pairs, second = pairs + 1, second + step
-    record_property("pairs", pairs)
+    print(f"{what}: {pairs} pairs of power cuts")
     assert pairs > 3 * len(firsts)
 
 
