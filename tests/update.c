@@ -1,4 +1,4 @@
-/* Opens payloads, one after the other, each in memory of exactly its size, and tests the models that open.  For the sanitizers.
+/* Opens payloads, one after the other, each in memory of exactly its size, and tests the models that open: for sanitizers.
  * The file: two words, the inputs; then for each payload its bytes, a word, and these. */
 #include "update.h"
 #include <stdio.h>

@@ -263,7 +263,8 @@ TL_APART static void block(uint64_t *state, const uint8_t *p)
     for (uint32_t i = 0; i < 80; i++) {
         if (i > 15) {
             uint64_t a = w[(i + 1) & 15u], b = w[(i + 14) & 15u];
-            w[i & 15u] += (rotate(a, 1) ^ rotate(a, 8) ^ a >> 7) + w[(i + 9) & 15u] + (rotate(b, 19) ^ rotate(b, 61) ^ b >> 6);
+            w[i & 15u] += (rotate(a, 1) ^ rotate(a, 8) ^ a >> 7) + w[(i + 9) & 15u] +
+                          (rotate(b, 19) ^ rotate(b, 61) ^ b >> 6);
         }
         uint64_t e = s[4], a = s[0];
         uint64_t t = s[7] + (rotate(e, 14) ^ rotate(e, 18) ^ rotate(e, 41)) + ((e & s[5]) ^ (~e & s[6])) + k[i] + w[i & 15u];

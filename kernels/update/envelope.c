@@ -176,7 +176,8 @@ TL_APART int32_t tl_update_hash(const tl_update_device *d, uint32_t at, uint32_t
     return read_envelope(d->flash, at, bytes, e, &t);
 }
 
-TL_APART int32_t tl_update_check(const tl_update_device *d, uint32_t at, uint32_t bytes, uint32_t least_counter, tl_envelope *e)
+TL_APART int32_t tl_update_check(const tl_update_device *d, uint32_t at, uint32_t bytes, uint32_t least_counter,
+                                 tl_envelope *e)
 {
     const tl_update_key *k = 0;
     tl_package p;

@@ -1,9 +1,9 @@
 #include "small.h"
 #include "update.h"
 
-/* A patch, applied as it arrives: the new package in segments, each the old one's bytes from some offset plus differences, or
- * bytes of its own (differences from zero).  All is written by one adaptive binary range coder (Martin 1979), whose bits come
- * with odds of 12 bits that move by a sixteenth:
+/* A patch, applied as it arrives: the new package in segments, each the old one's bytes from some offset plus differences,
+ * or bytes of its own (differences from zero).  All is written by one adaptive binary range coder (Martin 1979), whose bits
+ * come with odds of 12 bits that move by a sixteenth:
  *   a segment: 24 bits length (1 or more), one bit, and if that is set 24 bits offset in the old package, each of even odds;
  *   then a byte at a time, its 8 bits from the highest, the odds of each chosen by the bits before it: one set of 255 for
  *   differences from the old package, one for bytes of their own.
@@ -15,7 +15,10 @@
 enum { MAGIC = 0x50444c54, VERSION = 1, BITS = 12, RATE = 4, TOP = 1u << 24 }; /* "TLDP" */
 enum { HEADER, LENGTH, FLAG, OFFSET, BYTES };                                  /* phases: what the next bit belongs to */
 
-static uint32_t load(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24; }
+static uint32_t load(const uint8_t *p)
+{
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
 
 void tl_patch_begin(tl_patch *p, const tl_update_device *d, const tl_booted *running)
 {

@@ -25,7 +25,8 @@ TL_APART static void block(uint32_t *state, const uint8_t *p)
     for (uint32_t i = 0; i < 64; i++) {
         if (i > 15) { /* the schedule needs no more than its last 16 words */
             uint32_t a = w[(i + 1) & 15u], b = w[(i + 14) & 15u];
-            w[i & 15u] += (rotate(a, 7) ^ rotate(a, 18) ^ a >> 3) + w[(i + 9) & 15u] + (rotate(b, 17) ^ rotate(b, 19) ^ b >> 10);
+            w[i & 15u] += (rotate(a, 7) ^ rotate(a, 18) ^ a >> 3) + w[(i + 9) & 15u] +
+                          (rotate(b, 17) ^ rotate(b, 19) ^ b >> 10);
         }
         uint32_t e = s[4], a = s[0];
         uint32_t t = s[7] + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) + ((e & s[5]) ^ (~e & s[6])) + k[i] + w[i & 15u];

@@ -3,8 +3,8 @@
 
 /* Two slots in flash, such that a power failure at any moment leaves the old model or the new one.
  *
- * A slot: the package from its start; in its last page the marks, each a unit, behind the record of the update.  The order in
- * which flash changes is what the guarantee rests on:
+ * A slot: the package from its start; in its last page the marks, each a unit, behind the record of the update.  The order
+ * in which flash changes is what the guarantee rests on:
  *   begin     erase the first page: its package is none any more, whatever the marks say
  *             erase the marks, then the other pages that the package needs; program the record
  *   write     program units in order
@@ -29,7 +29,10 @@ static uint32_t capacity(const tl_flash *f) { return f->slot_bytes - f->page_byt
 
 static uint32_t marks_at(const tl_flash *f, uint32_t slot_at) { return slot_at + capacity(f); }
 
-static uint32_t load(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24; }
+static uint32_t load(const uint8_t *p)
+{
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
 
 /* ERASED, EXACT, or OTHER, which a unit that cannot be read is too. */
 TL_APART static int32_t mark(const tl_flash *f, uint32_t slot_at, uint32_t which)
@@ -124,7 +127,8 @@ TL_APART int32_t tl_update_boot(const tl_update_device *d, tl_booted *b)
             return TL_UPDATE_OK;
         if (error != TL_UPDATE_FLASH && !confirmed(f, best * f->slot_bytes))
             set(f, best * f->slot_bytes, BAD);
-        b->refused = error;
+        if (!b->refused)
+            b->refused = error;
         tried |= 1u << best;
     }
 }
@@ -145,8 +149,8 @@ TL_APART static int32_t erased(const tl_flash *f, uint32_t at)
     return 1;
 }
 
-TL_APART int32_t tl_update_begin(tl_update *u, const tl_update_device *d, const tl_booted *running, uint32_t bytes, const uint8_t id[8],
-                        uint32_t *from)
+TL_APART int32_t tl_update_begin(tl_update *u, const tl_update_device *d, const tl_booted *running, uint32_t bytes,
+                                 const uint8_t id[8], uint32_t *from)
 {
     const tl_flash *f = d->flash;
     uint32_t page = f->page_bytes, first = 0, sequence;

@@ -1,13 +1,13 @@
 /* tinyloc: updates of the model in the field, apart from the firmware.
  *
- * A package is a file that `tinyloc package` makes: a payload (the image of a model, the constants of its input, windows with
- * the signatures that they must give, names) in MCUboot's image format, signed.  A device has two slots for packages in flash.
- * An update goes into the slot that does not run, in order; it is verified from flash, activated by one program operation,
- * tested by its own windows at the next boot, and confirmed; or marked bad, and the other slot runs again.  Whenever the
- * power fails, the old model runs or the new one.
+ * A package is a file that `tinyloc package` makes: a payload (the image of a model, the constants of its input, windows
+ * with the signatures that they must give, names) in MCUboot's image format, signed.  A device has two slots for packages in
+ * flash.  An update goes into the slot that does not run, in order; it is verified from flash, activated by one program
+ * operation, tested by its own windows at the next boot, and confirmed; or marked bad, and the other slot runs again.
+ * Whenever the power fails, the old model runs or the new one.
  *
- * Freestanding C99, as tinyloc.h says; nothing here is needed to run a model, and everything here only to update one.  A check
- * takes 2 KB of stack, and as long as its signature: 6 million instructions of a Cortex-M4, 19 million of an M0+.
+ * Freestanding C99, as tinyloc.h says; nothing here is needed to run a model, and everything here only to update one.  A
+ * check takes 2 KB of stack, and as long as its signature: 6 million instructions of a Cortex-M4, 19 million of an M0+.
  *
  * A firmware's flow (error handling left out; `device` is constant, `booted` and `update` are in RAM):
  *
@@ -18,20 +18,20 @@
  *         open_built_in(&booted.model, &booted.package.scaler);   // no slot holds a model that may run
  *     for (;;) {
  *         ... tl_row(&booted.package.scaler, heard, tl_input(&booted.model), now_ms); tl_run(&booted.model); ...
- *         if (announced(&bytes, id)) {                             // by radio: a package's size, the first 8 bytes of its hash
+ *         if (announced(&bytes, id)) {                             // by radio: its size, the first 8 bytes of its hash
  *             tl_update_begin(&update, &device, &booted, bytes, id, &from);     // from > 0: what power loss has left
  *             while (from < bytes) { n = receive(chunk, from); tl_update_write(&update, chunk, n); from += n; }
  *             if (tl_update_finish(&update) == TL_UPDATE_OK) reboot();
  *         }
  *     }
  *
- * A firmware that has a crypto library should use it: give `verify` of tl_update_key a function of five lines, and the linker
- * drops ed25519.c.  With Monocypher, whose own ECC was audited, or with PSA Crypto:
+ * A firmware that has a crypto library should use it: give `verify` of tl_update_key a function of five lines, and the
+ * linker drops ed25519.c.  With Monocypher, which was audited, or with PSA Crypto:
  *
  *     int32_t verify(const tl_update_key *k, const uint8_t digest[32], const uint8_t *signature, uint32_t bytes)
  *     {
  *         return bytes == 64 && crypto_ed25519_check(signature, k->key, digest, 32) == 0;           // Monocypher
- *         return psa_verify_hash(id, PSA_ALG_ECDSA(PSA_ALG_SHA_256), digest, 32, rs, 64) == 0;      // PSA; rs: r and s of DER
+ *         return psa_verify_hash(id, PSA_ALG_ECDSA(PSA_ALG_SHA_256), digest, 32, rs, 64) == 0;      // PSA; rs: of the DER
  *     }
  *
  * MCUboot itself, or whatever carries its images, may take a package for one more image: its bootutil_img_validate accepts
@@ -46,15 +46,15 @@
  * all before them; 0x01, SHA-256 of the key's SubjectPublicKeyInfo; 0x24, Ed25519 (or 0x22, ECDSA P-256 in DER) of the
  * SHA-256.  Each is there once, no other, and nothing follows.
  *
- * Payload: magic "TLPK"; version 1 | sections << 16; its bytes; TL_ABI; bytes of the arena, as the image says; two words, the
- * first 8 bytes of the SHA-256 of the inputs: half-words count and how many of them, at the end, are motion channels, then
- * each one's name in UTF-8 with a zero byte.  Then three words a section: kind | count << 16, offset in the payload (a
+ * Payload: magic "TLPK"; version 1 | sections << 16; its bytes; TL_ABI; bytes of the arena, as the image says; two words,
+ * the first 8 bytes of the SHA-256 of the inputs: half-words count and how many of them, at the end, are motion channels,
+ * then each one's name in UTF-8 with a zero byte.  Then three words a section: kind | count << 16, offset in the payload (a
  * multiple of 4) and bytes; no kind twice:
  *   1 image: what tl_open takes
  *   2 scaler: half-words count, curved, hold, silent; bytes least, most, 0, 0; the curve, 256 bytes, if curved; a tl_ap each
  *     for the others; the fixes
- *   3 golden: count windows; words runs a window, bytes a run, words a signature (steps + 1); then for each window its input,
- *     padded to words, and the CRC-32 of the signatures that tl_sign gives after each of its runs, from the initial state
+ *   3 golden: count windows; words runs a window, bytes a run, words a signature (steps + 1); then for each window its
+ *     input, padded to words, and the CRC-32 of the signatures of all its runs (tl_sign), from the initial state
  *   4 rooms, 5 inputs: count names in UTF-8, each with a zero byte; 5 may be missing
  *   6 info: words window, delay (rows by which answers lag), milliseconds between rows (0: none fixed)
  * Kinds from 128 on are skipped where they are not known; others are refused.
@@ -115,8 +115,8 @@ void tl_sha256_start(tl_sha256 *h);
 void tl_sha256_add(tl_sha256 *h, const void *data, uint32_t n);
 void tl_sha256_end(tl_sha256 *h, uint8_t digest[32]);
 
-/* 1 if `signature` is that of `message` under `key` (RFC 8032, without a cofactor, the hash modulo the order), else 0.  S must
- * be less than the order, both points in their one encoding, and the key not of small order. */
+/* 1 if `signature` is that of `message` under `key` (RFC 8032, without a cofactor, the hash modulo the order), else 0.  S
+ * must be less than the order, both points in their one encoding, and the key not of small order. */
 int32_t tl_ed25519_verify(const uint8_t key[32], const void *message, uint32_t message_bytes, const uint8_t signature[64]);
 
 /* A key that packages may be signed with. */
@@ -145,8 +145,8 @@ typedef struct {
 /* Checks the payload, at a multiple of 4, and finds what it holds, which stays where it is.  inputs: the two words that it
  * must have.  0 or a TL_UPDATE_ code; the image is for tl_open to check. */
 int32_t tl_package_open(tl_package *p, const void *payload, uint32_t bytes, const uint32_t inputs[2]);
-/* Runs the golden windows on the model, opened from p->image; signatures: room for `words`.  0 or a TL_UPDATE_ code; the state
- * becomes the initial one. */
+/* Runs the golden windows on the model, opened from p->image; signatures: room for `words`.  0 or a TL_UPDATE_ code; the
+ * state becomes the initial one. */
 int32_t tl_package_test(const tl_package *p, const tl_model *m, uint32_t *signatures, uint32_t words);
 /* The i-th of names one behind the other. */
 const char *tl_package_name(const char *names, uint32_t i);
@@ -183,7 +183,7 @@ typedef struct {
 
 /* What a package's envelope says. */
 typedef struct {
-    uint32_t payload_at, payload_bytes, counter, tlv_at; /* offsets from the package's start; tlv_at: behind what is hashed */
+    uint32_t payload_at, payload_bytes, counter, tlv_at; /* offsets in the package; tlv_at: behind what is hashed */
     uint8_t version[8], hash[32];
 } tl_envelope;
 
@@ -206,8 +206,8 @@ typedef struct {
 /* English text of a code; an empty string for one that does not exist. */
 const char *tl_update_text(int32_t code);
 
-/* Checks a package of `bytes` at `at` of the flash: envelope, hash, signature, counter, and then all that tl_package_open and
- * the sizes of the device tell; 0 or a code.  The envelope may be read when the code is 0. */
+/* Checks a package of `bytes` at `at` of the flash: envelope, hash, signature, counter, and then all that tl_package_open
+ * and the sizes of the device tell; 0 or a code.  The envelope may be read when the code is 0. */
 int32_t tl_update_check(const tl_update_device *d, uint32_t at, uint32_t bytes, uint32_t least_counter, tl_envelope *e);
 
 /* Envelope and hash alone: the package is whole, as a slot's is that has been checked before. */
@@ -217,8 +217,8 @@ int32_t tl_update_hash(const tl_update_device *d, uint32_t at, uint32_t bytes, t
 int32_t tl_update_boot(const tl_update_device *d, tl_booted *b);
 /* Begins an update of `bytes` whose hash begins with id[8], or goes on with it: *from is the first byte that is wanted.
  * running: what tl_update_boot found (valid 0: nothing).  The slot that runs is never touched. */
-int32_t tl_update_begin(tl_update *u, const tl_update_device *d, const tl_booted *running, uint32_t bytes, const uint8_t id[8],
-                        uint32_t *from);
+int32_t tl_update_begin(tl_update *u, const tl_update_device *d, const tl_booted *running, uint32_t bytes,
+                        const uint8_t id[8], uint32_t *from);
 /* The next n bytes. */
 int32_t tl_update_write(tl_update *u, const void *data, uint32_t n);
 /* After the last byte: checks what flash holds, and activates it for the next boot.  What is refused cannot be resumed. */
@@ -239,8 +239,8 @@ typedef struct {
     uint16_t odds[2][256];
 } tl_patch;
 
-/* An update by a patch of what runs, in place of begin, write and finish above.  After a power failure the patch is sent again
- * from its start; what flash has is not written anew.  running is read until the end. */
+/* An update by a patch of what runs, in place of begin, write and finish above.  After a power failure the patch is sent
+ * again from its start; what flash has is not written anew.  running is read until the end. */
 void tl_patch_begin(tl_patch *p, const tl_update_device *d, const tl_booted *running);
 int32_t tl_patch_write(tl_patch *p, const void *data, uint32_t n);
 int32_t tl_patch_finish(tl_patch *p);
