@@ -24,7 +24,7 @@ FUZZ_RUNS ?= 10000000
 FUZZ_FILES ?= 100000
 
 EXTENSION := kernels/_c.abi3.so
-C_SOURCES := $(wildcard kernels/c/*.c kernels/c/*.h kernels/host/*.c kernels/host/*.h)
+C_SOURCES := $(wildcard kernels/*/*.c kernels/*/*.h emulator/*.c emulator/*.h)
 METADATA := pyproject.toml setup.py
 # What was asked for is part of the stamp's name: a later TORCH=1 is not taken for done.
 TEST_STAMP := $(VENV)/test-$(TFLM)-$(MCU)-$(TORCH)

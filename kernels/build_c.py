@@ -1,4 +1,4 @@
-"""Builds `tinyloc.kernels._c`, the C kernels behind cffi (API mode); its cdef is c/tinyloc.h itself.
+"""Builds `tinyloc.kernels._c`, the C kernels behind cffi (API mode); its cdef is the headers themselves.
 
 Run by setup.py.  `python setup.py build_ext --inplace` rebuilds in a checkout.
 """
@@ -13,12 +13,19 @@ from pathlib import Path
 from cffi import FFI
 
 C = Path(__file__).resolve().parent / "c"
+UPDATE = C.parent / "update"  # packages, signatures and slots, for firmware that updates its model in the field
 HOST = C.parent / "host"  # the same ops for the host's vector instructions; firmware has none of it
+FLASH = tuple(C.parent.parent / "emulator" / n for n in ("flash.c", "flash.h"))  # the emulator's flash memory
 
 
 def sources() -> list[Path]:
     """Every .c and .h file of the firmware's folder, sorted."""
     return sorted([*C.glob("*.c"), *C.glob("*.h")])
+
+
+def update_sources() -> list[Path]:
+    """Every .c and .h file of updates in the field, sorted."""
+    return sorted([*UPDATE.glob("*.c"), *UPDATE.glob("*.h")])
 
 
 def host_sources() -> list[Path]:
@@ -29,15 +36,15 @@ def host_sources() -> list[Path]:
 def c_digest() -> str:
     """Digest of the C sources: the extension carries the one that it was built from."""
     h = hashlib.sha256()
-    for p in [*sources(), *host_sources()]:
+    for p in [*sources(), *update_sources(), *host_sources(), *FLASH]:
         data = p.read_bytes()
         h.update(f"{p.name}\0{len(data)}\0".encode() + data)
     return h.hexdigest()[:16]
 
 
 def cdef() -> str:
-    """c/tinyloc.h without its preprocessor lines."""
-    text = (C / "tinyloc.h").read_text()
+    """c/tinyloc.h, update/update.h and the flash model's header without their preprocessor lines."""
+    text = "".join(p.read_text() for p in (C / "tinyloc.h", UPDATE / "update.h", FLASH[1]))
     text = re.sub(r"^[ \t]*#(?:[^\n]*\\\n)*[^\n]*\n", "", text, flags=re.M)
     return text + EXTRA_CDEF
 
@@ -48,6 +55,7 @@ extern const char tl_source_digest[];
 #define TL_ABI ...
 #define TL_IMAGE_VERSION ...
 #define TL_MAX_ARGS ...
+#define TL_PACKAGE_VERSION ...
 const tl_kernel *tl_host_kernels(int32_t level);
 void tl_run_windows(const tl_model *m, const uint8_t *x, uint32_t x_bytes, uint8_t *y, uint32_t y_bytes, uint32_t *crcs,
                     int32_t windows);
@@ -57,7 +65,9 @@ uint32_t tl_stream_replay(tl_stream *s, const tl_event *events, uint32_t n, tl_a
 """
 EXTRA_SOURCE = """
 #include "fixed.h"
+#include "flash.h"
 #include "host.h"
+#include "update.h"
 #include <string.h>
 /* Each window from the initial state; signatures where crcs is not 0. */
 void tl_run_windows(const tl_model *m, const uint8_t *x, uint32_t x_bytes, uint8_t *y, uint32_t y_bytes, uint32_t *crcs,
@@ -113,12 +123,12 @@ def ffi() -> FFI:
     builder.cdef(cdef())
     # Debian's Python compiles extensions with -O2, which leaves these loops scalar: ask for -O3.
     flags = ["/O2"] if sys.platform == "win32" else ["-O3", "-std=c99", "-fwrapv"]
-    files = [p.relative_to(C.parent.parent).as_posix() for p in [*sources(), *host_sources()]]
+    files = [p.relative_to(C.parent.parent).as_posix() for p in [*sources(), *update_sources(), *host_sources(), *FLASH]]
     builder.set_source(
         "tinyloc.kernels._c",
         f'{EXTRA_SOURCE}const char tl_source_digest[] = "{c_digest()}";\n',
         sources=[p for p in files if p.endswith(".c")],
-        include_dirs=["kernels/c", "kernels/host"],
+        include_dirs=["kernels/c", "kernels/update", "kernels/host", "emulator"],
         depends=files,
         extra_compile_args=flags,
         py_limited_api=True,

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import struct
 import tempfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -60,6 +61,25 @@ README_AT_ONCE = {
             "const uint8_t *y = tl_output(&model);\n"
             "const char *room = tl_model_rooms[y[(TL_MODEL_LABELS - 1) * TL_MODEL_LABEL_BYTES]];",
 }
+
+
+def names_data(names: Sequence[str]) -> bytes:
+    """Names in UTF-8, each with a zero byte.  Raises ModelError for one that has such a byte itself."""
+    for n in names:
+        if "\0" in n:
+            raise ModelError(f"name {n!r}: expected one without a zero character")
+    return b"".join(n.encode() + b"\0" for n in names)
+
+
+def inputs_digest(info: Mapping[str, Any]) -> tuple[int, int]:
+    """Two words that name the inputs of a model, in their order: a firmware refuses updates for other ones.
+
+    The first 8 bytes of the SHA-256 of their number, how many of them are motion channels, and their names.
+    """
+    aps = [str(a) for a in info["aps"]]
+    data = struct.pack("<2H", len(aps), len(info.get("motion", ()))) + names_data(aps)
+    first, second = struct.unpack("<2I", hashlib.sha256(data).digest()[:8])
+    return first, second
 
 
 # ---- golden windows ----
@@ -192,6 +212,7 @@ const tl_stream_config tl_model_stream = {{
 #define TL_MODEL_PERIOD_MS {round(1000 / rate) if rate else 0}
 #define TL_MODEL_HOLD_MS {constants.hold}
 #define TL_MODEL_NOT_HEARD_DBM ({constants.silent})
+#define TL_MODEL_INPUTS {{{", ".join(f"{w:#010x}u" for w in inputs_digest(info))}}} /* names them to updates in the field */
 
 /* Access points{" and motion channels" if motions else ""} in the order of the input; rooms in that of the labels: UTF-8. */
 extern const char *const tl_model_aps[TL_MODEL_APS];
@@ -286,10 +307,11 @@ def stream_crc(program: Program) -> int:
     return zlib.crc32(b"".join(a.tobytes()[:7] for a in answers))
 
 
-def _kernel_sources() -> dict[str, bytes]:
+def _kernel_sources(update: bool) -> dict[str, bytes]:
     from tinyloc.emulator.cortexm import kernel_folder
 
-    return {p.name: p.read_bytes() for p in sorted(kernel_folder().glob("*.[ch]"))}
+    folders = [kernel_folder(), kernel_folder().parent / "update"][: 1 + update]
+    return {p.name: p.read_bytes() for folder in folders for p in sorted(folder.glob("*.[ch]"))}
 
 
 def _slug(name: str) -> str:
@@ -312,11 +334,13 @@ def variant(program: Program, core: str | None = None, stream: bool | None = Non
     return found.retime(1) if stream else found
 
 
-def project(program: Program, windows: np.ndarray, core: str | None = None, stream: bool | None = None) -> dict[str, bytes]:
+def project(program: Program, windows: np.ndarray, core: str | None = None, stream: bool | None = None,
+            update: bool = False) -> dict[str, bytes]:
     """Path -> content of the C project of `program`.
 
     windows: (w, rows, access points) codes of golden windows, to which the extremes are added; may be empty.
     core: the Cortex-M to pack weights for; None: the plain kernels, which suit all.  stream: as `variant` has it.
+    update: with the sources of updates in the field (kernels/update).
     Raises ModelError for a Program without rooms, aps or scaler in its info, ConfigError for an unknown core.
     """
     missing = [k for k in ("rooms", "aps", "scaler") if k not in program.info]
@@ -332,7 +356,7 @@ def project(program: Program, windows: np.ndarray, core: str | None = None, stre
     image = Image.parse(to_image(made, layout))
     constants = input_constants(Scaler.from_dict(program.info["scaler"]), x)
     g = golden(made, np.concatenate([windows, extremes(program)]))
-    kernels = _kernel_sources()
+    kernels = _kernel_sources(update)
     c = {**sources(image, layout.arena_bytes), **_model(made, constants, program.steps_of_time),
          **_golden(g, scaler_crc(constants), stream_crc(made) if streams(made) else None)}
     files: dict[str, bytes] = {f"src/{n}": t for n, t in kernels.items()}

@@ -14,6 +14,8 @@ void __aeabi_memset(void *to, size_t n, int value);
 void __aeabi_memset4(void *to, size_t n, int value);
 void __aeabi_memclr(void *to, size_t n);
 void __aeabi_memclr4(void *to, size_t n);
+void __aeabi_memcpy8(void *to, const void *from, size_t n);
+void __aeabi_memclr8(void *to, size_t n);
 int64_t __aeabi_lmul(int64_t a, int64_t b);
 
 void *memcpy(void *restrict to, const void *restrict from, size_t n)
@@ -52,6 +54,8 @@ void __aeabi_memset(void *to, size_t n, int value) { memset(to, value, n); }
 void __aeabi_memset4(void *to, size_t n, int value) { memset(to, value, n); }
 void __aeabi_memclr(void *to, size_t n) { memset(to, 0, n); }
 void __aeabi_memclr4(void *to, size_t n) { memset(to, 0, n); }
+void __aeabi_memcpy8(void *to, const void *from, size_t n) { memcpy(to, from, n); }
+void __aeabi_memclr8(void *to, size_t n) { memset(to, 0, n); }
 
 #if defined(__clang__) && __ARM_ARCH_ISA_THUMB == 1
 /* a * b modulo 2^64 from 16 x 16 bit products; Armv6-M multiplies to 32 bits only.  (gcc's comes from libgcc.) */

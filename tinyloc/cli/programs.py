@@ -40,6 +40,17 @@ def _codes(program: Program, source: dict[str, Any], most: int | None, missing: 
     return program.buffers[program.input].quantize(w.x), w, d
 
 
+def golden_codes(program: Program, count: int, data: str | None, missing: str, given: dict[str, Any]) -> Any:
+    """Input codes of `count` windows of the test rows, evenly over them; with none no data are read."""
+    import numpy as np
+
+    b = program.buffers[program.input]
+    if not count:
+        return np.empty((0, *b.shape), b.dtype)
+    codes, _, _ = _codes(program, own_source(program.info, data, given), None, missing)
+    return codes[np.unique(np.linspace(0, len(codes) - 1, count).astype(int))]
+
+
 @main.command()
 @click.argument("model", type=click.Path(dir_okay=False))
 @click.option("--ram", help="Budget of RAM, such as 32K, 64KB or 65536.")
@@ -239,30 +250,25 @@ def verify(model: str, backend: str, data_name: str | None, windows: int | None,
               help="One sample a run, or a whole window. [what takes less RAM]")
 @click.option("--windows", default=4, show_default=True, type=click.IntRange(0, 255),
               help="Golden windows of the test rows, beside the extremes; with 0 no data are read.")
+@click.option("--update", is_flag=True, help="With the C that updates the model in the field; see `tinyloc package`.")
 @click.option("--force", is_flag=True, help="Move a folder aside that holds anything but an earlier export.")
 @click.option("--data", "data_name", help=DATA_HELP + " [what the model was trained on]")
 @click.option("--seed", type=int, help="Of the data's split. [the model's]")
 @MISSING
 @CSV
 @JSON
-def export(model: str, out: str, core: str | None, stream: bool | None, windows: int, force: bool,
+def export(model: str, out: str, core: str | None, stream: bool | None, windows: int, update: bool, force: bool,
            data_name: str | None, missing: str, as_json: bool, **given: Any) -> None:
     """Write an int8 Program (MODEL) as a C project.
 
     It has kernels, image, constants, golden windows, self-test and build files.  It is written whole or not at all; an
     earlier export is replaced.
     """
-    import numpy as np
-
     from tinyloc.export import MANIFEST, project, write_project
 
     program = read_program(model)
-    b = program.buffers[program.input]
-    codes = np.empty((0, *b.shape), b.dtype)
-    if windows:
-        codes, _, _ = _codes(program, own_source(program.info, data_name, given), None, missing)
-        codes = codes[np.unique(np.linspace(0, len(codes) - 1, windows).astype(int))]
-    files = project(program, codes, core, stream)
+    codes = golden_codes(program, windows, data_name, missing, given)
+    files = project(program, codes, core, stream, update)
     aside = write_project(files, out, force)
     facts = json.loads(files[MANIFEST])
     emit(as_json, {"model": model, "out": out, "moved_aside": str(aside) if aside else None, **facts},
