@@ -46,7 +46,8 @@ class Compiler:
         """tests/vectors.c with all kernels for x86 of 32 or 64 bits, static, without a C library."""
         folder = out.with_suffix(".objects")
         sources = [HERE / "vectors.c", NOLIBC / "nolibc.c", *sorted(C.glob("*.c"))]
-        made = self.objects(sources, folder, (*flags, optimize, f"-m{bits}", "-fno-pic", "-isystem", str(NOLIBC), "-I", str(C)))
+        flags = (*flags, optimize, f"-m{bits}", "-fno-pic", "-isystem", str(NOLIBC), "-I", str(C))
+        made = self.objects(sources, folder, flags)
         run([*self.linker, "-m", "elf_i386" if bits == 32 else "elf_x86_64", "-static", *made, "-o", str(out)], folder)
         return out
 
