@@ -36,8 +36,9 @@ def c_digest() -> str:
 
 
 def cdef() -> str:
-    """c/tinyloc.h without its preprocessor lines."""
+    """c/tinyloc.h without its preprocessor lines, and without what only a C++ compiler reads."""
     text = (C / "tinyloc.h").read_text()
+    text = re.sub(r"^#ifdef __cplusplus\n.*?^#endif\n", "", text, flags=re.M | re.S)
     text = re.sub(r"^[ \t]*#(?:[^\n]*\\\n)*[^\n]*\n", "", text, flags=re.M)
     return text + EXTRA_CDEF
 

@@ -116,6 +116,8 @@ def test_numba_cache_follows_the_sources(tmp_path: Path) -> None:
 def test_strict_c(cc: list[str], bits: int, source: str) -> None:
     """C99, freestanding, without a warning, on 32 bits too (pointers and long are those of a microcontroller)."""
     flags = [*vectors.WARNINGS, "-Wstrict-prototypes", "-Wmissing-prototypes", "-Wdouble-promotion", "-Wvla", "-Wundef",
+             "-Wcast-align", "-Wcast-qual", "-Wpointer-arith", "-Wwrite-strings", "-Wredundant-decls", "-Wswitch-enum",
+             "-Wimplicit-fallthrough", "-Wnull-dereference",
              "-ffreestanding", "-O2", f"-m{bits}", "-fsyntax-only" if bits == 32 else "-c", "-o", os.devnull]
     done = subprocess.run([*cc, *flags, str(C / source)], text=True, capture_output=True)
     if bits == 32 and done.returncode and ("gnu/stubs-32.h" in done.stderr or "unrecognized" in done.stderr):

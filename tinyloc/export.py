@@ -275,6 +275,10 @@ static const uint8_t fixes[] = {{
 
 #include "tl_image.h"
 
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
 #define TL_MODEL_NAME {_text(str(info.get("name", "model")))}
 #define TL_MODEL_TINYLOC {_text(__version__)}
 
@@ -299,6 +303,10 @@ extern const char *const tl_model_rooms[TL_MODEL_ROOMS];
 
 /* For tl_row and tl_scale. */
 extern const tl_scaler tl_model_scaler;
+
+#ifdef __cplusplus
+}}
+#endif
 
 #endif
 """,
@@ -341,9 +349,17 @@ def _golden(g: Golden, scaler_crc: int) -> dict[str, str]:
 #define TL_GOLDEN_RUN_BYTES {size}u
 #define TL_GOLDEN_SCALER_CRC {scaler_crc:#010x}u
 
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
 extern const uint8_t tl_golden_input[TL_GOLDEN_WINDOWS][TL_GOLDEN_RUNS * TL_GOLDEN_RUN_BYTES];
 extern const uint8_t tl_golden_label[TL_GOLDEN_WINDOWS];
 extern const uint32_t tl_golden_signature[TL_GOLDEN_WINDOWS][TL_MODEL_STEPS + 1];
+
+#ifdef __cplusplus
+}}
+#endif
 
 #endif
 """,

@@ -10,6 +10,14 @@
 
 #include <stdint.h>
 
+#if defined __BYTE_ORDER__ && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "tinyloc: images and packed weights are little-endian; there is no build for a big-endian core"
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* ---- kernels, in the order of their numbers in an image; new ones go at the end ---- */
 #define TL_OPS(X) \
     X(linear_s8) \
@@ -282,5 +290,9 @@ enum { TL_MOTION_SAMPLES = 4096 };
  * limits between two are within 0.03 dB), v = mean |a - mean a|^2.  TL_NOT_HEARD unless 2 <= n <= TL_MOTION_SAMPLES.  It is
  * heard like a packet: tl_hear(s, heard, channel, tl_motion(xyz, n), ms). */
 int16_t tl_motion(const int16_t *xyz, uint32_t n);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -13,6 +13,10 @@
 
 #include "tl_model.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef void (*tl_put)(const char *text, uint32_t bytes);
 
 typedef struct {
@@ -23,5 +27,9 @@ typedef struct {
 
 /* 0: everything is as expected.  Prints through put. */
 int32_t tl_selftest(tl_selftest_memory *m, tl_put put);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
