@@ -1,7 +1,7 @@
 """The bits of every kernel by every backend, in numbers: `python benchmarks/exactness.py --help`.
 
-Three comparisons, each over all rows of its table in equal shares, on seeded cases (every third one with inputs at the ends
-of their type):
+Three comparisons, each over all rows of its table in equal shares (those that write few numbers a case stop after so many
+cases, and the others make up for them), on seeded cases, every third one with inputs at the ends of their type:
 
   kernels   Numba against C: the extension's portable kernels, each level of the host's vector kernels, and kernels/c built
             by each compiler at each --optimize.
@@ -44,17 +44,18 @@ from tinyloc.kernels.table import OPS
 
 Run = Callable[..., Any]
 SAVE = 5.0  # seconds between two states of --out
+MOST = 20_000  # cases of a row, unless its share takes fewer
 
 
 @dataclass(frozen=True)
 class Part:
     """One comparison: the rows of its table, the columns, and `once`, which compares the unit of a row that a number names
-    and returns the elements by column; AssertionError where bits differ."""
+    and returns the elements by column and the number of cases; AssertionError where bits differ."""
 
     name: str
     rows: Sequence[str]
     columns: Sequence[str]
-    once: Callable[[str, int], Counter[str]]
+    once: Callable[[str, int], tuple[Counter[str], int]]
     target: int
 
 
@@ -72,14 +73,14 @@ def built(compiler: compilers.Compiler, optimize: str, folder: Path) -> Callable
     return kernel
 
 
-def against_numba(columns: dict[str, Callable[[Op], Run]], level: int) -> Callable[[str, int], Counter[str]]:
+def against_numba(columns: dict[str, Callable[[Op], Run]], level: int) -> Callable[[str, int], tuple[Counter[str], int]]:
     """`Part.once` for kernels: all cases of an op and a seed."""
 
     def copy(args: Args) -> Args:
         return [a.copy() if isinstance(a, np.ndarray) else a for a in args]
 
-    def once(name: str, seed: int) -> Counter[str]:
-        op, done = OPS[name], Counter[str]()
+    def once(name: str, seed: int) -> tuple[Counter[str], int]:
+        op, done, number = OPS[name], Counter[str](), -1
         runs = {column: kernel(op) for column, kernel in columns.items()}
         for number, args in enumerate(cases(op, level, seed)):
             want = copy(args)
@@ -89,7 +90,7 @@ def against_numba(columns: dict[str, Callable[[Op], Run]], level: int) -> Callab
                 run(*got)
                 done[column] += compare(op, f"{column} against Numba", (level, seed, number), op.written(got),
                                         op.written(want))
-        return done
+        return done, number + 1
 
     return once
 
@@ -117,8 +118,11 @@ def tflm(target: int) -> Part:
     from test_tflm import JUDGED, judge
 
     columns = ["Numba", "C"]
-    return Part("tflm", list(JUDGED), columns, lambda name, number: Counter(dict.fromkeys(columns, judge(name, number)[0])),
-                target)
+
+    def once(name: str, number: int) -> tuple[Counter[str], int]:
+        return Counter(dict.fromkeys(columns, judge(name, number)[0])), 1
+
+    return Part("tflm", list(JUDGED), columns, once, target)
 
 
 def identity(level: int) -> dict[str, Any]:
@@ -127,7 +131,7 @@ def identity(level: int) -> dict[str, Any]:
 
 
 class State:
-    """The next number of each row and its elements by column, in a file."""
+    """The next number of each row, its cases and its elements by column, in a file."""
 
     def __init__(self, path: Path, who: dict[str, Any]) -> None:
         self.path, self.who, self.rows, self._saved = path, who, {}, time.monotonic()
@@ -143,7 +147,8 @@ class State:
     def row(self, part: Part, name: str) -> dict[str, Any]:
         """The row's `next` and its `elements` by those columns that the part has now; anew where a column is new."""
         key = f"{part.name}: {name}: {', '.join(part.columns)}"
-        return self.rows.setdefault(key, {"next": 0, "elements": dict.fromkeys(part.columns, 0)})  # type: ignore[no-any-return]
+        return self.rows.setdefault(key, {  # type: ignore[no-any-return]
+            "next": 0, "cases": 0, "elements": dict.fromkeys(part.columns, 0)})
 
     def save(self, now: bool = False) -> None:
         if now or time.monotonic() - self._saved > SAVE:
@@ -152,16 +157,28 @@ class State:
 
 
 def compared(part: Part, state: State, say: Callable[[str], None]) -> None:
-    """Goes on with each row until it has its share; raises AssertionError at a mismatch."""
-    share = -(-part.target // len(part.rows))
-    for name in part.rows:
-        row = state.row(part, name)
-        while min(row["elements"].values()) < share:
-            for column, n in part.once(name, row["next"]).items():
-                row["elements"][column] += n
-            row["next"] += 1
-            state.save()
-        say(f"{part.name}: {name}: {min(row['elements'].values()):,} elements, {row['next']} units")
+    """Goes on with each row until it has its share, and then until all have; raises AssertionError at a mismatch."""
+    rows = {name: state.row(part, name) for name in part.rows}
+
+    def elements(*names: str) -> int:
+        return sum(min(rows[name]["elements"].values()) for name in names)
+
+    def more(name: str) -> None:
+        made, cases = part.once(name, rows[name]["next"])
+        for column, n in made.items():
+            rows[name]["elements"][column] += n
+        rows[name]["next"] += 1
+        rows[name]["cases"] += cases
+        state.save()
+
+    share = -(-part.target // len(rows))
+    for name in rows:
+        while elements(name) < share and rows[name]["cases"] < MOST:
+            more(name)
+        say(f"{part.name}: {name}: {elements(name):,} elements, {rows[name]['cases']:,} cases")
+    full = [name for name in rows if elements(name) >= share] or list(rows)
+    while elements(*rows) < part.target:  # the one that has the fewest goes on
+        more(min(full, key=elements))
     state.save(True)
 
 
@@ -181,7 +198,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--core", type=float, default=1e7, metavar="N", help="elements on the emulated core, 0: none [1e7]")
     parser.add_argument("--tflm", type=float, default=2e7, metavar="N", help="elements against TFLM, 0: none [2e7]")
     parser.add_argument("--which", default="m4", choices=EMULATED, help="the emulated core [m4]")
-    parser.add_argument("--optimize", nargs="*", default=["-O0", "-O3"], help="of each compiler's build [-O0 -O3]")
+    parser.add_argument("--optimize", nargs="*", default=["-O3"], help="of each compiler's build [-O3]")
     parser.add_argument("--level", type=int, default=2, help="of the ops' cases: 1 has fewer and smaller ones [2]")
     parser.add_argument("--out", type=Path, default=Path("build/exactness.json"), help="[build/exactness.json]")
     a = parser.parse_args(argv)

@@ -31,6 +31,15 @@ def test_every_op_by_every_backend(tmp_path: Path, capsys: pytest.CaptureFixture
     assert all(list(r["elements"]) == heads and min(r["elements"].values()) * len(OPS) >= 20000 for r in rows.values())
 
 
+def test_rows_of_few_elements_stop_and_the_others_make_up_for_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exactness, "MOST", 6)
+    part = exactness.Part("made", ["few", "many"], ["one"],
+                          lambda name, _: (Counter(one=1 if name == "few" else 10), 1), 100)
+    state = exactness.State(tmp_path / "x.json", exactness.identity(1))
+    exactness.compared(part, state, print)
+    assert [state.row(part, name)["elements"]["one"] for name in part.rows] == [6, 100]
+
+
 @pytest.mark.parametrize(("part", "package"), [("core", "unicorn"), ("tflm", "tflite_micro")])
 def test_the_other_judges(part: str, package: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip(package)
@@ -39,10 +48,10 @@ def test_the_other_judges(part: str, package: str, tmp_path: Path, capsys: pytes
 
 
 def made(seen: list[int], wrong: int = -1) -> exactness.Part:
-    def once(name: str, number: int) -> Counter[str]:
+    def once(name: str, number: int) -> tuple[Counter[str], int]:
         seen.append(number)
         assert number != wrong, "differs"
-        return Counter(one=10)
+        return Counter(one=10), 1
 
     return exactness.Part("made", ["row"], ["one"], once, 35)
 

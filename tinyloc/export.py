@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import shutil
-import tempfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +22,7 @@ from tinyloc.data.windows import Scaler
 from tinyloc.emulator import toolchain
 from tinyloc.emulator.plan import plan
 from tinyloc.errors import ConfigError, ModelError
+from tinyloc.files import sync_folder, temporary_folder, write_synced
 from tinyloc.image import Image, sources, to_image
 from tinyloc.program import Buffer, Program
 
@@ -522,19 +520,13 @@ def write_project(files: Mapping[str, bytes], out: str | Path, force: bool = Fal
     if lost and not force:
         raise ConfigError(f"{out} holds {lost}; expected an empty folder or a new one (--force moves this one aside)")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    except OSError as e:
-        raise ConfigError(f"{out}: cannot be written ({e.strerror})") from None
-    try:
-        for name, data in files.items():
-            (made / name).parent.mkdir(parents=True, exist_ok=True)
-            (made / name).write_bytes(data)
-        umask = os.umask(0)
-        os.umask(umask)
-        made.chmod(0o777 & ~umask)
-        old, spare = None, Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-        try:
+        with temporary_folder(out) as made, temporary_folder(out) as spare:
+            for name, data in files.items():
+                (made / name).parent.mkdir(parents=True, exist_ok=True)
+                write_synced(made / name, data)
+            for folder in {(made / name).parent for name in files} | {made}:
+                sync_folder(folder)
+            old = None
             if out.exists():
                 old = _free(out) if lost else spare / out.name
                 out.rename(old)
@@ -544,12 +536,9 @@ def write_project(files: Mapping[str, bytes], out: str | Path, force: bool = Fal
                 if old:
                     old.rename(out)
                 raise
-        finally:
-            shutil.rmtree(spare, ignore_errors=True)
+            sync_folder(out.parent)
     except OSError as e:
         raise ConfigError(f"{out}: cannot be written ({e.strerror})") from None
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
     return old if lost else None
 
 
