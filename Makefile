@@ -19,12 +19,15 @@ JOBS ?= $(shell n=`getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2`; [ $$n -gt 8
 TFLM ?= try
 MCU ?= try
 TORCH ?= 0
+# A file of pinned versions and hashes, such as requirements/ci.txt: with it nothing else is installed (PyTorch apart, whose
+# build for CPUs is not PyPI's).  Without it the versions are those that pyproject.toml allows and this Python can have.
+LOCK ?=
 
 EXTENSION := kernels/_c.abi3.so
 C_SOURCES := $(wildcard kernels/c/*.c kernels/c/*.h kernels/host/*.c kernels/host/*.h)
 METADATA := pyproject.toml setup.py
 # What was asked for is part of the stamp's name: a later TORCH=1 is not taken for done.
-TEST_STAMP := $(VENV)/test-$(TFLM)-$(MCU)-$(TORCH)
+TEST_STAMP := $(VENV)/test-$(TFLM)-$(MCU)-$(TORCH)$(if $(LOCK),-locked)
 comma := ,
 
 help: ## list the targets
@@ -61,20 +64,32 @@ san: $(TEST_STAMP) $(EXTENSION) ## the C kernels under address and undefined-beh
 	$(PY) tests/vectors.py build/vectors.bin --level $(LEVEL)
 	$(PY) tests/vectors.py build/vectors.bin --run --cc '$(CC)'
 
+dist: $(VENV)/dist ## sdist and wheel in dist/: built twice and compared, checked (ARGS=--test: installed afresh and tested)
+	$(PY) tests/dist.py dist $(ARGS)
+
+lock: ## pin what CI installs, with hashes, to the newest versions: requirements/ci.txt
+	@[ -x $(VENV)/bin/uv ] || { $(MAKE) --no-print-directory $(VENV)/made && $(PIP) 'uv>=0.8'; }
+	$(VENV)/bin/uv pip compile -q --universal --upgrade --generate-hashes --python-version 3.10 --custom-compile-command 'make lock' \
+	    $(LOCKED:%=--extra %) requirements/dist.in pyproject.toml -o requirements/ci.txt
+
 clean: ## remove what make built (and the virtual environment)
 	rm -rf build dist *.egg-info $(EXTENSION) $(VENV)
 
 # ---- set-up; each file stands for what is installed ----
 
-.PHONY: help demo test test-torch lint types bench vectors san clean
+.PHONY: help demo test test-torch lint types bench vectors san dist lock clean
+
+LOCKED := test tflm mcu lint
+# With a lock, setuptools and cffi are its own too.
+EDITABLE = $(if $(LOCK),$(PIP) --require-hashes -r '$(LOCK)' && )$(PIP) $(if $(LOCK),--no-build-isolation) -e
 
 # `pip install -e` builds the C kernels as well.
 $(VENV)/core: $(METADATA) | $(VENV)/made
-	$(PIP) -e '.[data]'
+	$(EDITABLE) '.[data]'
 	@touch $@
 
 $(TEST_STAMP): $(METADATA) | $(VENV)/made
-	$(PIP) -e '.[test$(if $(filter 1,$(TFLM)),$(comma)tflm)$(if $(filter 1,$(MCU)),$(comma)mcu)$(if $(filter 1,$(TORCH)),$(comma)torch)]'
+	$(EDITABLE) '.[test$(if $(filter 1,$(TFLM)),$(comma)tflm)$(if $(filter 1,$(MCU)),$(comma)mcu)$(if $(filter 1,$(TORCH)),$(comma)torch)]'
 	@$(if $(filter try,$(TFLM)),$(call try,tflm,TensorFlow Lite Micro))
 	@$(if $(filter try,$(MCU)),$(call try,mcu,Cortex-M toolchain and emulator))
 	@touch $(VENV)/core $@
@@ -85,8 +100,12 @@ try = $(PY) -c 'import importlib.metadata as m; \
     | $(PIP) -r /dev/stdin || echo "note: no $(2) for this Python: the tests that need it will be skipped"
 
 $(VENV)/lint: $(METADATA) | $(VENV)/made
-	$(PIP) -e '.[lint]'
+	$(EDITABLE) '.[lint]'
 	@touch $(VENV)/core $@
+
+$(VENV)/dist: requirements/dist.in | $(VENV)/made
+	$(PIP) $(if $(LOCK),--require-hashes -r '$(LOCK)',-r $<)
+	@touch $@
 
 $(EXTENSION): $(C_SOURCES) kernels/build_c.py $(METADATA) | $(VENV)/made
 	@$(PY) -c 'import setuptools, cffi' 2>/dev/null || $(PIP) 'setuptools>=77' 'cffi>=1.17'

@@ -98,8 +98,9 @@ def ffi() -> FFI:
     """The builder that setup.py's cffi_modules names."""
     builder = FFI()
     builder.cdef(cdef())
-    # Debian's Python compiles extensions with -O2, which leaves these loops scalar: ask for -O3.
-    flags = ["/O2"] if sys.platform == "win32" else ["-O3", "-std=c99", "-fwrapv"]
+    # Debian's Python compiles extensions with -O2, which leaves these loops scalar: ask for -O3.  And with debugging
+    # information, which has the name of the folder: two builds would differ.
+    flags = ["/O2"] if sys.platform == "win32" else ["-O3", "-std=c99", "-fwrapv", "-g0"]
     files = [p.relative_to(C.parent.parent).as_posix() for p in [*sources(), *host_sources()]]
     builder.set_source(
         "tinyloc.kernels._c",
