@@ -19,7 +19,10 @@ pytest.importorskip("resource", reason="needs POSIX")
 
 from killed import Commands
 
-from tinyloc.files import check_writable, write_atomic
+from tinyloc.emulator import toolchain
+from tinyloc.errors import ConfigError
+from tinyloc.files import check_writable, private_folder, write_atomic
+from tinyloc.kernels import jit
 
 DATA = ("--data", "walk.csv", *COLUMNS)
 TRAIN = ("train", *DATA, "--model", "mamba-h2l1", "--epochs", "4", "--batch", "64")
@@ -187,3 +190,26 @@ def test_data_reach_the_disk_before_their_name(tmp_path: Path, monkeypatch: pyte
 def test_a_check_leaves_nothing(tmp_path: Path) -> None:
     check_writable(tmp_path / "new" / "m")
     assert [p.name for p in tmp_path.rglob("*")] == ["new"]
+
+
+def test_code_is_not_taken_from_a_folder_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the home folder takes no cache: the temporary one is everybody's."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    folder = private_folder("firmware")
+    assert folder.parent == tmp_path and folder.stat().st_mode & 0o777 == 0o700 and private_folder("firmware") == folder
+    folder.chmod(0o777)
+    with pytest.raises(PermissionError):
+        private_folder("firmware")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/tinyloc")
+    with pytest.raises(ConfigError, match=r"/proc/tinyloc.*another user owns it.*XDG_CACHE_HOME"):
+        toolchain.cache_dir()
+    folder.rmdir()
+    folder.symlink_to(tmp_path)
+    with pytest.raises(PermissionError):
+        private_folder("firmware")
+    monkeypatch.setattr(os, "getuid", lambda: 4321)
+    (tmp_path / "tinyloc-firmware-4321").mkdir(mode=0o700)  # by root, or by whoever runs this
+    with pytest.raises(PermissionError):
+        private_folder("firmware")
+    (tmp_path / "tinyloc-numba-4321").mkdir()
+    assert jit.cache_dir(jit.HERE) is None, "then without a cache"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,6 +109,20 @@ def sync_folder(path: Path) -> None:
                 os.fsync(fd)
         finally:
             os.close(fd)
+
+
+def private_folder(name: str) -> Path:
+    """A folder of this user below the system's temporary one, for code that is run later.
+
+    Raises PermissionError when another user owns it, or may write there: whoever comes first can make a folder of any name.
+    """
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    folder = Path(tempfile.gettempdir()) / f"tinyloc-{name}-{user}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if hasattr(os, "getuid") and (not stat.S_ISDIR(found.st_mode) or found.st_uid != user or found.st_mode & 0o022):
+        raise PermissionError(errno.EPERM, "another user owns it or may write there", str(folder))
+    return folder
 
 
 def _umask() -> int:
