@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -54,25 +55,38 @@ def epoch() -> str:
     return str(int((ROOT / "PKG-INFO").stat().st_mtime))
 
 
-def sdist_of(folder: Path, out: Path, umask: int, age: int) -> Path:
-    """The sdist of a copy of the sources in `folder`, whose files are `age` seconds old."""
+@dataclass(frozen=True)
+class Sources:
+    """The files of this checkout by name, as content and whether they may be run, at one moment; and its time."""
+
+    files: dict[str, tuple[bytes, bool]]
+    epoch: str
+
+    @staticmethod
+    def now() -> Sources:
+        return Sources({n: ((ROOT / n).read_bytes(), os.access(ROOT / n, os.X_OK)) for n in tracked()}, epoch())
+
+
+def sdist_of(sources: Sources, folder: Path, out: Path, umask: int, age: int) -> Path:
+    """The sdist of a copy in `folder`, whose files are `age` seconds old."""
     before = os.umask(umask)
     try:
-        for name in tracked():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, folder / name)
-            (folder / name).chmod((0o777 if os.access(ROOT / name, os.X_OK) else 0o666) & ~umask)
-            now = (folder / name).stat().st_mtime
-            os.utime(folder / name, (now - age, now - age))
+        for name, (data, runs) in sources.files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+            path.chmod((0o777 if runs else 0o666) & ~umask)
+            now = path.stat().st_mtime
+            os.utime(path, (now - age, now - age))
         out.mkdir()
-        call(sys.executable, "-c", HOOK, "build_sdist", out, cwd=folder, SOURCE_DATE_EPOCH=epoch())
+        call(sys.executable, "-c", HOOK, "build_sdist", out, cwd=folder, SOURCE_DATE_EPOCH=sources.epoch)
     finally:
         os.umask(before)
     (made,) = out.glob("*.tar.gz")
     return made
 
 
-def wheel_of(sdist: Path, folder: Path, out: Path, umask: int) -> Path:
+def wheel_of(sdist: Path, folder: Path, out: Path, umask: int, epoch: str) -> Path:
     """The wheel of an sdist that is unpacked in `folder`."""
     before = os.umask(umask)
     try:
@@ -83,7 +97,7 @@ def wheel_of(sdist: Path, folder: Path, out: Path, umask: int) -> Path:
                 tar.extractall(folder)
         (unpacked,) = folder.iterdir()
         out.mkdir()
-        call(sys.executable, "-c", HOOK, "build_wheel", out, cwd=unpacked, SOURCE_DATE_EPOCH=epoch())
+        call(sys.executable, "-c", HOOK, "build_wheel", out, cwd=unpacked, SOURCE_DATE_EPOCH=epoch)
     finally:
         os.umask(before)
     (made,) = out.glob("*.whl")
@@ -93,10 +107,10 @@ def wheel_of(sdist: Path, folder: Path, out: Path, umask: int) -> Path:
 def twice(scratch: Path) -> list[tuple[Path, Path]]:
     """(first, second) of the sdist and of the wheel."""
     places = [(scratch / "a", 0o022, 0), (scratch / "another" / "much" / "deeper", 0o077, 100_000)]
-    sdists, wheels = [], []
+    sources, sdists, wheels = Sources.now(), [], []
     for i, (folder, umask, age) in enumerate(places):
-        sdists.append(sdist_of(folder / "sources", scratch / f"sdist{i}", umask, age))
-        wheels.append(wheel_of(sdists[i], folder / "unpacked", scratch / f"wheel{i}", umask))
+        sdists.append(sdist_of(sources, folder / "sources", scratch / f"sdist{i}", umask, age))
+        wheels.append(wheel_of(sdists[i], folder / "unpacked", scratch / f"wheel{i}", umask, sources.epoch))
     return [(sdists[0], sdists[1]), (wheels[0], wheels[1])]
 
 

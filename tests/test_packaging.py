@@ -319,8 +319,9 @@ def test_sdist_holds_what_the_tests_need(sdist: Path) -> None:
 
 def test_two_sdists_are_the_same_bytes(tmp_path: Path) -> None:
     """Of folders of other names, with other times and another umask; `make dist` does the same with wheels."""
-    one = dist.sdist_of(tmp_path / "sources", tmp_path / "one", 0o022, 0)
-    other = dist.sdist_of(tmp_path / "b" / "c" / "d", tmp_path / "other", 0o077, 100_000)
+    sources = dist.Sources.now()
+    one = dist.sdist_of(sources, tmp_path / "sources", tmp_path / "one", 0o022, 0)
+    other = dist.sdist_of(sources, tmp_path / "b" / "c" / "d", tmp_path / "other", 0o077, 100_000)
     assert dist.sha256(one) == dist.sha256(other) and one.name == other.name
 
 
