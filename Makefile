@@ -70,7 +70,7 @@ dist: $(VENV)/dist ## sdist and wheel in dist/: built twice and compared, checke
 lock: ## pin what CI installs, with hashes, to the newest versions: requirements/ci.txt
 	@[ -x $(VENV)/bin/uv ] || { $(MAKE) --no-print-directory $(VENV)/made && $(PIP) 'uv>=0.8'; }
 	$(VENV)/bin/uv pip compile -q --universal --upgrade --generate-hashes --python-version 3.10 --custom-compile-command 'make lock' \
-	    $(LOCKED:%=--extra %) requirements/dist.in pyproject.toml -o requirements/ci.txt
+	    $(LOCKED:%=--extra %) -c requirements/limits.txt requirements/dist.in pyproject.toml -o requirements/ci.txt
 
 clean: ## remove what make built (and the virtual environment)
 	rm -rf build dist *.egg-info $(EXTENSION) $(VENV)
