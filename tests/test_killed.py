@@ -40,6 +40,9 @@ LOAD = """
 import tinyloc.cli.models, tinyloc.cli.programs, tinyloc.fast, tinyloc.prune, tinyloc.qat, tinyloc.quantize, tinyloc.export
 """
 each_command = pytest.mark.parametrize("name", COMMANDS)
+# Those that write as another one does, and take longer, are left to level 2.
+most_commands = pytest.mark.parametrize("name", [
+    pytest.param(name, marks=pytest.mark.level2 if name in ("refit", "qat") else ()) for name in COMMANDS])
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +111,7 @@ def test_killed_at_a_file(name: str, commands: Commands, level: int) -> None:
     check_killed(commands, name, want, *twice)
 
 
-@each_command
+@most_commands
 def test_killed_in_the_middle_of_a_write(name: str, commands: Commands, level: int) -> None:
     want, _ = undisturbed(commands, name)
     largest = max(map(len, want.values()))
@@ -116,7 +119,7 @@ def test_killed_in_the_middle_of_a_write(name: str, commands: Commands, level: i
         assert check_killed(commands, name, want, {"bytes": int(largest * share)}, earlier=share > 0.2)
 
 
-@each_command
+@most_commands
 def test_killed_at_any_time(name: str, commands: Commands, level: int) -> None:
     want, _ = undisturbed(commands, name)
     rng = random.Random(f"{name}, time")
@@ -124,7 +127,7 @@ def test_killed_at_any_time(name: str, commands: Commands, level: int) -> None:
         check_killed(commands, name, want, *({"after": rng.uniform(0.001, 0.6)} for _ in range(rng.randint(1, 3))))
 
 
-@each_command
+@most_commands
 def test_a_full_disk(name: str, commands: Commands) -> None:
     """One line that names the file; no half file, no temporary one; and when there is room again, it succeeds."""
     want, _ = undisturbed(commands, name)
@@ -140,7 +143,7 @@ def test_a_full_disk(name: str, commands: Commands) -> None:
         assert files(out) == want
 
 
-@each_command
+@most_commands
 def test_where_nothing_can_be_written(name: str, commands: Commands) -> None:
     """/proc takes no file, not even root's; a file is no folder."""
     args, _ = COMMANDS[name]
