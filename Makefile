@@ -22,12 +22,15 @@ TORCH ?= 0
 # Executions of `make fuzz`.
 FUZZ_RUNS ?= 10000000
 FUZZ_FILES ?= 100000
+# A file of pinned versions and hashes, such as requirements/ci.txt: with it nothing else is installed (PyTorch apart, whose
+# build for CPUs is not PyPI's).  Without it the versions are those that pyproject.toml allows and this Python can have.
+LOCK ?=
 
 EXTENSION := kernels/_c.abi3.so
 C_SOURCES := $(wildcard kernels/*/*.c kernels/*/*.h emulator/*.c emulator/*.h)
 METADATA := pyproject.toml setup.py
 # What was asked for is part of the stamp's name: a later TORCH=1 is not taken for done.
-TEST_STAMP := $(VENV)/test-$(TFLM)-$(MCU)-$(TORCH)
+TEST_STAMP := $(VENV)/test-$(TFLM)-$(MCU)-$(TORCH)$(if $(LOCK),-locked)
 comma := ,
 
 help: ## list the targets
@@ -80,20 +83,32 @@ mutants: $(TEST_STAMP) $(EXTENSION) ## mutation testing of the C kernels; resume
 coverage: $(TEST_STAMP) $(EXTENSION) ## lines and branches of kernels/c that the tests run, by gcov (ARGS='--html build/c.html')
 	$(PY) tests/c_coverage.py $(ARGS)
 
+dist: $(VENV)/dist ## sdist and wheel in dist/: built twice and compared, checked (ARGS=--test: installed afresh and tested)
+	$(PY) tests/dist.py dist $(ARGS)
+
+lock: ## pin what CI installs, with hashes, to the newest versions: requirements/ci.txt
+	@[ -x $(VENV)/bin/uv ] || { $(MAKE) --no-print-directory $(VENV)/made && $(PIP) 'uv>=0.8'; }
+	$(VENV)/bin/uv pip compile -q --universal --upgrade --generate-hashes --python-version 3.10 --custom-compile-command 'make lock' \
+	    $(LOCKED:%=--extra %) -c requirements/limits.txt requirements/dist.in pyproject.toml -o requirements/ci.txt
+
 clean: ## remove what make built (and the virtual environment)
 	rm -rf build dist *.egg-info $(EXTENSION) $(VENV)
 
 # ---- set-up; each file stands for what is installed ----
 
-.PHONY: help demo test test-torch lint types bench vectors san vectors-c fuzz mutants coverage clean
+.PHONY: help demo test test-torch lint types bench vectors san vectors-c fuzz mutants coverage dist lock clean
+
+LOCKED := test tflm mcu lint
+# With a lock, setuptools and cffi are its own too.
+EDITABLE = $(if $(LOCK),$(PIP) --require-hashes -r '$(LOCK)' && )$(PIP) $(if $(LOCK),--no-build-isolation) -e
 
 # `pip install -e` builds the C kernels as well.
 $(VENV)/core: $(METADATA) | $(VENV)/made
-	$(PIP) -e '.[data]'
+	$(EDITABLE) '.[data]'
 	@touch $@
 
 $(TEST_STAMP): $(METADATA) | $(VENV)/made
-	$(PIP) -e '.[test$(if $(filter 1,$(TFLM)),$(comma)tflm)$(if $(filter 1,$(MCU)),$(comma)mcu)$(if $(filter 1,$(TORCH)),$(comma)torch)]'
+	$(EDITABLE) '.[test$(if $(filter 1,$(TFLM)),$(comma)tflm)$(if $(filter 1,$(MCU)),$(comma)mcu)$(if $(filter 1,$(TORCH)),$(comma)torch)]'
 	@$(if $(filter try,$(TFLM)),$(call try,tflm,TensorFlow Lite Micro))
 	@$(if $(filter try,$(MCU)),$(call try,mcu,Cortex-M toolchain and emulator))
 	@touch $(VENV)/core $@
@@ -104,8 +119,12 @@ try = $(PY) -c 'import importlib.metadata as m; \
     | $(PIP) -r /dev/stdin || echo "note: no $(2) for this Python: the tests that need it will be skipped"
 
 $(VENV)/lint: $(METADATA) | $(VENV)/made
-	$(PIP) -e '.[lint]'
+	$(EDITABLE) '.[lint]'
 	@touch $(VENV)/core $@
+
+$(VENV)/dist: requirements/dist.in | $(VENV)/made
+	$(PIP) $(if $(LOCK),--require-hashes -r '$(LOCK)',-r $<)
+	@touch $@
 
 $(EXTENSION): $(C_SOURCES) kernels/build_c.py $(METADATA) | $(VENV)/made
 	@$(PY) -c 'import setuptools, cffi' 2>/dev/null || $(PIP) 'setuptools>=77' 'cffi>=1.17'

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from tinyloc.emulator.elf import Elf
 from tinyloc.errors import ConfigError, TinylocError, unknown
-from tinyloc.files import write_atomic
+from tinyloc.files import private_folder, write_atomic
 
 FIRMWARE = Path(__file__).resolve().parent / "firmware"
 FLASH, RAM = 0x0800_0000, 0x2000_0000  # where the emulated flash and RAM start
@@ -137,9 +137,11 @@ def cache_dir() -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
-        user = os.getuid() if hasattr(os, "getuid") else 0
-        folder = Path(tempfile.gettempdir()) / f"tinyloc-firmware-{user}"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            folder = private_folder("firmware")
+        except OSError as e:
+            raise ConfigError(f"{folder}: cannot be made, nor can {e.filename} ({e.strerror}); "
+                              "expected a folder for objects: name one with XDG_CACHE_HOME") from None
     return folder
 
 

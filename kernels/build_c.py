@@ -43,8 +43,10 @@ def c_digest() -> str:
 
 
 def cdef() -> str:
-    """c/tinyloc.h, update/update.h and the flash model's header without their preprocessor lines."""
+    """c/tinyloc.h, update/update.h and the flash model's header without their preprocessor lines, and without what only a
+    C++ compiler reads."""
     text = "".join(p.read_text() for p in (C / "tinyloc.h", UPDATE / "update.h", FLASH[1]))
+    text = re.sub(r"^#ifdef __cplusplus\n.*?^#endif\n", "", text, flags=re.M | re.S)
     text = re.sub(r"^[ \t]*#(?:[^\n]*\\\n)*[^\n]*\n", "", text, flags=re.M)
     return text + EXTRA_CDEF
 
@@ -121,8 +123,9 @@ def ffi() -> FFI:
     """The builder that setup.py's cffi_modules names."""
     builder = FFI()
     builder.cdef(cdef())
-    # Debian's Python compiles extensions with -O2, which leaves these loops scalar: ask for -O3.
-    flags = ["/O2"] if sys.platform == "win32" else ["-O3", "-std=c99", "-fwrapv"]
+    # Debian's Python compiles extensions with -O2, which leaves these loops scalar: ask for -O3.  And with debugging
+    # information, which has the name of the folder: two builds would differ.
+    flags = ["/O2"] if sys.platform == "win32" else ["-O3", "-std=c99", "-fwrapv", "-g0"]
     files = [p.relative_to(C.parent.parent).as_posix() for p in [*sources(), *update_sources(), *host_sources(), *FLASH]]
     builder.set_source(
         "tinyloc.kernels._c",

@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numba
+
+from tinyloc.files import private_folder
 
 HERE = Path(__file__).resolve().parent
 
@@ -32,9 +33,9 @@ def cache_dir(folder: Path) -> str | None:
     """Where machine code made of the sources in `folder` is kept; None when nothing can be written."""
     root = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     name = f"{digest(sorted(folder.glob('*.py')))}-py{sys.version_info[0]}{sys.version_info[1]}-nb{numba.__version__}"
-    for base in (Path(root), Path(tempfile.gettempdir()) / f"tinyloc-{os.getuid() if hasattr(os, 'getuid') else 0}"):
+    for base in (lambda: Path(root), lambda: private_folder("numba")):
         try:
-            folder = base / "tinyloc" / name
+            folder = base() / "tinyloc" / name
             folder.mkdir(parents=True, exist_ok=True)
             return str(folder)
         except OSError:

@@ -324,6 +324,38 @@ def test_host_build(programs: dict[str, Program], folders: dict[str, Path], name
 
 
 @needs_cc
+@needs_cc
+def test_headers_serve_cpp(folders: dict[str, Path], tmp_path: Path, kernels: Callable[[Path, str], list[Path]]) -> None:
+    """A C++ file that includes each header finds every function and array of the C objects."""
+    src, cc = folders["mamba"] / "src", COMPILERS[0]
+    headers = ["tinyloc.h", *sorted(p.name for p in src.glob("tl_*.h"))]
+    assert len(headers) > 4
+    declared = " ".join(re.sub(r"/\*.*?\*/|^#[^\n]*", "", (src / h).read_text(), flags=re.S | re.M) for h in headers)
+    used = sorted({*re.findall(r"\b(tl_\w+)\(", declared), *re.findall(r"extern const [^;\[]*\b(tl_\w+)[;\[]", declared)})
+    assert {"tl_open", "tl_selftest", "tl_model_image", "tl_golden_input", "tl_linear_s8", "tl_row"} <= set(used)
+    (tmp_path / "main.cpp").write_text(
+        "".join(f'#include "{h}"\n' for h in headers) + "void put(const char *, uint32_t) {}\n"
+        "static tl_selftest_memory memory;\nconst void *volatile used[] = {" + ", ".join(f"(const void *)&{n}" for n in used)
+        + "};\nint main() { return tl_selftest(&memory, put); }\n")
+    flags = ["-std=c++11", "-Wall", "-Wextra", "-Wshadow", "-Werror", "-fno-exceptions", "-fno-rtti", "-I", src, "-c", "-o"]
+    for cpp in cpp_compilers():
+        run(*cpp, *flags, tmp_path / "main.o", tmp_path / "main.cpp")
+        run(cc, "-O1", "-I", src, tmp_path / "main.o", *src.glob("tl_*.c"), *kernels(folders["mamba"], cc), "-o",
+            tmp_path / "main")
+        run(tmp_path / "main")
+
+
+def cpp_compilers() -> list[list[object]]:
+    found: list[list[object]] = [[cc] for cc in ("g++", "clang++") if shutil.which(cc)]
+    try:
+        from ziglang import __file__ as zig
+        found.append([Path(zig).with_name("zig"), "clang", "-x", "c++", "-nostdinc++", "-nostdlibinc",
+                      "-isystem", Path(zig).parent / "lib" / "include"])
+    except ImportError:
+        pass
+    return found or pytest.skip("no C++ compiler")
+
+
 def test_room_names_survive(folders: dict[str, Path], programs: dict[str, Program], tmp_path: Path) -> None:
     (tmp_path / "names.c").write_text(
         '#include "tl_model.h"\n#include <stdio.h>\nint main(void) { for (int i = 0; i < TL_MODEL_ROOMS; i++) '

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import dist
 import pytest
 import vectors
 
@@ -116,6 +118,8 @@ def test_numba_cache_follows_the_sources(tmp_path: Path) -> None:
 def test_strict_c(cc: list[str], bits: int, source: str) -> None:
     """C99, freestanding, without a warning, on 32 bits too (pointers and long are those of a microcontroller)."""
     flags = [*vectors.WARNINGS, "-Wstrict-prototypes", "-Wmissing-prototypes", "-Wdouble-promotion", "-Wvla", "-Wundef",
+             "-Wcast-align", "-Wcast-qual", "-Wpointer-arith", "-Wwrite-strings", "-Wredundant-decls", "-Wswitch-enum",
+             "-Wimplicit-fallthrough", "-Wnull-dereference",
              "-ffreestanding", "-O2", f"-m{bits}", "-fsyntax-only" if bits == 32 else "-c", "-o", os.devnull]
     done = subprocess.run([*cc, *flags, str(C / source)], text=True, capture_output=True)
     if bits == 32 and done.returncode and ("gnu/stubs-32.h" in done.stderr or "unrecognized" in done.stderr):
@@ -303,17 +307,49 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_sdist_holds_what_the_tests_need(sdist: Path) -> None:
     with tarfile.open(sdist) as tar:
         files = {m.name.split("/", 1)[1]: m for m in tar.getmembers() if m.isfile()}
-    must = {"LICENSE", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile", "MANIFEST.in", "pyproject.toml",
-            "setup.py", ".ci/run", "tinyloc/py.typed"}  # fmt: skip
-    for folder, patterns in {"tinyloc": ["*.py"], "kernels": ["*.py", "*.c", "*.h"], "emulator": ["*.py", "*.c", "*.h"],
-                             "tests": ["*.py", "*.c", "*.json"], "benchmarks": ["*.py"]}.items():  # fmt: skip
-        must |= {p.relative_to(ROOT).as_posix() for pattern in patterns for p in (ROOT / folder).rglob(pattern)
-                 if not p.name.startswith("_c.")}  # fmt: skip
+    must = {"LICENSE", "SECURITY.md", "Makefile", "pyproject.toml", ".ci/run", "requirements/ci.txt", "tinyloc/py.typed",
+            "tests/nolibc/nolibc.c", *(n for n in dist.tracked() if n not in (".gitignore", "PKG-INFO", "setup.cfg"))}
     assert not must - set(files), "MANIFEST.in leaves something out"
+    assert not [m.name for m in files.values() if m.uid or m.gid or m.uname or m.gname or m.mode not in (0o644, 0o755)]
     # Nothing that was made here, and no data set: the sources are small.
     assert not [f for f in files if f.endswith((".so", ".o", ".pyc", ".npz", ".csv", ".zip")) or "shared/" in f]
     assert sum(m.size for m in files.values()) < 4_000_000
     assert files[".ci/run"].mode & 0o100, "a script keeps its mode"
+
+
+def test_two_sdists_are_the_same_bytes(tmp_path: Path) -> None:
+    """Of folders of other names, with other times and another umask; `make dist` does the same with wheels."""
+    sources = dist.Sources.now()
+    one = dist.sdist_of(sources, tmp_path / "sources", tmp_path / "one", 0o022, 0)
+    other = dist.sdist_of(sources, tmp_path / "b" / "c" / "d", tmp_path / "other", 0o077, 100_000)
+    assert dist.sha256(one) == dist.sha256(other) and one.name == other.name
+
+
+def test_the_lock_has_what_the_extras_ask_for() -> None:
+    """Each requirement of the locked extras, pinned, with hashes, for every Python that the package allows."""
+    from packaging.requirements import Requirement
+
+    pinned: dict[str, list[Requirement]] = {}
+    blocks = re.split(r"\n(?=\S)", (ROOT / "requirements" / "ci.txt").read_text())
+    for block in blocks:
+        if not block.startswith("#"):
+            assert re.search(r"--hash=sha256:[0-9a-f]{64}", block), block
+            r = Requirement(block.split("\\")[0].strip())
+            pinned.setdefault(r.name.lower().replace("_", "-"), []).append(r)
+    locked = re.findall(r"^LOCKED := (.*)$", (ROOT / "Makefile").read_text(), re.M)[0].split()
+    asked = [Requirement(r) for r in importlib.metadata.requires("tinyloc") or []]
+    asked += [Requirement(r) for r in (ROOT / "requirements" / "dist.in").read_text().splitlines() if not r.startswith("#")]
+    for r in asked:
+        if r.name == "tinyloc" or (r.marker and not any(r.marker.evaluate({"extra": e}) for e in [*locked, "data", "search",
+                                                                                                  "serial"])):
+            continue
+        found = pinned.get(r.name.lower().replace("_", "-"), [])
+        for version in ("3.10", "3.11", "3.12", "3.13", "3.14"):
+            environment = {"python_version": version, "python_full_version": f"{version}.0"}
+            (one,) = [p for p in found if not p.marker or p.marker.evaluate(environment)] or [None]
+            assert one, f"{r}: not in requirements/ci.txt for Python {version}; run `make lock`"
+            (pin,) = one.specifier
+            assert pin.operator == "==" and r.specifier.contains(pin.version, prereleases=True), f"{r}, but {one}: make lock"
 
 
 @pytest.mark.level2

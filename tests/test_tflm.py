@@ -6,7 +6,7 @@ of two scales in float32 gives other bits once in some hundred thousand elements
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
@@ -247,30 +247,27 @@ JUDGED: dict[str, Callable[[Rng, int], Pair]] = {
 }
 
 
-def judged(name: str, elements: int) -> Iterator[tuple[int, Pair]]:
-    """Cases until they have so many elements, at least 16; case i depends on its number alone."""
-    done = 0
-    for number in count():
-        pair = JUDGED[name](np.random.default_rng([20250101, number]), number)
-        yield number, pair
-        done += pair[0].size
-        if done >= elements and number >= 15:
-            return
+def judge(name: str, number: int) -> tuple[int, int]:
+    """Outputs of one case, which depends on its number alone, and how many of them are not saturated; AssertionError where
+    ours differ from TFLM's."""
+    want, got = JUDGED[name](np.random.default_rng([20250101, number]), number)
+    for backend, y in zip(("Numba", "C"), got, strict=True):
+        differ = np.flatnonzero(y != want)
+        assert not differ.size, (
+            f"{name}, {backend}: {differ.size} of {want.size} differ, first at {differ[0]}: {y[differ[0]]}, TFLM "
+            f"says {want[differ[0]]}.  Again: judge({name!r}, {number}) of tests/test_tflm.py")
+    return want.size, int((np.abs(want.astype(int) + 0.5) < 127).sum())
 
 
 @pytest.mark.parametrize("name", JUDGED)
 def test_same_bits_as_tflm(name: str, level: int) -> None:
     target = -(-(LEVEL_1_ELEMENTS if level == 1 else LEVEL_2_ELEMENTS) // len(JUDGED))
     done = inside = 0
-    for number, (want, got) in judged(name, target):
-        for backend, y in zip(("Numba", "C"), got, strict=True):
-            differ = np.flatnonzero(y != want)
-            assert not differ.size, (
-                f"{name}, {backend}: {differ.size} of {want.size} differ, first at {differ[0]}: {y[differ[0]]}, TFLM "
-                f"says {want[differ[0]]}.  Again: "
-                f"JUDGED[{name!r}](np.random.default_rng([20250101, {number}]), {number})")
-        done += want.size
-        inside += int((np.abs(want.astype(int) + 0.5) < 127).sum())
+    for number in count():
+        size, open_ = judge(name, number)
+        done, inside = done + size, inside + open_
+        if done >= target and number >= 15:
+            break
     assert inside > 0.25 * done, f"{name}: only {inside} of {done} outputs are not saturated: a blunt test"
     print(f"{name}: {done:,} elements, 0 mismatches, {inside / done:.0%} not saturated, {number + 1} models")
 

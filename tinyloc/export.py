@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import shutil
 import struct
-import tempfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +23,7 @@ from tinyloc.data.windows import Scaler
 from tinyloc.emulator import toolchain
 from tinyloc.emulator.plan import plan
 from tinyloc.errors import ConfigError, ModelError
+from tinyloc.files import sync_folder, temporary_folder, write_synced
 from tinyloc.image import Image, sources, to_image
 from tinyloc.program import Program
 from tinyloc.scaling import InputConstants, input_constants
@@ -194,6 +192,10 @@ const tl_stream_config tl_model_stream = {{
 
 #include "tl_image.h"
 
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
 #define TL_MODEL_NAME {_text(str(info.get("name", "model")))}
 #define TL_MODEL_TINYLOC {_text(__version__)}
 
@@ -221,6 +223,10 @@ extern const char *const tl_model_rooms[TL_MODEL_ROOMS];
 /* For tl_row and tl_scale. */
 extern const tl_scaler tl_model_scaler;
 {declared}
+#ifdef __cplusplus
+}}
+#endif
+
 #endif
 """,
         "tl_model.c": f"""#include "tl_model.h"
@@ -272,9 +278,17 @@ def _golden(g: Golden, scaler_crc: int, stream_crc: int | None) -> dict[str, str
 #define TL_GOLDEN_SCALER_CRC {scaler_crc:#010x}u
 #define TL_GOLDEN_STREAM_CRC {stream_crc or 0:#010x}u /* of the answers to the script of tl_selftest.c */
 
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
 extern const uint8_t tl_golden_input[TL_GOLDEN_WINDOWS][TL_GOLDEN_RUNS * TL_GOLDEN_RUN_BYTES];
 extern const uint8_t tl_golden_label[TL_GOLDEN_WINDOWS];
 extern const uint32_t tl_golden_signature[TL_GOLDEN_WINDOWS][TL_MODEL_STEPS + 1];
+
+#ifdef __cplusplus
+}}
+#endif
 
 #endif
 """,
@@ -451,19 +465,13 @@ def write_project(files: Mapping[str, bytes], out: str | Path, force: bool = Fal
     if lost and not force:
         raise ConfigError(f"{out} holds {lost}; expected an empty folder or a new one (--force moves this one aside)")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    except OSError as e:
-        raise ConfigError(f"{out}: cannot be written ({e.strerror})") from None
-    try:
-        for name, data in files.items():
-            (made / name).parent.mkdir(parents=True, exist_ok=True)
-            (made / name).write_bytes(data)
-        umask = os.umask(0)
-        os.umask(umask)
-        made.chmod(0o777 & ~umask)
-        old, spare = None, Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-        try:
+        with temporary_folder(out) as made, temporary_folder(out) as spare:
+            for name, data in files.items():
+                (made / name).parent.mkdir(parents=True, exist_ok=True)
+                write_synced(made / name, data)
+            for folder in {(made / name).parent for name in files} | {made}:
+                sync_folder(folder)
+            old = None
             if out.exists():
                 old = _free(out) if lost else spare / out.name
                 out.rename(old)
@@ -473,12 +481,9 @@ def write_project(files: Mapping[str, bytes], out: str | Path, force: bool = Fal
                 if old:
                     old.rename(out)
                 raise
-        finally:
-            shutil.rmtree(spare, ignore_errors=True)
+            sync_folder(out.parent)
     except OSError as e:
         raise ConfigError(f"{out}: cannot be written ({e.strerror})") from None
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
     return old if lost else None
 
 

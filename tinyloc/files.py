@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import json
 import os
+import re
+import shutil
+import stat
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from tinyloc.errors import ConfigError, ModelError
 
+try:
+    import fcntl
+except ImportError:  # not POSIX: what a killed process left stays there
+    fcntl = None  # type: ignore[assignment, unused-ignore]
+
 
 def write_atomic(path: str | Path, data: bytes | str) -> None:
-    """Writes `path` through a temporary file beside it, so that a crash leaves the old file or the new one.
+    """Writes `path` through a temporary file beside it, so that a crash leaves the old file or the new one: the data are on
+    the disk before they get the name.  Temporary files of writers that were killed are removed.
 
     Raises ConfigError naming the path when it cannot be written.
     """
@@ -38,19 +51,126 @@ def check_writable(path: str | Path) -> None:
 
 def _write_atomic(path: Path, data: bytes | str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    fd, tmp = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    _sweep(path)
+    while True:
+        fd, tmp = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(fd, "wb") as f:
+                _held(f.fileno(), wait=True)
+                if not os.path.exists(tmp):
+                    continue  # swept before it was held
+                f.write(data.encode() if isinstance(data, str) else data)
+                f.flush()
+                os.fsync(f.fileno())
+                os.chmod(tmp, 0o666 & ~_umask())
+                if fcntl:  # held until it has its name
+                    os.replace(tmp, path)
+            if not fcntl:
+                os.replace(tmp, path)
+            return sync_folder(path.parent)
+        except BaseException:
+            Path(tmp).unlink(missing_ok=True)
+            raise
+
+
+@contextlib.contextmanager
+def temporary_folder(path: Path) -> Iterator[Path]:
+    """A new folder beside `path`, which is gone afterwards unless it got another name; those of killed writers are removed,
+    once this one is done.  Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    fd = os.open(made, os.O_RDONLY) if fcntl else -1
     try:
-        with os.fdopen(fd, "wb") as f:
-            f.write(data.encode() if isinstance(data, str) else data)
-            f.flush()
-            os.fsync(f.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(tmp, 0o666 & ~umask)
-        os.replace(tmp, path)
-    except BaseException:
-        Path(tmp).unlink(missing_ok=True)
-        raise
+        if fcntl:
+            _held(fd, wait=True)
+        made.chmod(0o777 & ~_umask())
+        yield made
+        _sweep(path)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+        if fcntl:
+            os.close(fd)
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    """Writes a file of a folder that has no name yet; it is on the disk before this returns.  Raises OSError."""
+    with path.open("wb") as f:
+        f.write(data)
+        f.flush()
+        os.fsync(f.fileno())
+
+
+def sync_folder(path: Path) -> None:
+    """Has the names in a folder on the disk, where the system can."""
+    if fcntl:
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            with contextlib.suppress(OSError):  # not every file system can
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def private_folder(name: str) -> Path:
+    """A folder of this user below the system's temporary one, for code that is run later.
+
+    Raises PermissionError when another user owns it, or may write there: whoever comes first can make a folder of any name.
+    """
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    folder = Path(tempfile.gettempdir()) / f"tinyloc-{name}-{user}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if hasattr(os, "getuid") and (not stat.S_ISDIR(found.st_mode) or found.st_uid != user or found.st_mode & 0o022):
+        raise PermissionError(errno.EPERM, "another user owns it or may write there", str(folder))
+    return folder
+
+
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
+
+
+def _held(fd: int, wait: bool = False) -> bool:
+    """Whether this process holds the file now, as a living writer does: the system lets go of a killed one's."""
+    try:
+        if fcntl:
+            fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        return fcntl is not None
+    except OSError:  # another one does; or the file system has no locks, and then a writer needs none, since nobody sweeps
+        return False
+
+
+def _sweep(path: Path) -> None:
+    """Removes the temporary files and folders that killed writers of `path` left beside it."""
+    named = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}")
+    with contextlib.suppress(OSError):  # another one may sweep as well
+        for left in path.parent.iterdir():
+            if fcntl and named.fullmatch(left.name) and not left.is_symlink():
+                fd = os.open(left, os.O_RDONLY)
+                try:
+                    if _held(fd):
+                        shutil.rmtree(left) if left.is_dir() else left.unlink()
+                finally:
+                    os.close(fd)
+
+
+def write_safetensors(path: str | Path, arrays: dict[str, np.ndarray], meta: dict[str, str]) -> None:
+    """Writes a safetensors file, whole or not at all; the same arrays and metadata give the same bytes.
+
+    Raises ConfigError naming the path when it cannot be written.
+    """
+    from safetensors.numpy import save
+
+    # The library writes its metadata in the order of a hash that differs from call to call.  The header, eight bytes of its
+    # length and JSON, has its arrays in an order that does not.
+    data = save({k: np.ascontiguousarray(v) for k, v in arrays.items()}, metadata=meta)
+    end = 8 + int.from_bytes(data[:8], "little")
+    head = json.loads(data[8:end])
+    head["__metadata__"] = dict(sorted(meta.items()))
+    text = json.dumps(head, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    write_atomic(path, len(text).to_bytes(8, "little") + text + data[end:])
 
 
 def read_safetensors(path: str | Path, kind: str, version: int) -> tuple[dict[str, np.ndarray], dict[str, str]]:

@@ -322,9 +322,17 @@ def sources(image: Image, arena_bytes: int) -> dict[str, str]:
 #define TL_MODEL_ARENA_BYTES {max(arena_bytes, 4)}u
 #define TL_MODEL_STEPS {len(image.steps)}
 
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
 /* For tl_open. */
 extern const uint32_t tl_model_image[{len(words)}];
 extern const tl_kernel tl_model_kernels[{len(OPS)}];
+
+#ifdef __cplusplus
+}}
+#endif
 
 #endif
 """,

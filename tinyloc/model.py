@@ -240,13 +240,11 @@ class Model:
 
     def save(self, path: str | Path) -> None:
         """Writes parameters (safetensors) with configuration and info as JSON in the metadata; whole or not at all."""
-        from safetensors.numpy import save
-
-        from tinyloc.files import write_atomic
+        from tinyloc.files import write_safetensors
 
         meta = {"format": FORMAT, "version": str(VERSION), "config": json.dumps(asdict(self.config)),
                 "info": json.dumps(self.info)}
-        write_atomic(path, save({k: np.ascontiguousarray(v) for k, v in self.params.items()}, metadata=meta))
+        write_safetensors(path, self.params, meta)
 
     @staticmethod
     def load(path: str | Path) -> Model:

@@ -165,9 +165,7 @@ class Program:
 
     def save(self, path: str | Path) -> None:
         """Writes one safetensors file (arrays) with the rest as JSON in its metadata; whole or not at all."""
-        from safetensors.numpy import save
-
-        from tinyloc.files import write_atomic
+        from tinyloc.files import write_safetensors
 
         head = {
             "buffers": [[b.name, list(b.shape), b.dtype, b.kind, b.scale, b.zero_point, b.timed]
@@ -177,9 +175,8 @@ class Program:
             "output": self.output,
             "info": dict(self.info),
         }
-        arrays = {n: np.ascontiguousarray(d) for n, d in self.data.items()}
         meta = {"format": FORMAT, "version": str(VERSION), "program": json.dumps(head)}
-        write_atomic(path, save(arrays, metadata=meta))
+        write_safetensors(path, dict(self.data), meta)
 
     @staticmethod
     def load(path: str | Path) -> Program:

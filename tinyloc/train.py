@@ -234,16 +234,14 @@ class _Run:
     best_epoch: int = 0
 
     def save(self, path: Path, identity: str) -> None:
-        from safetensors.numpy import save
-
-        from tinyloc.files import write_atomic
+        from tinyloc.files import write_safetensors
 
         arrays = {"weights": self.weights.vector, "mean": self.mean, "square": self.square, "averaged": self.averaged,
                   "best": self.best}
         numbers = {"epoch": self.epoch, "step": self.step, "best_score": self.best_score, "best_epoch": self.best_epoch}
-        write_atomic(path, save(arrays, metadata={
+        write_safetensors(path, arrays, {
             "format": FORMAT, "version": str(VERSION), "identity": identity, "numbers": json.dumps(numbers),
-            "rng": json.dumps(self.rng.bit_generator.state)}))
+            "rng": json.dumps(self.rng.bit_generator.state)})
 
     def load(self, path: Path, identity: str) -> None:
         from tinyloc.files import read_safetensors

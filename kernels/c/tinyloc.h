@@ -10,6 +10,14 @@
 
 #include <stdint.h>
 
+#if defined __BYTE_ORDER__ && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "tinyloc: images and packed weights are little-endian; there is no build for a big-endian core"
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* ---- kernels, in the order of their numbers in an image; new ones go at the end ---- */
 #define TL_OPS(X) \
     X(linear_s8) \
@@ -362,5 +370,9 @@ void tl_stream_hear(tl_stream *s, uint32_t ap, int16_t dbm, uint32_t ms);
 /* The answer at time ms; ask about once a period, and at least once in 24 days.  A row is made for each period since the
  * last answer, to the nearest; for none, it is the last answer, which is less than a period old. */
 tl_answer tl_stream_answer(tl_stream *s, uint32_t ms);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

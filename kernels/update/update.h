@@ -67,6 +67,10 @@
 
 #include "tinyloc.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define TL_PACKAGE_VERSION 1
 
 enum {
@@ -244,5 +248,9 @@ typedef struct {
 void tl_patch_begin(tl_patch *p, const tl_update_device *d, const tl_booted *running);
 int32_t tl_patch_write(tl_patch *p, const void *data, uint32_t n);
 int32_t tl_patch_finish(tl_patch *p);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -14,6 +14,10 @@
 
 #include "tl_model.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef void (*tl_put)(const char *text, uint32_t bytes);
 
 typedef struct {
@@ -29,5 +33,9 @@ typedef struct {
 
 /* 0: everything is as expected.  Prints through put. */
 int32_t tl_selftest(tl_selftest_memory *m, tl_put put);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

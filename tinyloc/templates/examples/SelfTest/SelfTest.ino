@@ -1,7 +1,5 @@
 // Prints the self-test every few seconds; on the host: tinyloc verify MODEL --serial PORT --baud 115200
-extern "C" {
 #include <tl_selftest.h>
-}
 
 static tl_selftest_memory memory;
 

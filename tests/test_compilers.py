@@ -1,0 +1,79 @@
+"""The C kernels by every compiler here, for 32 and 64 bits, unoptimized and optimized: Numba's bits."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import vectors
+from compilers import X86, C, Compiler, compilers
+
+from tinyloc.kernels.table import OPS
+
+FOUND = compilers()
+# At level 1 what differs most: nothing kept in registers, and everything vectorized, where pointers have 32 bits and 64 (gcc
+# -O3 of 64 bits is the extension's own build).
+LEVEL_1 = {("gcc", 64, "-O0"), ("gcc", 32, "-O0"), ("gcc", 32, "-O3"), *(
+    (c, bits, o) for c in ("clang", "zig clang") for bits in (64, 32) for o in ("-O0", "-O3"))}
+BUILDS = [pytest.param(c, bits, o, id=f"{c.name}-{bits}{o}",
+                       marks=() if (c.name, bits, o) in LEVEL_1 else pytest.mark.level2)
+          for c in FOUND for bits in (64, 32) for o in ("-O0", "-O1", "-O2", "-O3", "-Os")]
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory: pytest.TempPathFactory, level: int) -> Path:
+    path = tmp_path_factory.mktemp("vectors") / "vectors.bin"
+    assert vectors.write(path, level) >= 3 * len(OPS)
+    return path
+
+
+def runs(program: Path) -> bool:
+    try:
+        return subprocess.run([program], capture_output=True).returncode == 2  # it misses its argument
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not X86, reason="the programs without a C library are for Linux on x86-64")
+@pytest.mark.skipif(not FOUND, reason="no gcc, no clang, no ziglang (extra mcu)")
+@pytest.mark.parametrize(("compiler", "bits", "optimize"), BUILDS)
+def test_every_build_has_numbas_bits(compiler: Compiler, bits: int, optimize: str, cases: Path, tmp_path: Path) -> None:
+    """Without a warning; arrays lie at multiples of 4 bytes and of no more."""
+    program = compiler.program(tmp_path / "vectors", optimize, bits, vectors.WARNINGS)
+    assert program.read_bytes()[4] == bits // 32, "the class in the ELF header"
+    if bits == 32 and not runs(program):
+        pytest.skip("this machine runs no 32-bit programs")
+    done = vectors.run(program, cases)
+    assert done.returncode == 0 and ", 0 differ" in done.stdout, done.stdout + done.stderr
+    assert all(f"{name} " in done.stdout for name in OPS)
+
+
+@pytest.mark.skipif(not (X86 and FOUND), reason="no build without a C library here")
+def test_such_a_build_sees_mistakes(cases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program, path = FOUND[0].program(tmp_path / "vectors", "-O0", 64), tmp_path / "v.bin"
+    path.write_bytes(cases.read_bytes()[:-1])
+    done = vectors.run(program, path)
+    assert done.returncode and "cut off" in done.stderr
+
+    op, kernel = OPS["argmax_s16"], OPS["argmax_s16"].jit
+
+    def off_by_one(*args: Any) -> None:
+        kernel(*args)
+        args[0][-1] ^= 1
+
+    monkeypatch.setitem(op.__dict__, "jit", off_by_one)
+    vectors.write(path)
+    done = vectors.run(program, path)
+    assert done.returncode and "argmax_s16, case 0: argument 0 differs from Numba's" in done.stderr
+    assert all("argmax_s16, " in line for line in done.stderr.splitlines())
+
+
+@pytest.mark.skipif(not [c for c in FOUND if "clang" in c.name], reason="no clang, no ziglang (extra mcu)")
+def test_a_big_endian_core_is_refused(tmp_path: Path) -> None:
+    clang = next(c for c in FOUND if "clang" in c.name)
+    with pytest.raises(subprocess.CalledProcessError) as e:
+        clang.objects([C / "run.c"], tmp_path, ["--target=armebv7-none-eabi"])
+    assert "images and packed weights are little-endian" in e.value.stderr
+    clang.objects([C / "run.c"], tmp_path, ["--target=armv7-none-eabi"])

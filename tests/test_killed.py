@@ -1,0 +1,218 @@
+"""train, prune, quantize, export and run, killed wherever they touch a file, in the middle of a write, and at any time: what
+has its name is whole, the same command again succeeds with the bits of one never killed, and leaves nothing else."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.numpy import load_file
+from test_cli import COLUMNS, walk
+
+pytest.importorskip("resource", reason="needs POSIX")
+
+from killed import Commands
+
+from tinyloc.emulator import toolchain
+from tinyloc.errors import ConfigError
+from tinyloc.files import check_writable, private_folder, write_atomic
+from tinyloc.kernels import jit
+
+DATA = ("--data", "walk.csv", *COLUMNS)
+TRAIN = ("train", *DATA, "--model", "mamba-h2l1", "--epochs", "4", "--batch", "64")
+# name -> the command, what it writes
+COMMANDS: dict[str, tuple[tuple[str, ...], str]] = {
+    "train": ((*TRAIN, "--out", "out/m"), "m"),
+    "refit": ((*TRAIN, "--refit", "--out", "out/m"), "m"),
+    "prune": (("prune", "m", "--inner", "2", "--epochs", "2", "--rounds", "2", "--between", "1", "--out", "out/p"), "p"),
+    "quantize": (("quantize", "m", "--out", "out/q"), "q"),
+    "qat": (("quantize", "m", "--qat", "--epochs", "2", "--out", "out/q"), "q"),
+    "run": (("run", "q", "--out", "out/rooms.csv"), "rooms.csv"),
+    "export": (("export", "q", "--out", "out/firmware"), "firmware"),
+}
+LOAD = """
+import tinyloc.cli.models, tinyloc.cli.programs, tinyloc.fast, tinyloc.prune, tinyloc.qat, tinyloc.quantize, tinyloc.export
+"""
+each_command = pytest.mark.parametrize("name", COMMANDS)
+# Those that write as another one does, and take longer, are left to level 2.
+most_commands = pytest.mark.parametrize("name", [
+    pytest.param(name, marks=pytest.mark.level2 if name in ("refit", "qat") else ()) for name in COMMANDS])
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
+    folder = tmp_path_factory.mktemp("killed")
+    walk(folder / "walk.csv", 400)
+    made = Commands(folder, LOAD)
+    succeed(made, *TRAIN, "--out", "m")
+    succeed(made, "quantize", "m", "--out", "q")
+    yield made
+    made.close()
+
+
+def succeed(commands: Commands, *args: str) -> int:
+    done = commands.run(*args)
+    assert done["status"] == 0, f"{' '.join(args)}: {done}"
+    return int(done["events"])
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def undisturbed(commands: Commands, name: str) -> tuple[dict[str, bytes], int]:
+    """What the command writes into an empty folder, and the events of it."""
+    shutil.rmtree(commands.folder / "out", ignore_errors=True)
+    events = succeed(commands, *COMMANDS[name][0])
+    made = files(commands.folder / "out")
+    assert {path.split("/")[0] for path in made} == {COMMANDS[name][1]}, "a command leaves its result and nothing else"
+    return made, events
+
+
+def check_killed(
+        commands: Commands, name: str, want: dict[str, bytes], *whens: dict[str, Any], earlier: bool = False) -> bool:
+    """Kills a command so, one time after another; True when the last one was killed."""
+    args, result = COMMANDS[name]
+    out = commands.folder / "out"
+    shutil.rmtree(out, ignore_errors=True)
+    if earlier:
+        succeed(commands, *args)
+    for when in whens:
+        done = commands.run(*args, when=when)
+        where = f"{name}, {whens}, earlier={earlier}: {done}"
+        assert done["status"] in (0, -9, -14, -25), where  # SIGKILL, SIGALRM, SIGXFSZ
+        visible = {p: data for p, data in (files(out) if out.exists() else {}).items() if p.split("/")[0] == result}
+        # A folder is moved aside before the next one gets its name.
+        assert visible == want or (not visible and (not earlier or name == "export")), where
+        for path in out.glob("*.checkpoint"):
+            assert load_file(path), "whole too"
+    succeed(commands, *args)
+    left = files(out)
+    assert left == want, f"{where}: {sorted(set(left) ^ set(want)) or 'other bits'}"
+    return bool(done["status"])
+
+
+@each_command
+def test_killed_at_a_file(name: str, commands: Commands, level: int) -> None:
+    """Before each file that is opened, renamed or removed; level 1: some of them."""
+    want, events = undisturbed(commands, name)
+    assert events >= 3
+    rng = random.Random(name)
+    chosen = range(events) if level > 1 else sorted(rng.sample(range(events), min(events, 3)))
+    for n in chosen:
+        assert check_killed(commands, name, want, {"event": n}, earlier=bool(n % 2))
+    twice = [{"event": rng.randrange(events // 2)} for _ in range(2)]
+    check_killed(commands, name, want, *twice)
+
+
+@most_commands
+def test_killed_in_the_middle_of_a_write(name: str, commands: Commands, level: int) -> None:
+    want, _ = undisturbed(commands, name)
+    largest = max(map(len, want.values()))
+    for share in ((0.0, 0.5) if level == 1 else (0.0, 0.001, 0.1, 0.3, 0.5, 0.7, 0.9, 0.999)):
+        assert check_killed(commands, name, want, {"bytes": int(largest * share)}, earlier=share > 0.2)
+
+
+@most_commands
+def test_killed_at_any_time(name: str, commands: Commands, level: int) -> None:
+    want, _ = undisturbed(commands, name)
+    rng = random.Random(f"{name}, time")
+    for _ in range(1 if level == 1 else 30):
+        check_killed(commands, name, want, *({"after": rng.uniform(0.001, 0.6)} for _ in range(rng.randint(1, 3))))
+
+
+@most_commands
+def test_a_full_disk(name: str, commands: Commands) -> None:
+    """One line that names the file; no half file, no temporary one; and when there is room again, it succeeds."""
+    want, _ = undisturbed(commands, name)
+    args, result = COMMANDS[name]
+    out = commands.folder / "out"
+    for limit in (0, max(map(len, want.values())) // 2):
+        shutil.rmtree(out)
+        done = commands.run(*args, when={"full": limit})
+        assert done["status"] == 2 and re.search(rf"^tinyloc: \S*out/{result}\S*: cannot be written \(File too large\)$",
+                                                 done["said"], re.M), done
+        assert not [p for p in files(out) if not p.startswith(f"{result}.checkpoint")]
+        succeed(commands, *args)
+        assert files(out) == want
+
+
+@most_commands
+def test_where_nothing_can_be_written(name: str, commands: Commands) -> None:
+    """/proc takes no file, not even root's; a file is no folder."""
+    args, _ = COMMANDS[name]
+    (commands.folder / "file").touch()
+    for place in ("/proc/tinyloc", "file/tinyloc"):
+        done = commands.run(*args[:-1], place)
+        assert done["status"] == 2 and f"{place}: cannot be written (" in done["said"], done
+        assert done["said"].count("\n") == 1
+
+
+# ---- tinyloc.files ----
+
+def test_leftovers_of_killed_writers_go_those_of_living_ones_stay(tmp_path: Path) -> None:
+    import fcntl
+
+    names = {".m.abcdefgh": False, ".m.12_45678": True, ".m.x.abcdefgh": True, ".m.abc": True, ".mm.abcdefgh": True,
+             "m.abcdefgh": True}
+    for name in names:
+        (tmp_path / name).touch()
+    with (tmp_path / ".m.12_45678").open() as living:
+        fcntl.flock(living, fcntl.LOCK_EX)
+        write_atomic(tmp_path / "m", b"1")
+    assert {p.name for p in tmp_path.iterdir()} == {"m", *(n for n, stays in names.items() if stays)}
+    write_atomic(tmp_path / "m", b"2")
+    assert not (tmp_path / ".m.12_45678").exists() and (tmp_path / "m").read_bytes() == b"2"
+
+
+def test_many_writers_of_one_file(tmp_path: Path) -> None:
+    """Sweeping never takes the file of a writer that lives."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(write_atomic, tmp_path / "m", bytes([i]) * 999) for i in range(200)]:
+            done.result()
+    assert len(set((tmp_path / "m").read_bytes())) == 1 and [p.name for p in tmp_path.iterdir()] == ["m"]
+
+
+def test_data_reach_the_disk_before_their_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    for name in ("fsync", "replace"):
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *a, real=real, name=name: (done.append(name), real(*a))[1])
+    write_atomic(tmp_path / "m", b"1")
+    assert done == ["fsync", "replace", "fsync"], "the file, its name, the folder that holds the name"
+
+
+def test_a_check_leaves_nothing(tmp_path: Path) -> None:
+    check_writable(tmp_path / "new" / "m")
+    assert [p.name for p in tmp_path.rglob("*")] == ["new"]
+
+
+def test_code_is_not_taken_from_a_folder_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the home folder takes no cache: the temporary one is everybody's."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    folder = private_folder("firmware")
+    assert folder.parent == tmp_path and folder.stat().st_mode & 0o777 == 0o700 and private_folder("firmware") == folder
+    folder.chmod(0o777)
+    with pytest.raises(PermissionError):
+        private_folder("firmware")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/tinyloc")
+    with pytest.raises(ConfigError, match=r"/proc/tinyloc.*another user owns it.*XDG_CACHE_HOME"):
+        toolchain.cache_dir()
+    folder.rmdir()
+    folder.symlink_to(tmp_path)
+    with pytest.raises(PermissionError):
+        private_folder("firmware")
+    monkeypatch.setattr(os, "getuid", lambda: 4321)
+    (tmp_path / "tinyloc-firmware-4321").mkdir(mode=0o700)  # by root, or by whoever runs this
+    with pytest.raises(PermissionError):
+        private_folder("firmware")
+    (tmp_path / "tinyloc-numba-4321").mkdir()
+    assert jit.cache_dir(jit.HERE) is None, "then without a cache"
