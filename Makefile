@@ -22,7 +22,7 @@ TORCH ?= 0
 # Executions of `make fuzz`.
 FUZZ_RUNS ?= 10000000
 FUZZ_FILES ?= 100000
-# A file of pinned versions and hashes, such as requirements/ci.txt: with it nothing else is installed (PyTorch apart, whose
+# A file of pinned versions and hashes, such as tests/requirements/ci.txt: with it nothing else is installed (PyTorch apart, whose
 # build for CPUs is not PyPI's).  Without it the versions are those that pyproject.toml allows and this Python can have.
 LOCK ?=
 
@@ -86,10 +86,10 @@ coverage: $(TEST_STAMP) $(EXTENSION) ## lines and branches of kernels/c that the
 dist: $(VENV)/dist ## sdist and wheel in dist/: built twice and compared, checked (ARGS=--test: installed afresh and tested)
 	$(PY) tests/dist.py dist $(ARGS)
 
-lock: ## pin what CI installs, with hashes, to the newest versions: requirements/ci.txt
+lock: ## pin what CI installs, with hashes, to the newest versions: tests/requirements/ci.txt
 	@[ -x $(VENV)/bin/uv ] || { $(MAKE) --no-print-directory $(VENV)/made && $(PIP) 'uv>=0.8'; }
 	$(VENV)/bin/uv pip compile -q --universal --upgrade --generate-hashes --python-version 3.10 --custom-compile-command 'make lock' \
-	    $(LOCKED:%=--extra %) -c requirements/limits.txt requirements/dist.in pyproject.toml -o requirements/ci.txt
+	    $(LOCKED:%=--extra %) -c tests/requirements/limits.txt tests/requirements/dist.in pyproject.toml -o tests/requirements/ci.txt
 
 clean: ## remove what make built (and the virtual environment)
 	rm -rf build dist *.egg-info $(EXTENSION) $(VENV)
@@ -122,7 +122,7 @@ $(VENV)/lint: $(METADATA) | $(VENV)/made
 	$(EDITABLE) '.[lint]'
 	@touch $(VENV)/core $@
 
-$(VENV)/dist: requirements/dist.in | $(VENV)/made
+$(VENV)/dist: tests/requirements/dist.in | $(VENV)/made
 	$(PIP) $(if $(LOCK),--require-hashes -r '$(LOCK)',-r $<)
 	@touch $@
 

@@ -307,7 +307,7 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_sdist_holds_what_the_tests_need(sdist: Path) -> None:
     with tarfile.open(sdist) as tar:
         files = {m.name.split("/", 1)[1]: m for m in tar.getmembers() if m.isfile()}
-    must = {"LICENSE", "SECURITY.md", "Makefile", "pyproject.toml", ".ci/run", "requirements/ci.txt", "tinyloc/py.typed",
+    must = {"LICENSE", "SECURITY.md", "Makefile", "pyproject.toml", ".ci/run", "tests/requirements/ci.txt", "tinyloc/py.typed",
             "tests/nolibc/nolibc.c", *(n for n in dist.tracked() if n not in (".gitignore", "PKG-INFO", "setup.cfg"))}
     assert not must - set(files), "MANIFEST.in leaves something out"
     assert not [m.name for m in files.values() if m.uid or m.gid or m.uname or m.gname or m.mode not in (0o644, 0o755)]
@@ -347,7 +347,7 @@ def test_the_lock_has_what_the_extras_ask_for() -> None:
         for version in ("3.10", "3.11", "3.12", "3.13", "3.14"):
             environment = {"python_version": version, "python_full_version": f"{version}.0"}
             (one,) = [p for p in found if not p.marker or p.marker.evaluate(environment)] or [None]
-            assert one, f"{r}: not in requirements/ci.txt for Python {version}; run `make lock`"
+            assert one, f"{r}: not in tests/requirements/ci.txt for Python {version}; run `make lock`"
             (pin,) = one.specifier
             assert pin.operator == "==" and r.specifier.contains(pin.version, prereleases=True), f"{r}, but {one}: make lock"
 
