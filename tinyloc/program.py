@@ -139,6 +139,9 @@ class Program:
             op = OPS[s.op]
             if not op.streams:
                 raise ModelError(f"step {i} ({s.op}) looks at the whole window; this model cannot be streamed")
+            if self._counts(s):
+                raise ModelError(f"step {i} ({s.op}) reads a constant of its own at each time step; this model cannot be "
+                                 "streamed")
             k = op.index("t")
             steps.append(Step(s.op, (*s.args[:k], t, *s.args[k + 1 :])))
         return replace(self, buffers=buffers, steps=tuple(steps))
@@ -148,7 +151,14 @@ class Program:
         """Whether every step gives the same bits for a window at once and sample by sample."""
         from tinyloc.kernels.table import OPS
 
-        return all(OPS[s.op].streams for s in self.steps)
+        return all(OPS[s.op].streams and not self._counts(s) for s in self.steps)
+
+    def _counts(self, step: Step) -> bool:
+        """Whether a step reads a constant in an activation's place, row by row, as an encoding of positions is."""
+        from tinyloc.kernels.table import OPS
+
+        return any(p.role == "in" and self.buffers[a].kind in CONSTANT
+                   for p, a in zip(OPS[step.op].params, step.args, strict=True) if isinstance(a, str))
 
     def save(self, path: str | Path) -> None:
         """Writes one safetensors file (arrays) with the rest as JSON in its metadata; whole or not at all."""

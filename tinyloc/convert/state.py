@@ -16,7 +16,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -87,7 +86,8 @@ def read_state(path: str | Path) -> dict[str, np.ndarray]:
     except ModelError:
         raise
     except (SafetensorError, OSError, TypeError, ValueError) as e:
-        raise ModelError(f"{path}: cut off or no safetensors file ({e}); a checkpoint of PyTorch ends in .pt or .pth") from None
+        raise ModelError(f"{path}: cut off or no safetensors file ({e}); a checkpoint of PyTorch ends in .pt or .pth"
+                         ) from None
     return found
 
 
@@ -175,8 +175,8 @@ def from_state(state: State, source: str, names: Names | None = None, file: str 
 def to_state(model: Model, target: str, names: Names | None = None) -> dict[str, np.ndarray]:
     """The model's parameters under the names of `target`, one of `STATES`: what its `load_state_dict` takes.
 
-    names: where encoder, head and CRF shall be; by default where they were, for a model that came from there.  What its state
-    dict lacked is left out while it is zero.  Tied decay rates are written out, one a state.
+    names: where encoder, head and CRF shall be; by default where they were, for a model that came from there.  What its
+    state dict lacked is left out while it is zero.  Tied decay rates are written out, one a state.
     Raises ConfigError for a model that `target`'s modules cannot hold.
     """
     if target not in STATES:
@@ -251,8 +251,8 @@ def _placed(found: State, source: str, root: str, names: Names, file: str) -> Na
         places = [p for p in dict.fromkeys((root + name, name)) if any(k.startswith(p + ".") for k in found)]
         if not places and (option != "crf" or source == "mdcsa"):
             linear = [repr(k) for k, v in found.items() if v.ndim == 2 and "layers." not in k and "dcsa" not in k]
-            raise ModelError(f"{file}: missing '{name}.…', the {option}: name it (--{option}); of two dimensions, outside of "
-                             f"the blocks, there are {_listed(linear) or 'none'}")
+            raise ModelError(f"{file}: missing '{name}.…', the {option}: name it (--{option}); of two dimensions, outside "
+                             f"of the blocks, there are {_listed(linear) or 'none'}")
         whole[option] = places[0] if places else name
     return Names(**whole)
 
@@ -324,8 +324,8 @@ def _mdcsa_config(found: State, root: str, names: Names, file: str) -> Config:
         fits = [p for p in POSITIONS if pe.ndim == 3 and pe.shape[2] == d and np.allclose(
             pe[0], positional_encoding(pe.shape[1], d, p), rtol=0, atol=1e-6)]
         if not fits:
-            raise ModelError(f"{file}: {key!r} {pe.shape}: expected the authors' encoding of positions, or Vaswani et al.'s, "
-                             f"of {d} columns")
+            raise ModelError(f"{file}: {key!r} {pe.shape}: expected the authors' encoding of positions, or Vaswani et "
+                             f"al.'s, of {d} columns")
         positions = fits[-1]
     return Config("mdcsa", aps, classes, d, kernels=kernels, dead_weights=f"{first}causal_k2.weight" in found,
                   fc1=None if fc1 == 4 * d else fc1, fc2=None if fc2 == 4 * d else fc2, positions=positions)
