@@ -313,3 +313,37 @@ class Evil:
 
     def __reduce__(self) -> Any:
         return (Path.touch, (self.path,))
+
+
+# ---- the command ----
+
+def test_command(tmp_path: Path) -> None:
+    """From a state dict to a Program that is proved, and back to a state dict of the same bits."""
+    from test_cli import COLUMNS, complaint, facts, tinyloc, walk
+
+    walk(tmp_path / "walk.csv", 400)
+    data = ("--data", tmp_path / "walk.csv", *COLUMNS)
+    made = nn.Sequential()
+    made.add_module("net", mamba_ssm(crf=Crf()))
+    made.net.encoder, made.net.head = nn.Linear(3, 8), nn.Linear(8, 2)
+    for name, shape in (("transitions", (2, 2)), ("start_transitions", (2,)), ("end_transitions", (2,))):
+        setattr(made.net.crf, name, nn.Parameter(torch.randn(shape)))
+    torch.save(made.state_dict(), tmp_path / "theirs.pt")
+    where = ("--encoder", "net.encoder", "--head", "net.head", "--crf", "net.crf")
+    found = facts("convert", tmp_path / "theirs.pt", "--from", "mamba-ssm", *where, *data, "--out", tmp_path / "ours")
+    assert found["access_points"] == 3 and found["sizes"]["blocks"] == 2 and 0 <= found["test"]["macro_f1"] <= 1
+    assert Model.load(tmp_path / "ours").info["window"] == 8
+    tinyloc("quantize", tmp_path / "ours", "--out", tmp_path / "p")
+    assert facts("verify", tmp_path / "p", "--windows", "20")["equal"] and facts("run", tmp_path / "p")["rows"] > 50
+    back = facts("convert", tmp_path / "ours", "--to", "mamba-ssm", "--out", tmp_path / "back.safetensors")
+    state = read_state(tmp_path / "back.safetensors")
+    assert back["entries"] == {k: list(v.shape) for k, v in state.items()}
+    assert all(np.array_equal(state[k], v) for k, v in state_of(made).items()) and len(state) == len(state_of(made))
+    for args, words in (((), "expected --from"), (("--from", "onnx", "--head", "x"), "--head is about state dicts"),
+                        (("--from", "mamba"), "unknown source 'mamba'"),
+                        (("--from", "mamba-ssm"), r"missing 'encoder.…', the encoder: name it (--encoder)"),
+                        (("--from", "mamba-ssm", *where, "--data", "simulated"), "11 access points; expected the model's 3"),
+                        (("--from", "mdcsa", "--channels-first"), "are about ONNX graphs")):
+        assert words in complaint("convert", tmp_path / "theirs.pt", *args, "--out", tmp_path / "none"), args
+    said = complaint("convert", tmp_path / "walk.csv", "--from", "mdcsa", "--out", tmp_path / "none")
+    assert "cut off or no safetensors" in said and not (tmp_path / "none").exists()

@@ -272,3 +272,29 @@ def test_exported_graphs(name: str, exporter: str, tmp_path: Path) -> None:
         torch.onnx.export(module.eval(), (x.transpose(1, 2) if how else x,), str(path), dynamo=exporter == "dynamo",
                           verbose=False)
     check(path, np.random.default_rng(2).random((40, T, APS), np.float32), kinds, **how)
+
+
+def test_command(tmp_path: Path) -> None:
+    """From an ONNX graph that reads dBm to a Program: calibrated, trained on, verified."""
+    from test_cli import COLUMNS, complaint, facts, tinyloc, walk
+
+    walk(tmp_path / "walk.csv", 400)
+    sizes = {"w1": rng.normal(size=(3, 8)) / 100, "w2": rng.normal(size=(8, 2)), "b1": B1}
+    nodes = [op("MatMul", "x w1", "h"), op("Add", "h b1", "a"), op("Gelu", "a", "g"), op("MatMul", "g w2", "y")]
+    path = graph_of(tmp_path / "m.onnx", nodes, sizes, ("b", "t", 3))
+    data = ("--data", tmp_path / "walk.csv", *COLUMNS)
+    found = facts("convert", path, "--from", "onnx", "--input-range", "-120", "-30", *data, "--out", tmp_path / "g")
+    assert (found["family"], found["parameters"]) == ("graph", 3 * 8 + 8 + 8 * 2 + 2), "nothing but what is computed with"
+    assert found["test"]["f1"].keys() == {"kitchen", "hall"}
+    assert load_model(tmp_path / "g").info["scaler"]["lo"] == [-120.0] * 3
+    tinyloc("quantize", tmp_path / "g", "--out", tmp_path / "p")
+    made = facts("quantize", tmp_path / "g", "--qat", "--epochs", "3", "--out", tmp_path / "q")
+    assert made["qat"]["epochs"] == 3
+    for name in "pq":
+        assert facts("verify", tmp_path / name)["equal"] and facts("audit", tmp_path / name)["proved_by_running"]
+    assert "expected a tinyloc-model file" in complaint("prune", tmp_path / "g", "--state", "1", "--out", tmp_path / "none")
+    last = graph_of(tmp_path / "l.onnx", [*nodes[:3], op("Gather", "g last", "l", axis=1), op("MatMul", "l w2", "y")],
+                    sizes | {"last": np.array(7)}, (1, 8, 3), rank=2)
+    tinyloc("convert", last, "--from", "onnx", *data, "--out", tmp_path / "l")
+    tinyloc("quantize", tmp_path / "l", "--out", tmp_path / "l8")
+    assert "for the last one alone" in complaint("quantize", tmp_path / "l", "--qat", "--out", tmp_path / "lq")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,7 +18,6 @@ from tinyloc.errors import ConfigError, DataError, ModelError, unknown
 from tinyloc.kernels.fixed import quantize_multiplier
 from tinyloc.kernels.op import Node
 from tinyloc.kernels.table import LAYERS, OPS
-from tinyloc.model import Model
 from tinyloc.program import Buffer, Program, Step
 from tinyloc.reference.activation import ACTIVATIONS
 
@@ -30,6 +29,20 @@ SAMPLES = 20_000  # values of a tensor that a range is searched on
 DECAYS = ("auto", "free", "powers")
 
 Range = tuple[float, float]
+
+
+class FloatModel(Protocol):
+    """What is quantized: a `tinyloc.model.Model`, or a `tinyloc.convert.graph.GraphModel`."""
+
+    config: Any  # aps, classes, family and tied of it are read
+    info: dict[str, Any]
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters."""
+
+    def graph(self, t: int) -> list[Node]:
+        """Nodes for windows of t steps."""
 
 
 def _subsample(values: np.ndarray) -> np.ndarray:
@@ -326,7 +339,7 @@ def calibration_windows(x: np.ndarray, steps: int = 5000, seed: int = 0) -> np.n
     return x if len(x) <= most else x[np.sort(np.random.default_rng(seed).choice(len(x), most, replace=False))]
 
 
-def quantize(model: Model, x: np.ndarray, method: str = "auto", decay: str = "auto") -> Program:
+def quantize(model: FloatModel, x: np.ndarray, method: str = "auto", decay: str = "auto") -> Program:
     """An all-integer Program of `model`, calibrated on float windows x (b, t, a) of the training rows.
 
     method: "minmax", "percentile", "mse", or "auto": the one whose labels, then whose logits, are nearest to the float
@@ -405,7 +418,7 @@ class Candidate:
         return float(more.sum()) > 2 * float(np.sqrt((more**2).sum()))
 
 
-def calibration_of(model: Model, dataset: Dataset, missing: str = MISSING[0]) -> np.ndarray:
+def calibration_of(model: FloatModel, dataset: Dataset, missing: str = MISSING[0]) -> np.ndarray:
     """Windows (b, t, a) of the data set's training rows, one a row, scaled and cut as the model's info says.
 
     Access points that the model does not hear are left out.  Raises DataError when the data set lacks one that it hears,
@@ -421,7 +434,7 @@ def calibration_of(model: Model, dataset: Dataset, missing: str = MISSING[0]) ->
     return windows(dataset.train, scaler, int(info.get("window", dataset.window)), 1).x
 
 
-def calibrate(model: Model, dataset: Dataset, method: str = "auto", decay: str = "auto", missing: str = MISSING[0]
+def calibrate(model: FloatModel, dataset: Dataset, method: str = "auto", decay: str = "auto", missing: str = MISSING[0]
               ) -> Program:
     """`quantize` on `calibration_of` the data set, with the errors of both."""
     return quantize(model, calibration_of(model, dataset, missing), method, decay)

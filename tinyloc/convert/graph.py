@@ -16,7 +16,7 @@ import numpy as np
 
 from tinyloc.errors import ModelError
 from tinyloc.kernels.op import Node
-from tinyloc.model import Model, fold
+from tinyloc.model import Model
 
 FORMAT, VERSION = "tinyloc-graph", 1
 
@@ -70,13 +70,13 @@ class GraphModel:
         return self.forward(x)[0][:, -1].argmax(-1)
 
     def graph(self, t: int) -> list[Node]:
-        """The nodes, with consecutive linear layers as one.  Raises ModelError for windows of another length."""
+        """The nodes.  Raises ModelError for windows of another length."""
         from tinyloc.kernels.table import asked
 
         if t != self.config.window:
             raise ModelError(f"the graph was read for windows of {self.config.window} rows, not {t}; read it anew (convert "
                              f"--window {t})")
-        return asked(fold(list(self.nodes)))
+        return asked(self.nodes)
 
     def save(self, path: str | Path) -> None:
         """Writes parameters (safetensors) with nodes, configuration and info as JSON in the metadata, as `Model.save`."""

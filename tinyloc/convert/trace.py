@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from tinyloc.kernels.op import Node
+from tinyloc.model import fold
 
 #: Nodes that are no layers: they are part of a pattern, or of the end, or there is an error.
 PATTERNS = {"erf": "Erf outside of a GELU", "log_softmax": "LogSoftmax before the end"}
@@ -361,7 +362,8 @@ class Trace:
             spread = np.zeros((len(weight), s.rows * s.width))
             np.add.at(spread.T, row[mine] * s.width + channel[mine], weight[:, mine].T)
             own = bias if total is None else np.zeros_like(bias)
-            part = self.convolution(s.node.out, spread.reshape(-1, s.rows, s.width), own, 1, stride=1, pad_left=0, pad_right=0)
+            whole = spread.reshape(-1, s.rows, s.width)
+            part = self.convolution(s.node.out, whole, own, 1, stride=1, pad_left=0, pad_right=0)
             total = part if total is None else self.add("add", (total.node.out, part.node.out), 1, len(weight))
         assert total is not None
         return total.addresses[0]
@@ -460,6 +462,7 @@ def finish(trace: Trace, output: Tensor) -> tuple[list[Node], int, int, str]:
     nodes.append(Node("linear", "logits", (made.node.out,), {"weight": np.eye(classes, dtype=np.float32)}, {"wide": True}))
     nodes.append(Node("argmax", "label", ("logits",)))
     nodes = _merged(_attention(_living(nodes), {s.node.out: s.width for s in trace.sources}))
+    nodes = [replace(n, params={k: v.astype(np.float32) for k, v in n.params.items()}) for n in fold(nodes)]
     for n in nodes:
         if n.kind in PATTERNS:
             raise Cannot(PATTERNS[n.kind])
