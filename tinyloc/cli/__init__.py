@@ -5,6 +5,7 @@ Exit code 0: yes (fits, equal, done); 1: no; 2: bad input, named in one line.
 
 from tinyloc.cli import (  # each adds its commands to `main`
     adapt,
+    check,
     convert,
     demo,
     models,
@@ -16,5 +17,6 @@ from tinyloc.cli import (  # each adds its commands to `main`
 from tinyloc.cli.common import main, progress_bar, table
 
 __all__ = [
-    "adapt", "convert", "demo", "main", "models", "programs", "progress_bar", "reproduce", "search", "table", "worth",
+    "adapt", "check", "convert", "demo", "main", "models", "programs", "progress_bar", "reproduce", "search", "table",
+    "worth",
 ]
