@@ -15,6 +15,9 @@ from tinyloc.cli import (  # each adds its commands to `main`
     worth,
 )
 from tinyloc.cli.common import main, progress_bar, table
+from tinyloc.cli.completion import attach
+
+attach(main)
 
 __all__ = [
     "adapt", "check", "convert", "demo", "main", "models", "programs", "progress_bar", "reproduce", "search", "table",
