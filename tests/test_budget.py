@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+import tempfile
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 from test_cli import COLUMNS, complaint, facts, tinyloc, walk
 
 from tinyloc.budget import JUDGES, KEYS, peak, read
+from tinyloc.cli import main
 from tinyloc.errors import ConfigError
 from tinyloc.program import Program
 from tinyloc.verify import audit
@@ -188,3 +191,17 @@ def test_what_cannot_be_judged_fails(firmware: pytest.Pytester) -> None:
     (firmware.path / "budget.toml").write_text('[[model]]\nfile = "gone"\nrum = "4K"\n')
     result = firmware.runpytest_inprocess()
     assert result.ret != 0 and "did you mean 'ram'" in result.stdout.str() + result.stderr.str()
+
+
+def test_the_readmes_budget_and_action() -> None:
+    """The example is a budget, and the action's commands are of this command line."""
+    text = (Path(__file__).resolve().parent.parent / "README.md").read_text()
+    (example,) = re.findall(r"```toml\n(\[\[model\]\]\n.*?)```", text, re.S)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "budget.toml")
+        path.write_text(example)
+        (model,) = read(path)
+    assert [r.name for r in model.rows] == ["ram", "flash", "instructions", "macro_f1", "signature"]
+    (action,) = re.findall(r"```yaml\n(.*?)```", text, re.S)
+    for command in re.findall(r"tinyloc (\w+)", action):
+        assert command in main.commands  # type: ignore[attr-defined]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -165,6 +166,15 @@ def test_bad_parameters_are_named(change: dict[str, Any], words: str) -> None:
     X = np.random.default_rng(0).normal(-70, 5, (40, 3))
     with pytest.raises(TinylocError, match=words):
         TinyLocClassifier("mamba-h2l1-lean", epochs=1, random_state=0).set_params(**change).fit(X, np.arange(40) % 2)
+
+
+def test_the_readmes_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (Path(__file__).resolve().parent.parent / "README.md").read_text()
+    (example,) = re.findall(r"```python\n([^`]*TinyLocClassifier.*?)```", text, re.S)
+    monkeypatch.chdir(tmp_path)
+    exec(example, {})
+    assert float(capsys.readouterr().out.split()[0]) > 0.4
+    assert Program.load(tmp_path / "rooms.int8.safetensors").can_stream
 
 
 def test_without_scikit_learn_it_says_what_to_install() -> None:
