@@ -298,3 +298,97 @@ def test_command(tmp_path: Path) -> None:
     tinyloc("convert", last, "--from", "onnx", *data, "--out", tmp_path / "l")
     tinyloc("quantize", tmp_path / "l", "--out", tmp_path / "l8")
     assert "for the last one alone" in complaint("quantize", tmp_path / "l", "--qat", "--out", tmp_path / "lq")
+
+
+# ---- graphs at random ----
+
+def random_graph(seed: int) -> tuple[list[Any], dict[str, np.ndarray]]:
+    """Up to eight parts, each of them of (1, T, d) and to it, between a first and a last dense layer."""
+    r = np.random.default_rng([seed, 0x0A])
+    d = int(r.choice((4, 6, 8)))
+    nodes: list[Any] = []
+    weights: dict[str, np.ndarray] = {}
+
+    def name() -> str:
+        return f"n{len(nodes)}"
+
+    def add(kind: str, *inputs: str, **attrs: Any) -> str:
+        nodes.append(helper.make_node(kind, inputs, [out := name()], **attrs))
+        return out
+
+    def const(value: Any, integers: bool = False) -> str:
+        weights[key := f"c{len(weights)}"] = np.asarray(value, np.int64 if integers else np.float32)
+        return key
+
+    def dense(x: str, n: int, k: int) -> str:
+        y = add("MatMul", x, const(r.normal(size=(k, n)) / np.sqrt(k)))
+        return add("Add", *((y, const(r.normal(size=n))) if r.random() < 0.5 else (const(r.normal(size=n)), y)))
+
+    def turned(x: str) -> str:
+        return add("Transpose", x, perm=[0, 2, 1])
+
+    def activation(x: str) -> str:
+        return add(str(r.choice(["Relu", "Tanh", "Sigmoid", "Elu", "Gelu"])), x)
+
+    def gate(x: str) -> str:
+        y = dense(x, 2 * d, d)
+        a, b = (add("Slice", y, const([s * d], True), const([s * d + d], True), const([-1], True)) for s in (0, 1))
+        return add("Mul", a, add("Sigmoid", b))
+
+    def convolution(x: str) -> str:
+        k, groups = int(r.integers(1, 4)), int(r.choice([g for g in (1, 2, d) if d % g == 0]))
+        w = const(r.normal(size=(d, d // groups, k)) / np.sqrt(k * d // groups))
+        left = k - 1 if r.random() < 0.5 else int(r.integers(0, k))
+        y = add("Conv", turned(x), w, const(r.normal(size=d)), pads=[left, k - 1 - left], group=groups, kernel_shape=[k])
+        return turned(y)
+
+    def attention(x: str) -> str:
+        heads = int(r.choice((1, 2)))
+        e = d // heads
+
+        def split(y: str) -> str:
+            return add("Transpose", add("Reshape", y, const([1, T, heads, e], True)), perm=[0, 2, 1, 3])
+
+        q, k, v = (split(dense(x, d, d)) for _ in range(3))
+        scores = add("MatMul", q, add("Transpose", k, perm=[0, 1, 3, 2]))
+        scale = np.sqrt(e) * float(r.choice((1, 2)))  # of two, one that is no attention of ours
+        p = add("Softmax", add("Div", scores, const(scale)), axis=-1)
+        return add("Reshape", add("Transpose", add("MatMul", p, v), perm=[0, 2, 1, 3]), const([1, T, d], True))
+
+    def norm(x: str) -> str:
+        return add("LayerNormalization", x, const(r.normal(size=d)), const(r.normal(size=d)), axis=-1)
+
+    def scaled(x: str) -> str:
+        return add("Sub", add("Mul", const(r.uniform(0.5, 2)), x), const(r.normal(size=d if r.random() < 0.5 else (T, d))))
+
+    def shuffled(x: str) -> str:
+        return add("Gather", x, const(r.permutation(d), True), axis=2)
+
+    def twice(x: str) -> str:
+        return dense(add("Concat", x, activation(x), axis=2), d, 2 * d)
+
+    parts = (activation, gate, convolution, attention, norm, scaled, shuffled, twice)
+    x = dense("x", d, APS)
+    for part in r.choice(np.array(parts, object), int(r.integers(1, 9))):
+        y = part(x)
+        x = add("Add", x, y) if r.random() < 0.3 else y
+    dense(x, ROOMS, d)
+    nodes[-1].output[0] = "y"
+    return nodes, weights
+
+
+def test_graphs_at_random(tmp_path: Path, level: int) -> None:
+    """Emissions as ONNX Runtime has them, relative to their size: what cancels in them has a rounding before."""
+    seen: set[str] = set()
+    x = np.random.default_rng(3).random((6, T, APS), np.float32)
+    for seed in range(40 if level == 1 else 1000):
+        path = graph_of(tmp_path / "g.onnx", *random_graph(seed))
+        model = load(path, "onnx")
+        expected = judge(path, x)
+        np.testing.assert_allclose(model.forward(x)[0], expected, rtol=0, atol=2e-5 * max(1, np.abs(expected).max()),
+                                   err_msg=f"seed {seed}")
+        seen |= {n.kind for n in model.graph(T)}
+        if seed % 10 == 0:
+            program = quantize(model, x, "minmax")
+            assert compare(program, program.buffers[program.input].quantize(x), ("numba", "c", "arena")).equal, seed
+    assert {"attention", "matmul", "softmax", "conv1d", "depthwise_conv1d", "layer_norm", "add_constant", "mul"} <= seen
