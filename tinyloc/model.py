@@ -164,6 +164,11 @@ class Model:
         """Number of parameters."""
         return sum(p.size for p in self.params.values())
 
+    def _repr_html_(self) -> str:
+        from tinyloc.display import of_model
+
+        return of_model(self.config.family, self.config.sizes, self.parameters, self.info)
+
     def part(self, prefix: str) -> Params:
         """The parameters below `prefix`, by the rest of their names."""
         return {k[len(prefix) :]: v for k, v in self.params.items() if k.startswith(prefix)}

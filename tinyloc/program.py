@@ -104,6 +104,11 @@ class Program:
         """Time steps (samples) that one run consumes."""
         return self.buffers[self.input].shape[0]
 
+    def _repr_html_(self) -> str:
+        from tinyloc.display import of_program
+
+        return of_program(self)
+
     @property
     def state(self) -> tuple[str, ...]:
         """Names of the state buffers, in their order in memory: those of zeros last, which an image elides."""
@@ -134,15 +139,14 @@ class Program:
         if t < 1:
             raise ModelError(f"time steps a run: expected at least 1, got {t}")
         buffers = {n: replace(b, shape=(t, *b.shape[1:])) if b.timed else b for n, b in self.buffers.items()}
+        for why, stuck in (("looks at the whole window", lambda s: not OPS[s.op].streams),
+                           ("reads a constant of its own at each time step", self._counts)):
+            for i, s in enumerate(self.steps):
+                if stuck(s):
+                    raise ModelError(f"step {i} ({s.op}) {why}; this model cannot be streamed")
         steps = []
-        for i, s in enumerate(self.steps):
-            op = OPS[s.op]
-            if not op.streams:
-                raise ModelError(f"step {i} ({s.op}) looks at the whole window; this model cannot be streamed")
-            if self._counts(s):
-                raise ModelError(f"step {i} ({s.op}) reads a constant of its own at each time step; this model cannot be "
-                                 "streamed")
-            k = op.index("t")
+        for s in self.steps:
+            k = OPS[s.op].index("t")
             steps.append(Step(s.op, (*s.args[:k], t, *s.args[k + 1 :])))
         return replace(self, buffers=buffers, steps=tuple(steps))
 

@@ -48,6 +48,13 @@ class GraphModel:
         """Number of parameters."""
         return sum(p.size for n in self.nodes for p in n.params.values())
 
+    def _repr_html_(self) -> str:
+        from tinyloc.display import of_model
+
+        c = self.config
+        return of_model(c.family, {"aps": c.aps, "classes": c.classes, "window": c.window, "nodes": len(self.nodes)},
+                        self.parameters, self.info)
+
     @property
     def params(self) -> dict[str, np.ndarray]:
         """Scores of a CRF in which no transition is likelier than another: rooms are decided one by one."""
