@@ -54,10 +54,10 @@ class BudgetItem(pytest.Item):
             verdict = self.row.judge()
         except TinylocError as e:
             raise BudgetError(f"{self.row.model.path}: {self.row.name} cannot be judged: {e}") from None
-        self.add_report_section("call", "budget", verdict.text)
         self.user_properties.append(("tinyloc", verdict.to_dict()))
         if not verdict.kept:
             raise BudgetError(f"{self.row.model.path}: {verdict.text}")
+        self.add_report_section("call", "budget", verdict.text)  # with pytest -rP
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """One line for what a budget says; all else as ever."""
