@@ -347,3 +347,29 @@ def test_command(tmp_path: Path) -> None:
         assert words in complaint("convert", tmp_path / "theirs.pt", *args, "--out", tmp_path / "none"), args
     said = complaint("convert", tmp_path / "walk.csv", "--from", "mdcsa", "--out", tmp_path / "none")
     assert "cut off or no safetensors" in said and not (tmp_path / "none").exists()
+
+
+def test_info_by_hand(tmp_path: Path) -> None:
+    """Rooms, access points and scaler of a model whose data are not at hand, or that are told otherwise."""
+    import json
+
+    from test_cli import complaint, tinyloc
+
+    write_state(state_of(mamba_ssm(crf=Crf())), tmp_path / "w.safetensors")
+    given = {"rooms": list("abcde"), "aps": [f"ap{i}" for i in range(APS)], "window": 6, "hop": 2, "rate_hz": 5,
+             "scaler": {"lo": -110, "hi": [-40 - i for i in range(APS)]}}
+    convert = ("convert", tmp_path / "w.safetensors", "--from", "mamba-ssm", "--out", tmp_path / "m", "--info",
+               tmp_path / "i")
+    (tmp_path / "i").write_text(json.dumps(given))
+    tinyloc(*convert)
+    info = Model.load(tmp_path / "m").info
+    assert info["scaler"] == {"lo": [-110.0] * APS, "hi": given["scaler"]["hi"], "hold": 1.0, "not_heard": -120.0}
+    assert all(info[k] == given[k] for k in ("rooms", "aps", "window", "hop", "rate_hz"))
+    for wrong, words in (({"rooms": list("abca")}, "expected a list of 5 different names"),
+                         ({"window": 0}, "window = 0; expected"), ({"room": 1}, "did you mean 'rooms'"), ([1], "object"),
+                         ({"scaler": {"lo": [1, 2], "hi": 3}}, "scaler of 7 access points"),
+                         ({"scaler": 3}, "expected lo and hi"), ({"scaler": {"lo": 1, "hi": 0}}, "finite lo <= hi")):
+        (tmp_path / "i").write_text(json.dumps(wrong))
+        assert words in complaint(*convert), wrong
+    (tmp_path / "i").write_text("{")
+    assert "no JSON file" in complaint(*convert)

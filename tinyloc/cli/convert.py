@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import click
@@ -23,18 +26,20 @@ from tinyloc.errors import ConfigError
 @click.option("--channels-first", is_flag=True, help="ONNX: the input is (batch, access points, rows).")
 @click.option("--input-range", type=float, nargs=2, help="ONNX: what it reads for the least and greatest signal. [0 1]")
 @click.option("--data", "data_name", help=DATA_HELP + " Gives rooms, access points, scaler and window, and a score.")
+@click.option("--info", "info_file", type=click.Path(dir_okay=False),
+              help="JSON file of what --data would say, or to change it: rooms, aps, window, hop, delay, rate_hz, scaler.")
 @SEED
 @CSV
 @JSON
 def convert(model: str, source: str | None, target: str | None, out: str, encoder: str | None, head: str | None,
-            crf: str | None, channels_first: bool, input_range: tuple[float, float] | None, data_name: str | None, seed: int,
-            as_json: bool, **given: Any) -> None:
+            crf: str | None, channels_first: bool, input_range: tuple[float, float] | None, data_name: str | None,
+            info_file: str | None, seed: int, as_json: bool, **given: Any) -> None:
     """Read another tool's model (MODEL), or write its weights.
 
     State dicts of PyTorch modules, as safetensors or .pt, and ONNX graphs become float models, which `tinyloc quantize`
     takes.  Rows a window: --window, or what the data have.  No pickled code is run.
     """
-    from tinyloc.convert import describe, load, to_state, write_state
+    from tinyloc.convert import describe, informed, load, to_state, write_state
     from tinyloc.convert.state import DEFAULTS
     from tinyloc.files import check_writable
 
@@ -66,12 +71,26 @@ def convert(model: str, source: str | None, target: str | None, out: str, encode
 
         where = source_of(data_name, seed, given)
         d = load_source(where)
-        found = describe(found, d, given["csv_window"])
+        found = _informed(describe(found, d, given["csv_window"]), info_file, informed)
         w = last_rows(found.info, d.test)
         found.info |= {"source": where, "test": scores(w.y[:, -1], found.predict(w.x), d.rooms)}
         facts |= {"data": d.name, "simulated": d.simulated, "test": found.info["test"]}
         test = found.info["test"]
         text += (f"; macro-F1 {test['macro_f1']:.3f} on test (accuracy {test['accuracy']:.3f}) of {d.name}"
                  + (" (SIMULATED)" if d.simulated else ""))
+    else:
+        found = _informed(found, info_file, informed)
     found.save(out)
     emit(as_json, facts, text)
+
+
+def _informed(model: Any, file: str | None, informed: Callable[..., Any]) -> Any:
+    if file is None:
+        return model
+    try:
+        given = json.loads(Path(file).read_text())
+    except (OSError, ValueError) as e:
+        raise ConfigError(f"{file}: no JSON file ({e})") from None
+    if not isinstance(given, dict):
+        raise ConfigError(f"{file}: expected a JSON object of rooms, aps, window, scaler …")
+    return informed(model, given, file)

@@ -8,8 +8,9 @@ No pickle is ever run: safetensors, or `.pt` by `torch.load(weights_only=True)`.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tinyloc.convert.info import describe, informed
 from tinyloc.convert.state import STATES, Names, from_state, read_state, to_state, write_state
 from tinyloc.errors import ConfigError, unknown
 
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 SOURCES = (*STATES, "onnx")
 
-__all__ = ["SOURCES", "STATES", "Names", "from_state", "load", "read_state", "to_state", "write_state"]
+__all__ = [
+    "SOURCES", "STATES", "Names", "describe", "from_state", "informed", "load", "read_state", "to_state", "write_state",
+]
 
 
 def load(path: str | Path, source: str, names: Names | None = None, *, window: int | None = None,
@@ -41,32 +44,3 @@ def load(path: str | Path, source: str, names: Names | None = None, *, window: i
     from tinyloc.convert.onnx import read_onnx
 
     return read_onnx(path, window, channels_first, input_range)
-
-
-def describe(model: Any, dataset: Any, window: int | None = None) -> Any:
-    """The model with what it takes to use it on raw samples, as `tinyloc.train.fit` leaves it in `info`: rooms, access
-    points and scaler of a data set, window and hop.  Signals are scaled by the training rows' own ranges; for a graph that
-    reads numbers of another range, by that one.
-
-    Raises DataError when the data have another number of access points or rooms than the model.
-    """
-    import dataclasses
-
-    import numpy as np
-
-    from tinyloc.data import Scaler
-    from tinyloc.errors import DataError
-
-    for what, has, wants in (("access points", len(dataset.aps), model.config.aps),
-                             ("rooms", len(dataset.rooms), model.config.classes)):
-        if has != wants:
-            raise DataError(f"{dataset.name}: {has} {what}; expected the model's {wants}")
-    length = getattr(model.config, "window", None) or window or dataset.window
-    aps = list(dataset.aps)
-    lo, hi = model.info["converted"].get("input_range", (0.0, 1.0))
-    scaler = (Scaler.fit(dataset.train.select(aps)) if (lo, hi) == (0.0, 1.0) else
-              Scaler(np.full(len(aps), lo, np.float32), np.full(len(aps), hi, np.float32)))
-    info = {"dataset": dataset.name, "simulated": dataset.simulated, "note": dataset.note, "rooms": list(dataset.rooms),
-            "aps": aps, "window": length, "hop": dataset.hop if length == dataset.window else max(1, length // 2),
-            "delay": 0, "rate_hz": dataset.rate_hz, "scaler": scaler.to_dict()}
-    return dataclasses.replace(model, info={**model.info, **info})
