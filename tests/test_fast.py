@@ -32,7 +32,9 @@ BLOCKS = [(1, 1, 1, 1, 1, 1, False), (3, 20, 8, 16, 4, 2, False), (3, 20, 8, 16,
           (5, 2, 7, 3, 4, 3, True), (64, 12, 16, 16, 4, 2, False), (2, 130, 32, 16, 4, 2, True), (4, 1, 32, 16, 4, 2, False)]
 #: What pruning leaves: widths of any size, two heads.
 PRUNED = [Config("mamba", 5, 4, 6, n=5, inner=7, rank=3), Config("mamba", 5, 4, 6, blocks=2, n=3, inner=13, tied=True),
-          Config("mdcsa", 5, 4, 6, fc1=7, fc2=5), Config("mdcsa", 5, 4, 6, kernels=(1, 4), fc1=3, fc2=9)]
+          Config("mdcsa", 5, 4, 6, fc1=7, fc2=5), Config("mdcsa", 5, 4, 6, kernels=(1, 4), fc1=3, fc2=9),
+          Config("mamba", 5, 4, 6, n=3, final_norm=True, head_bias=True),
+          Config("mdcsa", 5, 4, 6, kernels=(1, 4, 7), positions="jovan")]
 
 
 @kernel("void(f4[::1], f4[::1], f4[::1])")

@@ -54,6 +54,8 @@ def test_parameter_counts_are_the_papers() -> None:
 SMALL = {"mamba": Config("mamba", 3, 4, 4, blocks=2, n=3, k=3), "mdcsa_1": Config("mdcsa", 3, 4, 4),
          "mdcsa_3": Config("mdcsa", 3, 4, 4, kernels=(1, 4, 7), dead_weights=True),
          "mamba_widths": Config("mamba", 3, 4, 4, inner=5, rank=2, n=2, tied=True),
+         "mamba_others": Config("mamba", 3, 4, 4, n=3, final_norm=True, head_bias=True),
+         "mdcsa_others": Config("mdcsa", 3, 4, 4, kernels=(1, 4, 7), positions="jovan"),
          "mdcsa_2": Config("mdcsa", 3, 4, 4, kernels=(2, 3), fc1=5, fc2=3, dead_weights=True)}
 
 
@@ -129,6 +131,7 @@ def test_unknown_presets(name: str, words: str) -> None:
 @pytest.mark.parametrize("change, words", [
     ({"d": 0}, "d: expected a whole number from 1"), ({"aps": 2.5}, "aps: expected"),
     ({"family": "mlp"}, "unknown model family"),
+    ({"positions": "sine"}, "unknown encoding of positions 'sine'"),
     ({"fc1": 0}, "fc1: expected a whole number from 1"),
     ({"family": "mamba", "inner": 1.5}, "inner: expected a whole number"),
     ({"kernels": (1, 4, 7, 10)}, "expected 1 to 3 kernel sizes")])

@@ -307,7 +307,8 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_sdist_holds_what_the_tests_need(sdist: Path) -> None:
     with tarfile.open(sdist) as tar:
         files = {m.name.split("/", 1)[1]: m for m in tar.getmembers() if m.isfile()}
-    must = {"LICENSE", "SECURITY.md", "Makefile", "pyproject.toml", ".ci/run", "tests/requirements/ci.txt", "tinyloc/py.typed",
+    must = {"LICENSE", "SECURITY.md", "Makefile", "pyproject.toml", ".ci/run", "tests/requirements/ci.txt",
+            "tests/requirements/dist.in", "tinyloc/py.typed",
             "tests/nolibc/nolibc.c", *(n for n in dist.tracked() if n not in (".gitignore", "PKG-INFO", "setup.cfg"))}
     assert not must - set(files), "MANIFEST.in leaves something out"
     assert not [m.name for m in files.values() if m.uid or m.gid or m.uname or m.gname or m.mode not in (0o644, 0o755)]
@@ -330,7 +331,7 @@ def test_the_lock_has_what_the_extras_ask_for() -> None:
     from packaging.requirements import Requirement
 
     pinned: dict[str, list[Requirement]] = {}
-    blocks = re.split(r"\n(?=\S)", (ROOT / "requirements" / "ci.txt").read_text())
+    blocks = re.split(r"\n(?=\S)", (ROOT / "tests" / "requirements" / "ci.txt").read_text())
     for block in blocks:
         if not block.startswith("#"):
             assert re.search(r"--hash=sha256:[0-9a-f]{64}", block), block
@@ -338,7 +339,8 @@ def test_the_lock_has_what_the_extras_ask_for() -> None:
             pinned.setdefault(r.name.lower().replace("_", "-"), []).append(r)
     locked = re.findall(r"^LOCKED := (.*)$", (ROOT / "Makefile").read_text(), re.M)[0].split()
     asked = [Requirement(r) for r in importlib.metadata.requires("tinyloc") or []]
-    asked += [Requirement(r) for r in (ROOT / "requirements" / "dist.in").read_text().splitlines() if not r.startswith("#")]
+    asked += [Requirement(r) for r in (ROOT / "tests" / "requirements" / "dist.in").read_text().splitlines()
+              if not r.startswith("#")]
     for r in asked:
         if r.name == "tinyloc" or (r.marker and not any(r.marker.evaluate({"extra": e}) for e in [*locked, "data", "search",
                                                                                                   "serial"])):

@@ -32,6 +32,7 @@ from tinyloc.verify import audit, compare
 CONFIGS = {
     "mamba": Config("mamba", 5, 4, 6, blocks=3, n=6, k=3, inner=7, rank=2),
     "mamba, tied": Config("mamba", 5, 4, 6, blocks=2, n=9, k=3, inner=5, rank=2, tied=True),
+    "mamba, as others have it": Config("mamba", 5, 4, 6, blocks=2, n=4, k=3, final_norm=True, head_bias=True),
     "mdcsa": Config("mdcsa", 5, 4, 4, fc1=6, fc2=5, dead_weights=True),
     "mdcsa, 2 heads": Config("mdcsa", 5, 4, 6, kernels=(3, 3), fc1=6, fc2=5, dead_weights=True),
     "mdcsa, 3 heads": Config("mdcsa", 5, 4, 4, kernels=(2, 2, 2), fc1=6, fc2=5),

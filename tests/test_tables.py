@@ -32,6 +32,7 @@ REAL: dict[str, Callable[[float], float]] = {
     "elu": lambda x: x if x > 0 else math.expm1(x),
     "relu": lambda x: max(x, 0.0),
     "gelu": lambda x: x * _sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)),  # the tanh form
+    "gelu_erf": lambda x: x * math.erfc(-x / math.sqrt(2)) / 2,
     "softplus": lambda x: max(x, 0.0) + math.log1p(math.exp(-abs(x))),
 }
 # Fixed-point functions in Q0 of an input in Q4, and the places of the output that their Q0 holds.

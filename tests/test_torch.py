@@ -51,7 +51,8 @@ def drop_state(f: Any) -> Any:
 
 X = (2, 6, 8)
 ACTIVATION = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "silu": F.silu, "elu": F.elu, "relu": F.relu,
-              "gelu": lambda x: F.gelu(x, approximate="tanh"), "softplus": F.softplus}
+              "gelu": lambda x: F.gelu(x, approximate="tanh"), "softplus": F.softplus,
+              "gelu_erf": F.gelu}
 # name: (our forward, our backward, torch's, inputs)
 CASES: dict[str, tuple[Any, Any, Any, list[np.ndarray]]] = {
     "linear": (ref.linear, ref.linear_backward, F.linear, arrays(X, (3, 8), 3)),

@@ -25,7 +25,8 @@ import numpy as np
 from tinyloc.errors import ConfigError, ModelError, unknown
 from tinyloc.layers import layers
 from tinyloc.reference.mamba import mamba_params
-from tinyloc.reference.mdcsa import mdcsa_params, out_conv_geometry, positional_encoding
+from tinyloc.reference.mdcsa import POSITIONS, mdcsa_params, out_conv_geometry, positional_encoding
+from tinyloc.reference.norm import rms_norm, rms_norm_backward
 
 if TYPE_CHECKING:
     from tinyloc.kernels.op import Node
@@ -50,9 +51,11 @@ class Config:
     blocks, n, k, expand  mamba: blocks, states a channel, convolution taps, inner width / d
     inner, rank   mamba: inner width (None: expand d) and width of the time step's bottleneck (None: d / 16, rounded up)
     tied          mamba: A[j, k] = (k + 1) A[j, 0], one decay rate a channel
+    final_norm, head_bias   mamba: an RMS norm behind the blocks, and a bias of the head, which others' models have
     kernels       mdcsa: the heads' kernel sizes
     fc1, fc2      mdcsa: hidden widths of the heads' gated networks (None: 4 d)
     dead_weights  mdcsa: also the parameters that the paper's counts hold and nothing reads
+    positions     mdcsa: the encoding of positions, see `tinyloc.reference.positional_encoding`
     """
 
     family: str
@@ -70,6 +73,9 @@ class Config:
     rank: int | None = None
     fc1: int | None = None
     fc2: int | None = None
+    final_norm: bool = False
+    head_bias: bool = False
+    positions: str = POSITIONS[0]
 
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
@@ -80,6 +86,8 @@ class Config:
                 continue
             if not isinstance(value, int) or not 1 <= value <= 4096:
                 raise ConfigError(f"{name}: expected a whole number from 1 to 4096, got {value!r}")
+        if self.positions not in POSITIONS:
+            raise unknown("encoding of positions", self.positions, POSITIONS)
         object.__setattr__(self, "kernels", tuple(int(k) for k in self.kernels))
         if any(not 1 <= k <= 4096 for k in self.kernels):
             raise ConfigError(f"kernels: expected whole numbers from 1 to 4096, got {self.kernels}")
@@ -150,8 +158,10 @@ class Model:
                 p |= {f"blocks.{i}.{k}": v for k, v in made.items()}
         else:
             p |= {f"mdcsa.{k}": v for k, v in mdcsa_params(rng, c.d, c.kernels, c.dead_weights, **widths).items()}
+        if c.family == "mamba" and c.final_norm:
+            p["norm.weight"] = np.ones(c.d, np.float32)
         p["head.weight"] = uniform((c.classes, c.d), c.d)
-        if c.family == "mdcsa":
+        if c.family == "mdcsa" or c.head_bias:
             p["head.bias"] = uniform((c.classes,), c.d)
         p |= {"crf.transitions": uniform((c.classes, c.classes), 100), "crf.start": uniform((c.classes,), 100),
               "crf.end": uniform((c.classes,), 100)}
@@ -166,6 +176,11 @@ class Model:
     def parameters(self) -> int:
         """Number of parameters."""
         return sum(p.size for p in self.params.values())
+
+    def _repr_html_(self) -> str:
+        from tinyloc.display import of_model
+
+        return of_model(self.config.family, self.config.sizes, self.parameters, self.info)
 
     def part(self, prefix: str) -> Params:
         """The parameters below `prefix`, by the rest of their names."""
@@ -182,8 +197,11 @@ class Model:
             for i in range(c.blocks):
                 (y, _), cache = use.mamba_block(y, self.part(f"blocks.{i}."))
                 inner.append(cache)
+            if c.final_norm:
+                y, cache = rms_norm(y, p["norm.weight"])
+                inner.append(cache)
         else:
-            y, cache = use.mdcsa(y, self.part("mdcsa."), c.kernels, rng, dropout)
+            y, cache = use.mdcsa(y, self.part("mdcsa."), c.kernels, rng, dropout, positions=c.positions)
             inner.append(cache)
         mask, features = None, y
         if rng is not None and dropout:
@@ -211,6 +229,8 @@ class Model:
         if dfeatures is not None:
             dx = dx + dfeatures
         if self.config.family == "mamba":
+            if self.config.final_norm:
+                dx, g["norm.weight"] = rms_norm_backward(dx, inner[-1])
             for i in range(self.config.blocks - 1, -1, -1):
                 dx, own = use.mamba_block_backward(dx, inner[i])
                 g |= {f"blocks.{i}.{k}": v for k, v in own.items()}
@@ -328,10 +348,12 @@ def _graph(model: Model, t: int) -> list[Node]:
         x = dense("encoded", "x", p["encoder.weight"], p["encoder.bias"])
         for i in range(c.blocks):
             x = mamba(i, x)
+        if c.final_norm:
+            x = add("rms_norm", "norm", x, params={"weight": p["norm.weight"]})
     else:
         root = p["encoder.weight"].dtype.type(math.sqrt(c.d))
         x = dense("encoded", "x", p["encoder.weight"] * root, p["encoder.bias"] * root)
-        x = add("add_constant", "placed", x, params={"value": positional_encoding(t, c.d)})
+        x = add("add_constant", "placed", x, params={"value": positional_encoding(t, c.d, c.positions)})
         heads = [head(i, k, x) for i, k in enumerate(c.kernels)]
         x = heads[0] if len(heads) == 1 else add("interleave", "interleaved", *heads)
         stride, pad = out_conv_geometry(len(heads))

@@ -110,6 +110,11 @@ class Program:
         """Time steps (samples) that one run consumes."""
         return self.buffers[self.input].shape[0]
 
+    def _repr_html_(self) -> str:
+        from tinyloc.display import of_program
+
+        return of_program(self)
+
     @property
     def state(self) -> tuple[str, ...]:
         """Names of the state buffers, in their order in memory: those of zeros last, which an image elides."""
@@ -147,12 +152,14 @@ class Program:
         if t < 1:
             raise ModelError(f"time steps a run: expected at least 1, got {t}")
         buffers = {n: replace(b, shape=(t, *b.shape[1:])) if b.timed else b for n, b in self.buffers.items()}
+        for why, stuck in (("looks at the whole window", lambda s: not OPS[s.op].streams),
+                           ("reads a constant of its own at each time step", self._counts)):
+            for i, s in enumerate(self.steps):
+                if stuck(s):
+                    raise ModelError(f"step {i} ({s.op}) {why}; this model cannot be streamed")
         steps = []
-        for i, s in enumerate(self.steps):
-            op = OPS[s.op]
-            if not op.streams:
-                raise ModelError(f"step {i} ({s.op}) looks at the whole window; this model cannot be streamed")
-            k = op.index("t")
+        for s in self.steps:
+            k = OPS[s.op].index("t")
             steps.append(Step(s.op, (*s.args[:k], t, *s.args[k + 1 :])))
         return replace(self, buffers=buffers, steps=tuple(steps))
 
@@ -161,7 +168,14 @@ class Program:
         """Whether every step gives the same bits for a window at once and sample by sample."""
         from tinyloc.kernels.table import OPS
 
-        return all(OPS[s.op].streams for s in self.steps)
+        return all(OPS[s.op].streams and not self._counts(s) for s in self.steps)
+
+    def _counts(self, step: Step) -> bool:
+        """Whether a step reads a constant in an activation's place, row by row, as an encoding of positions is."""
+        from tinyloc.kernels.table import OPS
+
+        return any(p.role == "in" and self.buffers[a].kind in CONSTANT
+                   for p, a in zip(OPS[step.op].params, step.args, strict=True) if isinstance(a, str))
 
     def save(self, path: str | Path) -> None:
         """Writes one safetensors file (arrays) with the rest as JSON in its metadata; whole or not at all."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from tinyloc.model import Model, Params
 from tinyloc.program import Buffer, Program
 from tinyloc.quantize import (
     Calibration,
+    FloatModel,
     GraphBuilder,
     Tensors,
     calibration_of,
@@ -74,7 +75,7 @@ class QuantizedGraph:
     info: dict[str, Any] = field(default_factory=dict)
 
     @staticmethod
-    def of(model: Model, x: np.ndarray, method: str = "auto", decay: str = "auto", stretches: np.ndarray | None = None
+    def of(model: FloatModel, x: np.ndarray, method: str = "auto", decay: str = "auto", stretches: np.ndarray | None = None
            ) -> QuantizedGraph:
         """That of a float model, calibrated on windows x (b, t, a): arguments and errors of `tinyloc.quantize.quantize`."""
         program = quantize(model, x, method, decay, stretches)
@@ -180,7 +181,7 @@ def _passes(buffer: Buffer, q: np.ndarray, real: np.ndarray, y: np.ndarray) -> n
     return ~((low & (y < real)) | (high & (y > real)))
 
 
-def fit(model: Model, dataset: Dataset, recipe: Recipe | None = None, *, method: str = "auto", decay: str = "auto",
+def fit(model: FloatModel, dataset: Dataset, recipe: Recipe | None = None, *, method: str = "auto", decay: str = "auto",
         teachers: Sequence[Model] = (), distillation: Distillation | None = None, checkpoint: str | Path | None = None,
         progress: Progress | None = None, until: int | None = None, missing: str = MISSING[0]) -> Program:
     """The Program of a float model, trained on as integers on the data set that the model was trained on.
@@ -202,8 +203,11 @@ def fit(model: Model, dataset: Dataset, recipe: Recipe | None = None, *, method:
     lacking = [k for k in ("scaler", "aps", "window") if k not in info]
     if lacking:
         raise DataError(f"the model does not say its {lacking[0]}; expected a model that `tinyloc.train.fit` made")
+    if info.get("converted", {}).get("steps", info["window"]) != info["window"]:
+        raise ConfigError("quantization-aware training learns from a room at every step of a window; this graph answers for "
+                          "the last one alone")
     distillation = distillation or (None if teachers else ITSELF)
-    teachers = teachers or (model,)
+    teachers = teachers or (cast(Model, model),)  # all that teachers are asked is what it believes
     wide = heard_by(dataset, (info["aps"], *(t.info.get("aps", ()) for t in teachers)), missing)
     asked = Teachers(teachers, wide, int(info["window"]), int(info.get("delay", 0)), distillation)
     if until is None and info.get("refit"):

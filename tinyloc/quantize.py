@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,7 +18,6 @@ from tinyloc.errors import ConfigError, DataError, ModelError, unknown
 from tinyloc.kernels.fixed import quantize_multiplier
 from tinyloc.kernels.op import Node
 from tinyloc.kernels.table import LAYERS, OPS
-from tinyloc.model import Model
 from tinyloc.program import Buffer, Program, Step
 from tinyloc.reference.activation import ACTIVATIONS
 
@@ -31,6 +30,20 @@ DECAYS = ("auto", "free", "powers")
 STRETCH = 16  # windows that a stretch is long: states that forget more slowly are not told from those that do not
 
 Range = tuple[float, float]
+
+
+class FloatModel(Protocol):
+    """What is quantized: a `tinyloc.model.Model`, or a `tinyloc.convert.graph.GraphModel`."""
+
+    config: Any  # aps, classes, family and tied of it are read
+    info: dict[str, Any]
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters."""
+
+    def graph(self, t: int) -> list[Node]:
+        """Nodes for windows of t steps."""
 
 
 def _subsample(values: np.ndarray) -> np.ndarray:
@@ -335,8 +348,8 @@ def calibration_windows(x: np.ndarray, steps: int = 5000, seed: int = 0) -> np.n
     return x if len(x) <= most else x[np.sort(np.random.default_rng(seed).choice(len(x), most, replace=False))]
 
 
-def quantize(model: Model, x: np.ndarray, method: str = "auto", decay: str = "auto", stretches: np.ndarray | None = None
-             ) -> Program:
+def quantize(model: FloatModel, x: np.ndarray, method: str = "auto", decay: str = "auto",
+             stretches: np.ndarray | None = None) -> Program:
     """An all-integer Program of `model`, calibrated on float windows x (b, t, a) of the training rows.
 
     method: "minmax", "percentile", "mse", or "auto": the one whose labels, then whose logits, are nearest to the float
@@ -417,7 +430,7 @@ class Candidate:
         return float(more.sum()) > 2 * float(np.sqrt((more**2).sum()))
 
 
-def calibration_of(model: Model, dataset: Dataset, missing: str = MISSING[0]) -> np.ndarray:
+def calibration_of(model: FloatModel, dataset: Dataset, missing: str = MISSING[0]) -> np.ndarray:
     """Windows (b, t, a) of the data set's training rows, one a row, scaled and cut as the model's info says.
 
     Access points that the model does not hear are left out.  Raises DataError when the data set lacks one that it hears,
@@ -433,7 +446,7 @@ def calibration_of(model: Model, dataset: Dataset, missing: str = MISSING[0]) ->
     return windows(dataset.train, scaler, int(info.get("window", dataset.window)), 1).x
 
 
-def stretches_of(model: Model, dataset: Dataset, missing: str = MISSING[0]) -> np.ndarray | None:
+def stretches_of(model: FloatModel, dataset: Dataset, missing: str = MISSING[0]) -> np.ndarray | None:
     """The training rows of `calibration_of` in windows of STRETCH times the length (or of the longest session, if that is
     shorter), for a model that streams; None for another, and where rows stand alone."""
     info = model.info
@@ -448,7 +461,7 @@ def stretches_of(model: Model, dataset: Dataset, missing: str = MISSING[0]) -> n
     return calibration_windows(found) if len(found) else None
 
 
-def calibrate(model: Model, dataset: Dataset, method: str = "auto", decay: str = "auto", missing: str = MISSING[0]
+def calibrate(model: FloatModel, dataset: Dataset, method: str = "auto", decay: str = "auto", missing: str = MISSING[0]
               ) -> Program:
     """`quantize` on `calibration_of` the data set, with the errors of both."""
     x = calibration_of(model, dataset, missing)

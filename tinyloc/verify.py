@@ -173,6 +173,11 @@ class Audit:
         """The one that takes less RAM."""
         return min((m for m in (self.window, self.stream) if m), key=lambda m: m.ram)
 
+    def _repr_html_(self) -> str:
+        from tinyloc.display import of_audit
+
+        return of_audit(self)
+
     def summary(self) -> str:
         """One line."""
         m = self.best

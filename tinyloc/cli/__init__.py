@@ -3,7 +3,24 @@
 Exit code 0: yes (fits, equal, done); 1: no; 2: bad input, named in one line.
 """
 
-from tinyloc.cli import adapt, demo, models, package, programs, reproduce, search, worth  # each adds its commands to `main`
+from tinyloc.cli import (  # each adds its commands to `main`
+    adapt,
+    check,
+    convert,
+    demo,
+    models,
+    package,
+    programs,
+    reproduce,
+    search,
+    worth,
+)
 from tinyloc.cli.common import main, progress_bar, table
+from tinyloc.cli.completion import attach
 
-__all__ = ["adapt", "demo", "main", "models", "package", "programs", "progress_bar", "reproduce", "search", "table", "worth"]
+attach(main)
+
+__all__ = [
+    "adapt", "check", "convert", "demo", "main", "models", "package", "programs", "progress_bar", "reproduce", "search",
+    "table", "worth",
+]

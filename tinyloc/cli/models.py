@@ -31,8 +31,8 @@ from tinyloc.errors import ConfigError
 
 if TYPE_CHECKING:
     from tinyloc.data import Dataset
-    from tinyloc.model import Model
     from tinyloc.program import Program
+    from tinyloc.quantize import FloatModel
 
 
 @main.command()
@@ -282,6 +282,7 @@ def quantize(model: str, out: str, calibration: str, decay: str, confidence: boo
     best so far.  A killed run goes on when started again.
     """
     from tinyloc.confidence import calibrate as count
+    from tinyloc.convert.graph import load_model
     from tinyloc.model import Model
     from tinyloc.quantize import calibrate
 
@@ -290,7 +291,7 @@ def quantize(model: str, out: str, calibration: str, decay: str, confidence: boo
         if not trained:
             raise ConfigError(f"--{name} is about training; it needs --qat")
     distillation = distillation_of(teachers, alpha, temperature, hard, beta)
-    m = Model.load(model)
+    m = load_model(model)
     source = own_source(m.info, data_name, given)
     d = load_source(source)
     if trained:
@@ -324,7 +325,7 @@ def quantize(model: str, out: str, calibration: str, decay: str, confidence: boo
           f"{len(proofs)} bounds proved, the tightest: {tight}, {proofs[tight][0]:,} of {proofs[tight][1]:,}{told}")
 
 
-def _qat(m: Model, d: Dataset, out: str, recipe: dict[str, Any], resume: bool, quiet: bool, **how: Any) -> Program:
+def _qat(m: FloatModel, d: Dataset, out: str, recipe: dict[str, Any], resume: bool, quiet: bool, **how: Any) -> Program:
     """The trained Program, which is saved; the checkpoint beside it is gone afterwards unless Ctrl-C ended the training."""
     from tinyloc import qat
     from tinyloc.files import check_writable

@@ -19,7 +19,7 @@ from tinyloc.fast.layer_norm import normalize, normalize_backward
 from tinyloc.fast.linear import BLOCK, add_bias, sum_rows
 from tinyloc.fast.matmul import matmul
 from tinyloc.reference.linear import Cache
-from tinyloc.reference.mdcsa import Params, keep_mask, out_conv_geometry, positional_encoding
+from tinyloc.reference.mdcsa import POSITIONS, Params, keep_mask, out_conv_geometry, positional_encoding
 
 EPS = np.float32(1e-5)
 GRN = ("fc1", "fc2", "glu")
@@ -280,16 +280,16 @@ def _close_backward(dm, dweight, dbias, dnorm, dy, unit, inv, a, p, m, stride, b
         attend_backward(dm[b], dm[b], dm[b], da[pad : pad + s], p[b], m[b], m[b], m[b], across, dp, row)
 
 
-def _head(x: np.ndarray, p: Params, m: np.ndarray, index: int, k: int, rng: np.random.Generator | None, dropout: float
-          ) -> Cache:
-    """Sets m[:, index]; m (b t, heads, d)."""
+def _head(x: np.ndarray, place: np.ndarray, p: Params, m: np.ndarray, index: int, k: int,
+          rng: np.random.Generator | None, dropout: float) -> Cache:
+    """Sets m[:, index]; m (b t, heads, d), place (t, d) the encoding of positions."""
     b, t, d = x.shape
     new = lambda *shape: np.empty(shape, np.float32)  # noqa: E731
     weight = np.concatenate([p["k.weight"], p["q.weight"]])  # (2d, k, d)
     front, back = np.ascontiguousarray(weight.reshape(2 * d, k * d).T), np.ascontiguousarray(weight.transpose(1, 0, 2))
     r, unit1, inv1, z = new(b, t, d), new(b, t, d), new(b, t), new(b, k - 1 + t, d)
     kq, scores = new(b, t, 2 * d), new(b, t, padded(t))
-    _mix(r, unit1, inv1, z, kq, scores, x, positional_encoding(t, d).astype(np.float32), math.sqrt(d), front,
+    _mix(r, unit1, inv1, z, kq, scores, x, place, math.sqrt(d), front,
          np.concatenate([p["k.bias"], p["q.bias"]]), p["norm1.weight"], p["norm1.bias"])
     fc1, fc2 = len(p["grn.fc1.bias"]), len(p["grn.fc2.bias"])
     keep = keep_mask(rng, (b, t, fc2), dropout)
@@ -324,9 +324,10 @@ def _head_backward(dx: np.ndarray, dm: np.ndarray, index: int, cache: Cache) -> 
 
 
 def mdcsa(x: np.ndarray, params: Params, kernels: Sequence[int] = (1,), rng: np.random.Generator | None = None,
-          dropout: float = 0.0) -> tuple[np.ndarray, Cache]:
+          dropout: float = 0.0, positions: str = POSITIONS[0]) -> tuple[np.ndarray, Cache]:
     """As `reference.mdcsa`, of the same random numbers."""
     b, t, d = x.shape
+    place = positional_encoding(t, d, positions).astype(np.float32)
     x, heads = np.ascontiguousarray(x), len(kernels)
     stride, pad = out_conv_geometry(heads)
     m = np.empty((b * t, heads, d), np.float32)
@@ -334,7 +335,7 @@ def mdcsa(x: np.ndarray, params: Params, kernels: Sequence[int] = (1,), rng: np.
     for i, k in enumerate(kernels):
         at = f"dcsa{i}."
         own = {name[len(at) :]: np.ascontiguousarray(v) for name, v in params.items() if name.startswith(at)}
-        inner.append(_head(x, own, m, i, k, rng, dropout if rng is not None else 0.0))
+        inner.append(_head(x, place, own, m, i, k, rng, dropout if rng is not None else 0.0))
     m = m.reshape(b, t * heads, d)
     weight, bias, gain, offset = (np.ascontiguousarray(params[n]) for n in (
         "out_conv.weight", "out_conv.bias", "norm.weight", "norm.bias"))

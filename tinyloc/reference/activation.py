@@ -90,6 +90,21 @@ def gelu_backward(dy: np.ndarray, cache: Cache) -> tuple[np.ndarray]:
     return (dy * ((1 + t) / 2 + x * (1 - t * t) * slope / 2),)
 
 
+_erf = np.vectorize(math.erf, otypes=[np.float64])  # NumPy has none
+
+
+def gelu_erf(x: np.ndarray) -> tuple[np.ndarray, Cache]:
+    """x * Phi(x), Phi the normal distribution's (1 + erf(x / sqrt 2)) / 2: GELU itself (Hendrycks and Gimpel, 2016)."""
+    phi = ((1 + _erf(x * math.sqrt(0.5))) / 2).astype(x.dtype)
+    return x * phi, (x, phi)
+
+
+def gelu_erf_backward(dy: np.ndarray, cache: Cache) -> tuple[np.ndarray]:
+    """(dx,)"""
+    x, phi = cache
+    return (dy * (phi + x * np.exp(-x * x / 2) * x.dtype.type(1 / math.sqrt(2 * math.pi))),)
+
+
 def softplus(x: np.ndarray) -> tuple[np.ndarray, Cache]:
     """log(1 + exp(x))."""
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))), (x,)
@@ -109,4 +124,5 @@ ACTIVATIONS: dict[str, tuple[Forward, Backward]] = {
     "relu": (relu, relu_backward),
     "gelu": (gelu, gelu_backward),
     "softplus": (softplus, softplus_backward),
+    "gelu_erf": (gelu_erf, gelu_erf_backward),
 }

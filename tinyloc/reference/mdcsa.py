@@ -21,9 +21,17 @@ from tinyloc.reference.norm import layer_norm, layer_norm_backward
 Params = dict[str, np.ndarray]
 
 
-def positional_encoding(t: int, d: int) -> np.ndarray:
-    """(t, d): sin(i / 10000^(2j/d)) in even columns 2j, cos in odd ones (Vaswani et al., 2017)."""
-    angle = np.arange(t)[:, None] / 10000 ** (2 * (np.arange(d) // 2) / d)
+POSITIONS = ("vaswani", "jovan")
+
+
+def positional_encoding(t: int, d: int, positions: str = POSITIONS[0]) -> np.ndarray:
+    """(t, d): sin(i / 10000^(2j/d)) in even columns 2j, cos in odd ones 2j + 1 (Vaswani et al., 2017).
+
+    positions "jovan": as the published code of MDCSA has it, with the column's number twice in the exponent: 10000^(2c/d)
+    for column c.
+    """
+    column = np.arange(d)
+    angle = np.arange(t)[:, None] / 10000 ** (2 * (column if positions == "jovan" else column // 2) / d)
     return np.where(np.arange(d) % 2 == 0, np.sin(angle), np.cos(angle))
 
 
@@ -127,15 +135,16 @@ def _head_backward(dy: np.ndarray, cache: Cache, head: str, g: Params) -> np.nda
 
 
 def mdcsa(x: np.ndarray, params: Params, kernels: Sequence[int] = (1,), rng: np.random.Generator | None = None,
-          dropout: float = 0.0, linear: Linear = linear) -> tuple[np.ndarray, Cache]:
+          dropout: float = 0.0, linear: Linear = linear, positions: str = POSITIONS[0]) -> tuple[np.ndarray, Cache]:
     """(y (b, t, d), cache) for x (b, t, d); kernels: one size a head, of one to three heads.
 
     rng, dropout: in training, the share of the GRN's hidden values that is dropped.
+    positions: see `positional_encoding`.
     linear: what takes its place (another one's cache has no backward).
     """
     b, t, d = x.shape
     stride, pad = out_conv_geometry(len(kernels))
-    z = x * x.dtype.type(math.sqrt(d)) + positional_encoding(t, d).astype(x.dtype)
+    z = x * x.dtype.type(math.sqrt(d)) + positional_encoding(t, d, positions).astype(x.dtype)
     heads = [_head(z, params, f"dcsa{i}.", k, rng, dropout, linear) for i, k in enumerate(kernels)]
     m = np.stack([y for y, _ in heads], 2).reshape(b, t * len(kernels), d)
     s, c_att = attention(m, m, m)

@@ -1,0 +1,207 @@
+"""Budgets of a firmware repository: judged to the byte, by the command and by pytest, each failure with what to look at."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_cli import COLUMNS, complaint, facts, tinyloc, walk
+
+from tinyloc.budget import JUDGES, KEYS, peak, read
+from tinyloc.cli import main
+from tinyloc.errors import ConfigError
+from tinyloc.program import Program
+from tinyloc.verify import audit
+
+pytest_plugins = ["pytester"]
+try:
+    from tinyloc.bench import can_count
+
+    COUNTS = can_count()
+except ImportError:
+    COUNTS = False
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with walk.csv and the Programs m8, a Mamba, and d8, an MDCSA."""
+    folder = tmp_path_factory.mktemp("budget")
+    data = ("--data", walk(folder / "walk.csv", 500), *COLUMNS)
+    for name, model in (("m", "mamba-h2l1"), ("d", "mdcsa-h2l1")):
+        tinyloc("train", *data, "--model", model, "--epochs", "12", "--batch", "16", "--out", folder / name)
+        tinyloc("quantize", folder / name, "--out", folder / f"{name}8.safetensors", "--calibration", "minmax")
+    return folder
+
+
+def toml(place: Path, name: str, **rows: Any) -> Path:
+    """A budget with one model; None leaves a key out."""
+    path = place / name
+
+    def text(value: Any) -> str:
+        if isinstance(value, dict):
+            return "{" + ", ".join(f"{k} = {text(v)}" for k, v in value.items()) + "}"
+        return json.dumps(value)
+
+    lines = [f"{k} = {text(v)}" for k, v in {"file": "m8.safetensors", **rows}.items() if v is not None]
+    path.write_text("\n".join(["[[model]]", *lines]) + "\n")
+    return path
+
+
+def sizes(place: Path, name: str) -> dict[str, int]:
+    m = audit(Program.load(place / f"{name}8.safetensors")).best
+    return {"ram": m.ram, "flash": m.image, "all_in_ram": m.total}
+
+
+@pytest.mark.parametrize("name", ["m", "d"])
+@pytest.mark.parametrize("row", ["ram", "flash", "all_in_ram"])
+def test_bytes_are_judged_to_the_byte(place: Path, name: str, row: str) -> None:
+    need = sizes(place, name)[row]
+    for limit, kept in ((need, True), (need - 1, False)):
+        budget = toml(place, "b.toml", file=f"{name}8.safetensors", **{row: limit})
+        (found,) = facts("check", budget, code=0 if kept else 1)["rows"]
+        assert (found["row"], found["found"], found["limit"], found["kept"]) == (row, need, limit, kept)
+    said = tinyloc("check", budget, code=1).stdout
+    assert f"{need:,} B, 1 B more than the budget of {need - 1:,}" in said
+    if row != "flash":
+        program = Program.load(place / f"{name}8.safetensors")
+        assert peak(program.retime(1) if program.can_stream else program) in said
+    else:
+        assert "the largest constants: " in said
+
+
+def test_the_peak_is_where_it_is(place: Path) -> None:
+    """What lives at the step named is as many bytes as the peak says, when it is the lower bound."""
+    from tinyloc.emulator.plan import plan
+
+    program = Program.load(place / "d8.safetensors")
+    layout = plan(program)
+    at = layout.peak_step()
+    assert sum(x.size for x in layout.live_at(at)) == layout.lower_bound == layout.peak
+    assert f"peak at {layout.peak:,} B in step {at} of {len(program.steps)} ({program.steps[at].op} ->" in peak(program)
+
+
+def test_scores_and_signatures(place: Path, tmp_path: Path) -> None:
+    f1 = facts("run", place / "m8.safetensors")["macro_f1"]
+    crc = facts("export", place / "m8.safetensors", "--out", tmp_path / "c", "--windows", "0")["image_crc"]
+    columns = {"time": "t", "room": "label", "rssi": ["ap*"], "window": 8, "hop": 4}
+    for data in ({}, {"data": "walk.csv", "columns": columns}):
+        good = facts("check", toml(place, "b.toml", macro_f1=f1, signature=crc.upper(), **data))
+        assert good["kept"] and [r["found"] for r in good["rows"]] == [f1, crc]
+    bad = facts("check", toml(place, "b.toml", macro_f1=f1 + 1e-9, signature="0" * 8), code=1)
+    assert not bad["kept"] and [r["kept"] for r in bad["rows"]] == [False, False]
+    assert "the least: " in bad["rows"][0]["text"]
+    assert f"expected {'0' * 8}: the model is another one" in bad["rows"][1]["text"]
+
+
+@pytest.mark.skipif(not COUNTS, reason="the extra mcu is not installed: pip install 'tinyloc[mcu]'")
+def test_instructions_and_measured_memory(place: Path) -> None:
+    n = facts("bench", place / "m8.safetensors", "--core", "cortex-m0plus")["total"]["instructions"]
+    for limit, kept in ((n, True), (n - 1, False)):
+        budget = toml(place, "b.toml", instructions=limit, core="cortex-m0plus")
+        (found,) = facts("check", budget, code=0 if kept else 1)["rows"]
+        assert (found["found"], found["kept"]) == (n, kept)
+    linked = facts("audit", place / "m8.safetensors", "--ram", "24K", "--flash", "64K", "--measured")["measured"]
+    budget = toml(place, "b.toml", measured=True, ram=linked["ram"], flash=linked["flash"] - 1)
+    found = facts("check", budget, code=1)["rows"]
+    assert [(r["found"], r["kept"]) for r in found] == [(linked["ram"], True), (linked["flash"], False)]
+    assert "stack" in found[0]["text"] and ".text" in found[1]["text"]
+
+
+def test_a_microcontroller_is_a_budget(place: Path) -> None:
+    found = facts("check", toml(place, "b.toml", mcu="nrf52810", ram="4K"))["rows"]
+    assert [(r["row"], r["limit"]) for r in found] == [("ram", 4096), ("flash", 192 * 1024)]
+    assert set(JUDGES) < set(KEYS)
+
+
+@pytest.mark.parametrize(("rows", "words"), [
+    ({"rum": "4K"}, "model 1: unknown key 'rum'; did you mean 'ram'"), ({"ram": 1.5}, "ram = 1.5; expected str or int"),
+    ({"ram": "lots"}, "'lots' is no size"), ({}, "nothing is demanded; expected ram, flash"),
+    ({"mcu": "nrf52382"}, "did you mean 'nrf52832'"), ({"mcu": "nrf52810", "ram": "1M"}, "more than nrf52810 has"),
+    ({"signature": "xyz"}, "expected eight hexadecimal digits"), ({"file": None, "ram": 1}, "no file"),
+    ({"measured": 1, "ram": 1}, "measured = 1; expected bool"),
+    ({"instructions": True}, "instructions = True; expected int")])
+def test_bad_budgets_are_named(place: Path, rows: dict[str, Any], words: str) -> None:
+    assert words in complaint("check", toml(place, "bad.toml", **rows))
+
+
+def test_bad_files(place: Path) -> None:
+    for text, words in (("", "expected tables [[model]]"), ("[[model]]\nfile = 3 4", "no TOML"), ("x = 1", "found x")):
+        (place / "bad.toml").write_text(text)
+        assert words in complaint("check", place / "bad.toml")
+    assert "expected a budget file" in complaint("check", place / "absent.toml")
+    assert "no such file" in complaint("check", toml(place, "bad.toml", file="gone.safetensors", ram="4K"))
+    with pytest.raises(ConfigError, match="expected tables"):
+        (place / "bad.toml").write_text("model = 1")
+        read(place / "bad.toml")
+
+
+# ---- pytest ----
+
+def test_the_plugin_is_installed_and_light() -> None:
+    assert [e.value for e in entry_points(group="pytest11") if e.name == "tinyloc"] == ["tinyloc.pytest_plugin"]
+    code = "import tinyloc.pytest_plugin, sys; print({'numba', 'numpy', 'cffi', 'click'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=True).stdout == "set()\n"
+
+
+@pytest.fixture
+def firmware(pytester: pytest.Pytester, place: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """A repository with a test of its own, and a budget of which one row is not kept; with no plugin but ours."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    need = sizes(place, "m")
+    budget = toml(place, "firmware.toml", file=str(place / "m8.safetensors"), ram=need["ram"], flash=need["flash"] - 100)
+    pytester.makefile(".toml", budget=budget.read_text())
+    pytester.makepyfile(**{"tests/test_own": "def test_own(): pass"})
+    pytester.makeini("[pytest]\ntestpaths = tests\ntinyloc_budget = budget.toml\naddopts = -p tinyloc.pytest_plugin")
+    return pytester
+
+
+def test_a_row_is_a_test(firmware: pytest.Pytester) -> None:
+    result = firmware.runpytest_inprocess("-v")
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["*budget.toml::m8:ram PASSED*", "*budget.toml::m8:flash FAILED*",
+                                 "*m8.safetensors: flash: * B, 100 B more than the budget of *; the largest constants: *"])
+    assert "Traceback" not in result.stdout.str()
+
+
+OWN, RAM, FLASH = "tests/test_own.py::test_own", "budget.toml::m8:ram", "budget.toml::m8:flash"
+
+
+@pytest.mark.parametrize(("args", "chosen"), [
+    ((), {OWN, RAM, FLASH}), (("tests",), {OWN, RAM, FLASH}), ((".",), {OWN, RAM, FLASH}), (("tests/test_own.py",), {OWN}),
+    (("budget.toml",), {RAM, FLASH}), (("-k", "ram"), {RAM}), ((FLASH,), {FLASH}), (("--deselect", FLASH), {OWN, RAM}),
+    (("--tinyloc-budget", "budget.toml", "tests/test_own.py"), {OWN, RAM, FLASH})])
+def test_rows_are_chosen_as_tests_are(firmware: pytest.Pytester, args: tuple[str, ...], chosen: set[str]) -> None:
+    result = firmware.runpytest_inprocess("--collect-only", "-q", *args)
+    found = [line for line in result.outlines if "::" in line]
+    assert set(found) == chosen and len(found) == len(chosen), "each once"
+
+
+def test_what_cannot_be_judged_fails(firmware: pytest.Pytester) -> None:
+    (firmware.path / "budget.toml").write_text('[[model]]\nfile = "gone"\nram = "4K"\n')
+    result = firmware.runpytest_inprocess()
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*gone: ram cannot be judged: *no such file*"])
+    (firmware.path / "budget.toml").write_text('[[model]]\nfile = "gone"\nrum = "4K"\n')
+    result = firmware.runpytest_inprocess()
+    assert result.ret != 0 and "did you mean 'ram'" in result.stdout.str() + result.stderr.str()
+
+
+def test_the_readmes_budget_and_action() -> None:
+    """The example is a budget, and the action's commands are of this command line."""
+    text = (Path(__file__).resolve().parent.parent / "README.md").read_text()
+    (example,) = re.findall(r"```toml\n(\[\[model\]\]\n.*?)```", text, re.S)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "budget.toml")
+        path.write_text(example)
+        (model,) = read(path)
+    assert [r.name for r in model.rows] == ["ram", "flash", "instructions", "macro_f1", "signature"]
+    (action,) = re.findall(r"```yaml\n(.*?)```", text, re.S)
+    for command in re.findall(r"tinyloc (\w+)", action):
+        assert command in main.commands  # type: ignore[attr-defined]

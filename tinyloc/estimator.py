@@ -1,0 +1,236 @@
+"""`TinyLocClassifier`: training, quantization and the integer Program behind scikit-learn's interface (extra `sklearn`).
+
+It is no second path: `fit` calls `tinyloc.train.fit` and `tinyloc.quantize.calibrate`, `predict` runs the Program's C
+kernels, so what cross-validation scores is what the device answers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tinyloc.data import Dataset, Samples
+from tinyloc.data.split import hold_out, part, time_blocks
+from tinyloc.errors import ConfigError, DataError, unknown
+
+try:
+    from sklearn.base import BaseEstimator, ClassifierMixin
+    from sklearn.utils import check_random_state
+    from sklearn.utils.multiclass import check_classification_targets
+    from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d, validate_data
+except ImportError as e:
+    raise ImportError(f"TinyLocClassifier needs scikit-learn 1.6 or newer ({e}): pip install 'tinyloc[sklearn]'") from e
+
+if TYPE_CHECKING:
+    from tinyloc.program import Program
+
+QUANTIZE = ("int8", "float")
+UNITS = 50  # shares that rows which stand alone are dealt into, before some are held out
+GROUPS = 5  # of fewer recordings none can be spared for validation, and stretches of each are held out
+BLOCK_WINDOWS = 5  # windows a stretch, as for CSV files
+
+
+class TinyLocClassifier(ClassifierMixin, BaseEstimator):
+    """A room for each row of signal strengths, as a microcontroller would answer.
+
+    X (samples, access points): dBm, NaN for not heard; any other finite scale will do too, as each column is scaled by its
+    own range in training.
+
+    model         a preset, `mamba-h{H}l{L}` or `mdcsa-h{H}l{L}`, with or without `-lean`
+    width, state  instead of the preset's: model width; Mamba's states a channel
+    window        rows that an answer is about.  1: a row stands alone, and rows may come in any order.  More: rows are in
+                  order of time, `rate_hz` of them a second, and the room is that of a window's last row (of the row `delay`
+                  before it).  Before a recording's first row that row is repeated, so every row is answered
+    hop           rows from one training window to the next; None: half a window
+    rate_hz       with a window: silences of up to 1 s are bridged by the last value heard
+    signal, least, delay        see `tinyloc.train.Inputs`
+    epochs, batch, learning_rate, patience, balance     see `tinyloc.train.Recipe`
+    validation_fraction  of the rows: chooses the epoch.  Whole groups are held out where there are five or more, else
+                  stretches of five windows, or rows that stand alone.  0: train on all rows for all epochs
+    quantize      "int8": predictions are the Program's; "float": the float model's
+    calibration, decay          see `tinyloc.quantize.quantize`
+    random_state  of validation rows, initialization and training
+
+    `groups` of `fit`, `predict`, `predict_proba` and `score` (samples,) says which rows are of one recording; no window
+    crosses its border.  Without, all are of one.  In cross-validation keep recordings whole (GroupKFold) and route it:
+    `sklearn.set_config(enable_metadata_routing=True)`, `.set_fit_request(groups=True).set_score_request(groups=True)`.
+
+    After `fit`: `classes_`, `n_features_in_`, `feature_names_in_` (of a data frame), `n_iter_` (epochs), `model_` (the
+    `tinyloc.model.Model`) and `program_` (the `tinyloc.program.Program`, None for "float"), on which `tinyloc.verify`,
+    `tinyloc.export` and, once saved, every command work.
+    """
+
+    def __init__(self, model: str = "mamba-h8l1-lean", *, width: int | None = None, state: int | None = None,
+                 window: int = 1, hop: int | None = None, rate_hz: float = 5.0, signal: str = "minmax", least: int = 1,
+                 delay: int = 0, epochs: int = 120, batch: int = 64, learning_rate: float = 5e-3, patience: int = 40,
+                 balance: float = 0.0, validation_fraction: float = 0.2, quantize: str = "int8", calibration: str = "auto",
+                 decay: str = "auto", random_state: Any = None) -> None:
+        self.model = model
+        self.width = width
+        self.state = state
+        self.window = window
+        self.hop = hop
+        self.rate_hz = rate_hz
+        self.signal = signal
+        self.least = least
+        self.delay = delay
+        self.epochs = epochs
+        self.batch = batch
+        self.learning_rate = learning_rate
+        self.patience = patience
+        self.balance = balance
+        self.validation_fraction = validation_fraction
+        self.quantize = quantize
+        self.calibration = calibration
+        self.decay = decay
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def fit(self, X: Any, y: Any, groups: Any = None) -> TinyLocClassifier:
+        """Trains and quantizes on rows X (samples, access points) of the rooms y (samples,).
+
+        Raises ValueError, as ConfigError or DataError, for parameters that make no sense, rows of which none can be held
+        out, or access points none of which is heard; ModelError when a bound of the integers cannot be proved.
+        """
+        from tinyloc.model import preset
+        from tinyloc.quantize import calibrate
+        from tinyloc.train import Inputs, Recipe
+        from tinyloc.train import fit as train
+
+        if self.quantize not in QUANTIZE:
+            raise unknown("quantize", self.quantize, QUANTIZE)
+        if not isinstance(self.window, (int, np.integer)) or self.window < 1:
+            raise ConfigError(f"window = {self.window!r}; expected a whole number of rows, 1 or more")
+        if not 0 <= self.validation_fraction < 1 or not self.rate_hz > 0:
+            raise ConfigError(f"validation_fraction = {self.validation_fraction!r} and rate_hz = {self.rate_hz!r}; expected "
+                              "0 to less than 1, and more than 0")
+        X, y = validate_data(self, X, y, dtype=np.float32, ensure_all_finite="allow-nan", ensure_min_samples=2)
+        check_classification_targets(y)
+        self.classes_, room = np.unique(y, return_inverse=True)
+        seed = (int(self.random_state) if isinstance(self.random_state, (int, np.integer)) else
+                int(check_random_state(self.random_state).randint(2**31)))
+        names = tuple(getattr(self, "feature_names_in_", ())) or tuple(f"ap{i}" for i in range(X.shape[1]))
+        samples, _ = self._samples(X, room.astype(np.int64), groups, tuple(map(str, self.classes_.tolist())), names)
+        data = self._dataset(samples, groups is not None, seed)
+        config = preset(self.model, X.shape[1], len(self.classes_))
+        changes: dict[str, Any] = {name: value for name, value in (("d", self.width), ("n", self.state))
+                                   if value is not None}
+        recipe = Recipe(epochs=self.epochs, batch=self.batch, lr=self.learning_rate, patience=self.patience,
+                        balance=self.balance, seed=seed % 2**32)
+        self.model_ = train(data, dataclasses.replace(config, **changes) if changes else self.model, recipe,
+                            inputs=Inputs(self.signal, self.least, self.delay),
+                            until=None if self.validation_fraction else self.epochs)
+        self.n_iter_ = int(self.model_.info["epochs"])
+        self.program_ = calibrate(self.model_, data, self.calibration, self.decay) if self.quantize == "int8" else None
+        return self
+
+    def predict(self, X: Any, groups: Any = None) -> np.ndarray:
+        """(samples,) the room of each row: the end of the best path of the window about it."""
+        label, _ = self._answer(X, groups, False)
+        return np.asarray(self.classes_[label])
+
+    def predict_proba(self, X: Any, groups: Any = None) -> np.ndarray:
+        """(samples, classes) p(room at a window's last row | the window), by the CRF.
+
+        With a window of 1 its greatest is `predict`'s; with a longer one `predict` ends the best path, which may differ.
+        For "int8" of what the Program's logits stand for, with the float transitions.
+        """
+        return self._answer(X, groups, True)[1]
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> float:
+        """Accuracy of `predict` (rooms of equal weight: scoring="f1_macro")."""
+        from sklearn.metrics import accuracy_score
+
+        return float(accuracy_score(y, self.predict(X, groups), sample_weight=sample_weight))
+
+    def save(self, path: str | Path) -> None:
+        """Writes the Program, or for "float" the model, to a file for the `tinyloc` commands; whole or not at all."""
+        check_is_fitted(self)
+        (self.program_ or self.model_).save(path)
+
+    def _samples(self, X: np.ndarray, room: np.ndarray, groups: Any, rooms: Sequence[str], aps: Sequence[str]
+                 ) -> tuple[Samples, np.ndarray]:
+        """(the rows in order of recordings, the index in X of each)."""
+        n = len(X)
+        if groups is None:
+            session = np.zeros(n, np.int64)
+        else:
+            check_consistent_length(X, groups)
+            session = np.unique(column_or_1d(np.asarray(groups)), return_inverse=True)[1].astype(np.int64)
+        order = np.argsort(session, kind="stable")
+        session = session[order]
+        group = session
+        if self.window == 1:  # nothing is known of the row before, not even by a bridged silence
+            session = np.arange(n, dtype=np.int64)
+        return Samples(np.arange(n) / float(self.rate_hz), X[order], room[order], session, tuple(rooms), tuple(aps),
+                       group), order
+
+    def _dataset(self, samples: Samples, grouped: bool, seed: int) -> Dataset:
+        assert samples.group is not None
+        n, window = len(samples), int(self.window)
+        if not self.validation_fraction:
+            held = np.arange(n) == n - 1  # a part may not be empty; `train.fit` joins the two
+        else:
+            if grouped and len(np.unique(samples.group)) >= GROUPS:
+                unit = samples.group
+            elif window > 1:
+                unit = time_blocks(samples, BLOCK_WINDOWS * window / float(self.rate_hz))
+            else:
+                unit = np.random.default_rng([seed, 0x5C1]).permutation(n) % min(n, UNITS)
+            held = hold_out(unit, samples.room, self.validation_fraction, seed)
+            if not held.any() or held.all():
+                raise DataError(f"validation_fraction = {self.validation_fraction!r} splits {n} rows into {n - held.sum()} "
+                                f"for training and {held.sum()} for validation; expected some for both: give more rows or "
+                                "recordings, or validation_fraction=0")
+        val = part(samples, held)
+        hop = max(1, window // 2) if self.hop is None else self.hop
+        return Dataset("estimator", part(samples, ~held), val, val, window, hop, 0.0 if window == 1 else float(self.rate_hz),
+                       False, "rows given to TinyLocClassifier")
+
+    def _answer(self, X: Any, groups: Any, proba: bool) -> tuple[np.ndarray, np.ndarray]:
+        """(labels (n,), probabilities (n, c), or nothing in their place) in the order of X."""
+        from tinyloc.train import last_rows
+
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float32, ensure_all_finite="allow-nan", reset=False)
+        info = self.model_.info
+        names = tuple(getattr(self, "feature_names_in_", ())) or tuple(f"ap{i}" for i in range(X.shape[1]))
+        samples, order = self._samples(X, np.full(len(X), -1), groups, info["rooms"], names)
+        x = last_rows(info, samples).x
+        if self.program_ is None:
+            label = self.model_.predict(x)
+            emissions = self.model_.forward(x)[0] if proba else None
+        else:
+            label, emissions = _run(self.program_, x, proba)
+        back = np.argsort(order)
+        return label[back], np.zeros(0) if emissions is None else self._proba(emissions)[back]
+
+    def _proba(self, emissions: np.ndarray) -> np.ndarray:
+        from tinyloc.reference import crf_marginals, softmax
+
+        crf = {k: v.astype(np.float64) for k, v in self.model_.part("crf.").items()}
+        e = emissions.astype(np.float64)
+        if e.shape[1] == 1:
+            # As in the Program, whose logits hold start and end scores.
+            return softmax(e[:, 0] + (crf["start"] + crf["end"] if self.program_ is None else 0))[0]
+        return crf_marginals(e, crf["transitions"], crf["start"], crf["end"])[:, -1]
+
+
+def _run(program: Program, x: npt.NDArray[np.float32], logits: bool) -> tuple[np.ndarray, np.ndarray | None]:
+    """Labels (n,) of the Program in C for windows x (n, t, a), and if asked what its logits stand for (n, t, c)."""
+    from tinyloc.run import Session, Steps
+
+    codes = program.buffers[program.input].quantize(x)
+    if not logits:
+        return Session(program, "c").run_windows(codes)[:, -1, 0].astype(np.int64), None
+    found = Steps(program.buffers, program.steps, program.data).run_windows(codes)
+    return found(program.output)[:, -1, 0].astype(np.int64), program.buffers["logits"].dequantize(found("logits"))
