@@ -140,7 +140,8 @@ def instructions(s: Subject) -> Facts:
 def interval(true: np.ndarray, predicted: np.ndarray, unit: np.ndarray, classes: int, draws: int = DRAWS
              ) -> dict[str, list[float]]:
     """95 % intervals of macro_f1 and accuracy: percentiles over resampled units of rows (n,), whose mistakes are not
-    independent (block bootstrap; Kunsch, Annals of Statistics 17:1217, 1989).  Seed 0; rows without a room are left out."""
+    independent (block bootstrap; Kunsch, Annals of Statistics 17:1217, 1989).  Seed 0; rows without a room are left out, and
+    a draw's macro-F1 is over the rooms that it has rows of."""
     known = true >= 0
     t, p, u = true[known], predicted[known], np.unique(unit[known], return_inverse=True)[1].reshape(-1)
     pairs, pair = np.unique(t * classes + p, return_inverse=True)
@@ -150,8 +151,8 @@ def interval(true: np.ndarray, predicted: np.ndarray, unit: np.ndarray, classes:
     m = np.zeros((draws, classes * classes))
     m[:, pairs] = drawn.astype(np.float32) @ counts
     m = m.reshape(draws, classes, classes)
-    hits, total = np.diagonal(m, axis1=1, axis2=2), m.sum(1) + m.sum(2)
-    f1 = np.divide(2 * hits, total, out=np.full_like(hits, np.nan), where=total > 0)
+    hits, rows = np.diagonal(m, axis1=1, axis2=2), m.sum(2)
+    f1 = np.divide(2 * hits, m.sum(1) + rows, out=np.full_like(hits, np.nan), where=rows > 0)
     found = {"macro_f1": np.nanmean(f1, axis=1), "accuracy": hits.sum(1) / m.sum((1, 2))}
     return {k: [float(v) for v in np.percentile(x, [2.5, 97.5])] for k, x in found.items()}
 

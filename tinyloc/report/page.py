@@ -51,7 +51,7 @@ def _environment() -> Any:
     except ImportError as e:
         raise ConfigError(f"the report's page needs the package {e.name or 'jinja2'}; {EXTRA}") from None
     made = Environment(loader=PackageLoader("tinyloc.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-                       lstrip_blocks=True, keep_trailing_newline=True)
+                       lstrip_blocks=True, keep_trailing_newline=True, extensions=["jinja2.ext.loopcontrols"])
     made.filters |= {"n": whole, "f": fixed, "pct": percent, "si": si, "kb": kilobytes, "u": unit}
     # The style is this package's own text, and has no facts in it.
     made.globals["raw"] = Markup

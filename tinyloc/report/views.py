@@ -12,7 +12,7 @@ from typing import Any
 Facts = dict[str, Any]
 
 WIDTH = 720.0  # of a picture
-GLYPH = 6.3  # width of a letter of 11 units, nearly
+GLYPH = 6.8  # width of a letter of 11 units, nearly
 BINS = 5  # shades of a score or a share
 TABULAR = 16  # rooms up to which a confusion matrix is a table
 LISTED = 20  # confusions in a list
@@ -51,7 +51,9 @@ def judged(m: Facts, document: Facts) -> Facts:
     """What a model's line of the verdict says."""
     s, target = m["sections"], document["target"]
     parts, exact = s["fit"]["parts"], s["exactness"]
-    fitting_parts = [p for p in parts if p["fits"]]
+    # Where firmware was linked, those parts count for which none can be had do not: their needs lack code and stack.
+    pool = [p for p in parts if p["linked"]] or parts
+    fitting_parts = [p for p in pool if p["fits"]]
     part = parts[0] if target["mcu"] else s["fit"]["budget"]
     smallest = min(fitting_parts, key=lambda p: (p["ram"], p["flash"] or math.inf), default=None)
     # Without a target, what its firmware needs on the core whose instructions were counted stands for it.
@@ -62,7 +64,7 @@ def judged(m: Facts, document: Facts) -> Facts:
     run = [b for b in exact["backends"] if b["equal"] is not None]
     cost = s["instructions"]
     return {"name": m["name"], "part": part, "fits": part["fits"] if part else bool(fitting_parts), "needs": needs,
-            "linked": part["linked"] if part else linked is not None, "fitting": len(fitting_parts), "parts": len(parts),
+            "linked": part["linked"] if part else linked is not None, "fitting": len(fitting_parts), "parts": len(pool),
             "smallest": smallest, "budgets": s["fit"]["budgets"], "all_in_ram": counted["all_in_ram"],
             "int8": s["accuracy"]["int8"], "float": s["accuracy"]["float"], "exact": exact["equal"],
             "equal_backends": sum(b["equal"] for b in run), "run_backends": len(run),
@@ -76,8 +78,20 @@ def verdict(document: Facts) -> Facts:
     target = document["target"]["name"]
     return {"models": models, "target": target, "fits": all(m["fits"] for m in models), "exact": all(m["exact"] for m in models),
             "fit_count": sum(m["fits"] for m in models),
-            "both": [sum(m["budgets"][i]["spare"]["all_in_ram"] >= 0 for m in models) for i in range(len(models[0]["budgets"]))],
+            "best": _best([m for m in models if m["fits"]]) if target else None,
+            "within": [{"bytes": b["bytes"], "best": _best([m for m in models if m["all_in_ram"] <= b["bytes"]])}
+                       for b in models[0]["budgets"]],
             "front": front(document)}
+
+
+def _best(models: Sequence[Facts]) -> Facts | None:
+    """The model that scores the most, None without any; rivals: others whose interval reaches its score."""
+    if not models:
+        return None
+    best = max(models, key=lambda m: (m["int8"]["macro_f1"], -m["needs"]["ram"]))
+    score = best["int8"]["macro_f1"]
+    return {**best, "rivals": [m["name"] for m in models
+                               if m is not best and m["int8"]["interval"]["macro_f1"][1] >= score]}
 
 
 def _path(points: Iterable[tuple[float, float]]) -> str:
@@ -89,7 +103,7 @@ def front(document: Facts) -> list[Facts]:
     points = document["front"]
     if not points:
         return []
-    width, height, left, top, bottom = 350.0, 250.0, 44.0, 12.0, 40.0
+    width, height, left, top, bottom = 350.0, 230.0, 44.0, 12.0, 22.0
     f1 = [p["macro_f1"] for p in points]
     pad = max(0.02, (max(f1) - min(f1)) * 0.25)
     low, high = max(0.0, min(f1) - pad), min(1.0, max(f1) + pad)
@@ -118,12 +132,13 @@ def front(document: Facts) -> list[Facts]:
         for _, p in sorted(known, key=lambda k: k[1][cost]):
             if p["on_front"].get(cost):
                 x, y = at(p[cost], p["macro_f1"])
-                stairs += [(x, stairs[-1][1])] * bool(stairs) + [(x, y)]
+                stairs += [*((x, before) for _, before in stairs[-1:]), (x, y)]
         if stairs:
             stairs.append((width - 10, stairs[-1][1]))
         grid = []
         for power in range(math.floor(least), math.ceil(most) + 1):
-            grid += [(m * 10**power, at(m * 10**power, high)[0]) for m in (1, 2, 5) if least <= math.log10(m * 10**power) <= most]
+            grid += [(m * 10**power, at(m * 10**power, high)[0]) for m in (range(1, 10) if most - least < 0.6 else (1, 2, 5))
+                     if least <= math.log10(m * 10**power) <= most]
         y_ticks = [t for t in ticks(high, max(4, int(4 * high / (high - low)))) if low <= t <= high][-8:]
         pictures.append({"cost": cost, "label": label, "width": width, "height": height, "left": left, "top": top,
                          "base": height - bottom, "marks": marks, "stairs": _path(stairs),
@@ -168,7 +183,7 @@ def _arena(way: Facts, budgets: Sequence[tuple[str, int]]) -> Facts:
     every = max(1, math.ceil(11.0 / step))
     named = step >= 11 and n <= 60
     longest = max((len(s["op"]) for s in steps), default=0)
-    below = longest * 5.6 + 14 if named else 34.0
+    below = longest * GLYPH + 16 if named else 34.0
     marks = [{"x": left + step * (i + 0.5), "text": s["op"] if named else str(i)} for i, s in enumerate(steps)
              if i % every == 0]
     return {"width": width, "height": base + below, "left": left, "right": width - right, "base": base, "bars": bars,
