@@ -109,7 +109,8 @@ def load(path: str | Path) -> dict[str, Any]:
         check(document)
     except ModelError as e:
         raise ModelError(f"{path}: {e}") from None
-    return document  # type: ignore[no-any-return]
+    plain: dict[str, Any] = document
+    return plain
 
 
 def check(document: Any) -> None:

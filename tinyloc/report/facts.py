@@ -141,18 +141,19 @@ def interval(true: np.ndarray, predicted: np.ndarray, unit: np.ndarray, classes:
              ) -> dict[str, list[float]]:
     """95 % intervals of macro_f1 and accuracy: percentiles over resampled units of rows (n,), whose mistakes are not
     independent (block bootstrap; Kunsch, Annals of Statistics 17:1217, 1989).  Seed 0; rows without a room are left out, and
-    a draw's macro-F1 is over the rooms that it has rows of."""
+    from a draw's macro-F1 the rooms of whose rows it happens to have none."""
     known = true >= 0
     t, p, u = true[known], predicted[known], np.unique(unit[known], return_inverse=True)[1].reshape(-1)
     pairs, pair = np.unique(t * classes + p, return_inverse=True)
     counts = np.zeros((u.max(initial=-1) + 1, len(pairs)), np.float32)  # whole numbers, so their sums are exact
     np.add.at(counts, (u, pair.reshape(-1)), 1)
     drawn = np.random.default_rng(0).multinomial(len(counts), np.full(len(counts), 1 / len(counts)), draws)
-    m = np.zeros((draws, classes * classes))
-    m[:, pairs] = drawn.astype(np.float32) @ counts
-    m = m.reshape(draws, classes, classes)
+    flat = np.zeros((draws, classes * classes))
+    flat[:, pairs] = drawn.astype(np.float32) @ counts
+    m = flat.reshape(draws, classes, classes)
     hits, rows = np.diagonal(m, axis1=1, axis2=2), m.sum(2)
-    f1 = np.divide(2 * hits, m.sum(1) + rows, out=np.full_like(hits, np.nan), where=rows > 0)
+    total, never = m.sum(1) + rows, np.bincount(t, minlength=classes) == 0
+    f1 = np.divide(2 * hits, total, out=np.full_like(hits, np.nan), where=(total > 0) & ((rows > 0) | never))
     found = {"macro_f1": np.nanmean(f1, axis=1), "accuracy": hits.sum(1) / m.sum((1, 2))}
     return {k: [float(v) for v in np.percentile(x, [2.5, 97.5])] for k, x in found.items()}
 
@@ -173,7 +174,8 @@ def accuracy(s: Subject) -> Facts:
     floats = s.float_labels
     areas = {room: {"floor": a.floor, "x0": float(a.x0), "y0": float(a.y0), "x1": float(a.x1), "y1": float(a.y1)}
              for room, a in s.dataset.areas.items()}
-    return {"rows": len(true), "labeled": int((true >= 0).sum()), "blocks": len(np.unique(unit[true >= 0])), "rooms": list(rooms),
+    known = true >= 0
+    return {"rows": len(true), "labeled": int(known.sum()), "blocks": len(np.unique(unit[known])), "rooms": list(rooms),
             "delay": int(s.program.info.get("delay", 0)), "int8": judged(s.labels),
             "float": None if floats is None else judged(floats),
             "agreement": None if floats is None else float((floats == s.labels).mean()),
@@ -217,8 +219,9 @@ def layers(s: Subject) -> Facts:
         noise = float(((error * b.scale) ** 2).sum())
         signal = float((real**2).sum())
         rows.append({"buffer": node.out, "layer": node.kind, "dtype": b.dtype, "scale": b.scale, "values": int(q.size),
-                     "rms": float(np.sqrt((error**2).mean())), "max": float(np.abs(error).max()), "bias": float(error.mean()),
-                     "own_rms": own, "sqnr_db": 10 * math.log10(signal / noise) if noise and signal else None,
+                     "rms": float(np.sqrt((error**2).mean())), "max": float(np.abs(error).max()),
+                     "bias": float(error.mean()), "own_rms": own,
+                     "sqnr_db": 10 * math.log10(signal / noise) if noise and signal else None,
                      "clipped": float(((exact < ends.min - 0.5) | (exact > ends.max + 0.5)).mean()),
                      "histogram": np.histogram(error, [-np.inf, *EDGES, np.inf])[0].tolist()})
     label = tensors.nodes[-1].out
@@ -328,7 +331,7 @@ def front(models: list[Facts]) -> list[Facts]:
                        "instructions": None if "missing" in cost else cost["total"]["instructions"], "on_front": {}})
     for cost in ("ram", "all_in_ram", "instructions"):
         known = [p for p in points if p[cost] is not None]
-        best = {i for i in non_dominated([(p[cost], -p["macro_f1"]) for p in known])} if known else set()
+        best = set(non_dominated([(p[cost], -p["macro_f1"]) for p in known])) if known else set()
         for i, p in enumerate(known):
             p["on_front"][cost] = i in best
     return points

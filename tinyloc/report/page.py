@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 from tinyloc.errors import ConfigError, ModelError
@@ -18,7 +19,7 @@ MINUS = "\N{MINUS SIGN}"
 def render(document: dict[str, Any]) -> str:
     """The page of a document (`document.collect`, `document.load`), HTML in UTF-8; the same facts give the same text.
 
-    Raises ModelError for a document that is not as its schema says, or whose figures contradict each other; ConfigError
+    Raises ModelError for a document that is not as its schema says, or whose parts contradict each other; ConfigError
     without the extra.
     """
     environment = _environment()
@@ -40,16 +41,22 @@ def render(document: dict[str, Any]) -> str:
     except (KeyError, IndexError, ZeroDivisionError, OverflowError, ValueError) as e:
         if isinstance(e, (ConfigError, ModelError)):
             raise
-        raise ModelError(f"the report's facts contradict each other ({type(e).__name__}: {e})") from None
+        raise ModelError(f"the facts of the report contradict each other ({type(e).__name__}: {e})") from None
+
+
+def need() -> None:
+    """Raises ConfigError when a package of the extra is missing."""
+    for name in ("jinja2", "jsonschema"):
+        if find_spec(name) is None:
+            raise ConfigError(f"a report's page needs the package {name}; {EXTRA}")
 
 
 @cache
 def _environment() -> Any:
-    try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-        from markupsafe import Markup
-    except ImportError as e:
-        raise ConfigError(f"the report's page needs the package {e.name or 'jinja2'}; {EXTRA}") from None
+    need()
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
     made = Environment(loader=PackageLoader("tinyloc.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
                        lstrip_blocks=True, keep_trailing_newline=True, extensions=["jinja2.ext.loopcontrols"])
     made.filters |= {"n": whole, "f": fixed, "pct": percent, "si": si, "kb": kilobytes, "u": unit}

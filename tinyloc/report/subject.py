@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from tinyloc.data import Dataset, Windows
-from tinyloc.emulator.mcu import MCUS, Mcu
+from tinyloc.emulator.mcu import MCUS, Mcu, find, parse_size
 from tinyloc.emulator.mcu import budget as find_budget
-from tinyloc.emulator.mcu import find, parse_size
 from tinyloc.errors import ConfigError, DataError, ModelError
 from tinyloc.files import read_safetensors
 from tinyloc.model import FORMAT as MODEL
@@ -59,8 +58,8 @@ class Target:
     def name(self) -> str:
         """The part's, with what is left of it where that is less; "" without a part or a budget."""
         has = (self.mcu.ram_bytes, self.mcu.flash_bytes) if self.mcu else (None, None)
-        limits = [f"{n:,} B of {what}" for n, all_of_it, what in zip((self.ram, self.flash), has, ("RAM", "flash"), strict=True)
-                  if n is not None and n != all_of_it]
+        left = zip((self.ram, self.flash), has, ("RAM", "flash"), strict=True)
+        limits = [f"{n:,} B of {what}" for n, whole, what in left if n is not None and n != whole]
         return ", ".join(([self.mcu.name] if self.mcu else []) + limits)
 
     def parts(self) -> list[Mcu]:
@@ -142,7 +141,8 @@ def kind_of(path: str | Path) -> str:
             return MODEL
         if f"{PROGRAM} version" in str(e):
             return PROGRAM
-        raise ModelError(f"{e}, a {MODEL} file, or the JSON facts of a report" if "expected a" in str(e) else str(e)) from None
+        other = f", a {MODEL} file, or the JSON facts of a report" if f"expected a {PROGRAM}" in str(e) else ""
+        raise ModelError(f"{e}{other}") from None
     return PROGRAM
 
 
@@ -170,8 +170,8 @@ def _float_of(program: Program, path: str, given: Sequence[str]) -> str | None:
     return None
 
 
-def subjects(paths: Sequence[str], target: Target, *, source_of: Callable[[Mapping[str, Any]], Mapping[str, Any]],
-             load: Callable[[Mapping[str, Any]], Dataset], floats: Sequence[str] = (), missing: str = "refuse",
+def subjects(paths: Sequence[str], target: Target, *, source_of: Callable[[Mapping[str, Any]], dict[str, Any]],
+             load: Callable[[dict[str, Any]], Dataset], floats: Sequence[str] = (), missing: str = "refuse",
              most: int | None = None) -> list[Subject]:
     """One for each file: a Program, or a float model, which is quantized as `tinyloc quantize` does without options.
 
@@ -185,12 +185,13 @@ def subjects(paths: Sequence[str], target: Target, *, source_of: Callable[[Mappi
     twice = {p for p in paths if paths.count(p) > 1}
     if twice:
         raise ConfigError(f"{min(twice)}: named twice; expected each model once")
-    for file in floats:
-        if kind_of(file) != MODEL:
-            raise ModelError(f"{file}: expected a float model, as `tinyloc train` writes it, with --float")
+    odd = next((f for f in floats if kind_of(f) != MODEL), None)
+    if odd:
+        raise ModelError(f"{odd}: expected a float model, as `tinyloc train` writes it, with --float")
     made: list[Subject] = []
     taken: set[str] = set()
     names = [name_of(p) for p in paths]
+    file: str | None
     for path, name in zip(paths, names, strict=True):
         quantized = kind_of(path) == MODEL
         model = Model.load(path) if quantized else None
@@ -210,8 +211,8 @@ def subjects(paths: Sequence[str], target: Target, *, source_of: Callable[[Mappi
         made.append(Subject(name if names.count(name) == 1 else path, path, sha256(path), program, model,
                             (file, sha256(file)) if file else None, quantized, source, dataset, windows, target, most))
         if not _same_rows(made[0].dataset, dataset):
-            raise DataError(f"{path}: its test rows ({dataset.name}) are not those of {made[0].path} ({made[0].dataset.name}); "
-                            "scores of one report are of the same rows: name them with --data")
+            raise DataError(f"{path}: its test rows ({dataset.name}) are not those of {made[0].path} "
+                            f"({made[0].dataset.name}); scores of one report are of the same rows: name them with --data")
     lost = [f for f in floats if f not in taken]
     if lost:
         raise ConfigError(f"--float {lost[0]}: none of the Programs was made of it; expected the file that was quantized")

@@ -5,6 +5,7 @@ Pictures are SVG in user units, y downwards.  No markup is made here: the templa
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -76,8 +77,8 @@ def verdict(document: Facts) -> Facts:
     """Headline, and a line a model."""
     models = [judged(m, document) for m in document["models"]]
     target = document["target"]["name"]
-    return {"models": models, "target": target, "fits": all(m["fits"] for m in models), "exact": all(m["exact"] for m in models),
-            "fit_count": sum(m["fits"] for m in models),
+    return {"models": models, "target": target, "fits": all(m["fits"] for m in models),
+            "exact": all(m["exact"] for m in models), "fit_count": sum(m["fits"] for m in models),
             "best": _best([m for m in models if m["fits"]]) if target else None,
             "within": [{"bytes": b["bytes"], "best": _best([m for m in models if m["all_in_ram"] <= b["bytes"]])}
                        for b in models[0]["budgets"]],
@@ -218,7 +219,8 @@ def memory(facts: Facts, model: Facts, document: Facts) -> Facts:
     else:
         budgets = [(f"{b['bytes'] // 1024} KB", b["bytes"]) for b in model["sections"]["fit"]["budgets"]]
     return {"ways": [{**way, "picture": _arena(way, budgets), "by_kind": _kinds(way["bytes"]),
-                      "stretches": [{"bar": b, "ops": _span(way["steps"], b)} for b in way["bars"]]} for way in facts["ways"]]}
+                      "stretches": [{"bar": b, "ops": _span(way["steps"], b)} for b in way["bars"]]}
+                     for way in facts["ways"]]}
 
 
 def _span(steps: Sequence[Facts], bar: Facts) -> str:
@@ -241,9 +243,9 @@ def accuracy(facts: Facts, model: Facts, document: Facts) -> Facts:
     number = {room: i for i, room in enumerate(rooms)}
     rows, pairs = [], []
     for i, room in enumerate(rooms):
-        counts = matrix[i] if i < len(matrix) else []
+        counts = matrix[i]
         total = sum(counts)
-        others = sorted(((n, j) for j, n in enumerate(counts) if j != i and n and j < len(rooms)), key=lambda o: (-o[0], o[1]))
+        others = sorted(((n, j) for j, n in enumerate(counts) if j != i and n), key=lambda o: (-o[0], o[1]))
         rows.append({"room": room, "rows": total, "int8": facts["int8"]["f1"].get(room),
                      "float": facts["float"]["f1"].get(room) if facts["float"] else None,
                      "taken_for": [{"room": rooms[j], "rows": n} for n, j in others[:1]],
@@ -266,7 +268,8 @@ def _plans(facts: Facts) -> list[Facts]:
     boxes = {}
     for floor in floors:
         own = [a for a in areas.values() if a["floor"] == floor]
-        boxes[floor] = (min(a["x0"] for a in own), min(a["y0"] for a in own), max(a["x1"] for a in own), max(a["y1"] for a in own))
+        low, high = ([f(a[k] for a in own) for k in ends] for f, ends in ((min, ("x0", "y0")), (max, ("x1", "y1"))))
+        boxes[floor] = (*low, *high)
     wide = max(x1 - x0 for x0, _, x1, _ in boxes.values())
     across = 560.0 if len(floors) == 1 else 220.0
     scale = min(across / wide, 420.0 / max(y1 - y0 for _, y0, _, y1 in boxes.values()))
@@ -319,7 +322,7 @@ def _bins(edges: Sequence[float]) -> list[str]:
         a, b = math.ceil(low), math.floor(high)
         return f"{a:+d}" if a == b and a else str(a) if a == b else f"{a:+d} to {b:+d}"
 
-    inner = [whole(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+    inner = [whole(a, b) for a, b in itertools.pairwise(edges)]
     return [f"below {math.ceil(edges[0]):+d}", *inner, f"above {math.floor(edges[-1]):+d}"]
 
 
