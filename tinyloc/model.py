@@ -144,6 +144,11 @@ class Model:
               "crf.end": uniform((c.classes,), 100)}
         return Model(config, p)
 
+    def _repr_html_(self) -> str:
+        from tinyloc.display import of_model
+
+        return of_model(self)
+
     @property
     def width(self) -> int:
         """Number of features a step, which the head reads."""

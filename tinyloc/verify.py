@@ -180,6 +180,11 @@ class Audit:
         return (f"RAM {m.ram} B ({m.activations} activations, {m.state} state, {m.model} runner), flash {m.image} B "
                 f"({m.weights} weights, {m.tables} tables, {m.records} steps), {m.total} B with all in RAM, {how}")
 
+    def _repr_html_(self) -> str:
+        from tinyloc.display import of_audit
+
+        return of_audit(self)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
         return {"window": self.window.to_dict(), "stream": self.stream and self.stream.to_dict(),
