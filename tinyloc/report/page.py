@@ -59,7 +59,7 @@ def _environment() -> Any:
 
     made = Environment(loader=PackageLoader("tinyloc.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
                        lstrip_blocks=True, keep_trailing_newline=True, extensions=["jinja2.ext.loopcontrols"])
-    made.filters |= {"n": whole, "f": fixed, "pct": percent, "si": si, "kb": kilobytes, "u": unit}
+    made.filters |= {"n": whole, "f": fixed, "pct": percent, "si": si, "kb": kilobytes, "short": short, "u": unit}
     # The style is this package's own text, and has no facts in it.
     made.globals["raw"] = Markup
     return made
@@ -73,6 +73,14 @@ def whole(value: float) -> str:
 def fixed(value: float, digits: int = 3) -> str:
     """0.812."""
     return f"{value:.{digits}f}".replace("-", MINUS)
+
+
+def short(value: float) -> str:
+    """2k, 1M: a round number on an axis."""
+    for factor, prefix in ((1e6, "M"), (1e3, "k")):
+        if value >= factor:
+            return f"{value / factor:g}{prefix}"
+    return f"{value:g}"
 
 
 def unit(value: float) -> str:

@@ -215,7 +215,7 @@ def memory(facts: Facts, model: Facts, document: Facts) -> Facts:
     """A picture of the arena for each way, and one of bytes by kind."""
     target = document["target"]
     if target["ram"] is not None:
-        budgets = [(target["name"], target["ram"])]
+        budgets = [(target["mcu"] or "the budget", target["ram"])]
     else:
         budgets = [(f"{b['bytes'] // 1024} KB", b["bytes"]) for b in model["sections"]["fit"]["budgets"]]
     return {"ways": [{**way, "picture": _arena(way, budgets), "by_kind": _kinds(way["bytes"]),
