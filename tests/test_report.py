@@ -7,9 +7,11 @@ import copy
 import hashlib
 import itertools
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,9 +26,9 @@ from hypothesis import strategies as st
 
 from tinyloc.bench import can_count
 from tinyloc.cli import main
-from tinyloc.data import load, macro_f1
+from tinyloc.data import Area, flat, load, macro_f1, simulate, tetam, ujiindoorloc
 from tinyloc.emulator.mcu import MCUS
-from tinyloc.errors import ConfigError, ModelError
+from tinyloc.errors import ConfigError, DataError, ModelError
 from tinyloc.model import Model, preset
 from tinyloc.program import Program
 from tinyloc.report import document, facts, page, views
@@ -42,9 +44,9 @@ jsonschema = pytest.importorskip("jsonschema", reason="the extra report is not i
 
 HOSTILE = ("<script>alert(1)</script>", "\"><img src=x onerror=alert(2)>", "{{ 7 * 7 }}", "</style><b>x</b>", "küche & 居間")
 ELEMENTS = {
-    "html", "head", "meta", "title", "style", "body", "header", "main", "nav", "section", "footer", "h1", "h2", "h3", "h4", "p",
-    "div", "span", "a", "b", "strong", "br", "ul", "li", "dl", "dt", "dd", "pre", "code", "details", "summary", "figure",
-    "figcaption", "table", "caption", "thead", "tbody", "tr", "th", "td", "svg", "g", "path", "rect", "circle", "polyline",
+    "html", "head", "meta", "title", "style", "body", "header", "main", "nav", "section", "footer", "h1", "h2", "h3", "h4",
+    "p", "div", "span", "a", "b", "strong", "br", "ul", "li", "dl", "dt", "dd", "pre", "code", "details", "summary",
+    "figure", "figcaption", "table", "caption", "thead", "tbody", "tr", "th", "td", "svg", "g", "path", "rect", "circle", "polyline",
     "text", "defs", "pattern"}  # fmt: skip
 LIMIT = 2_000_000  # bytes of a page
 mcu = pytest.mark.skipif(not can_count(), reason="the extra mcu is not installed: pip install 'tinyloc[mcu]'")
@@ -280,13 +282,20 @@ def test_layers_compare_the_float_model_with_the_codes(place: Path, known: dict[
     w = last_rows(info, load(info["source"]["data"], columns=info["source"]["columns"]).test)
     at = np.unique(np.linspace(0, len(w) - 1, min(facts.PLOTTED, len(w))).round().astype(int))
     assert s["windows"] == len(at)
-    b, session, errors = program.buffers["logits"], Session(program, "numba"), []
+    session, errors = Session(program, "numba"), {"x": [], "encoded": [], "logits": []}
     for window in w.x[at]:
         session.reset()
         session.run(program.buffers[program.input].quantize(window))
-        emissions, _ = model.forward(window[None].astype(np.float32))
-        errors.append(session.value("logits") - (emissions[0] / b.scale + b.zero_point))
-    assert rows["logits"]["rms"] == pytest.approx(float(np.sqrt(np.mean(np.square(errors)))), rel=1e-3)
+        real = {"x": window, "encoded": window @ model.params["encoder.weight"].T + model.params["encoder.bias"],
+                "logits": model.forward(window[None].astype(np.float32))[0][0]}
+        for name, exact in real.items():
+            b = program.buffers[name]
+            errors[name].append(session.value(name) - (exact / b.scale + b.zero_point))
+    for name, each in errors.items():
+        found = np.abs(each)
+        assert rows[name]["rms"] == pytest.approx(float(np.sqrt(np.mean(found**2))), rel=1e-3), name
+        assert rows[name]["max"] == pytest.approx(float(found.max()), rel=1e-3), name
+        assert rows[name]["histogram"][len(s["edges"]) // 2] == pytest.approx((found < 0.5).sum(), abs=2), name
 
 
 def test_a_difference_is_said_loudly(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -573,6 +582,37 @@ def test_large_models_stay_readable(known: dict[str, Any]) -> None:
     assert any("long" in (e.get("class") or "").split() for e in top.iter("div"))
     plans = [e for e in top.iter() if str(e.get("aria-label")).startswith("Floor plan of floor")]
     assert len(plans) == 8 and "room 79 0.99" in plans[-1].get("aria-label", "")
+
+
+@pytest.mark.parametrize("name", ["simulated", "flat", "tetam", "ujiindoorloc"])
+def test_rooms_lie_where_their_rows_were(name: str) -> None:
+    """Areas of a floor do not overlap, and the loader's own rule puts the middle of each into its room."""
+    if name != "simulated" and not os.environ.get("TINYLOC_DATA"):
+        pytest.skip("TINYLOC_DATA is not set")
+    d = load(name)
+    assert set(d.areas) == set(d.rooms)
+    for a, b in itertools.combinations(d.areas.values(), 2):
+        apart = a.x1 <= b.x0 + 1e-9 or b.x1 <= a.x0 + 1e-9 or a.y1 <= b.y0 + 1e-9 or b.y1 <= a.y0 + 1e-9
+        assert a.floor != b.floor or apart
+    middle = {room: np.array([(a.x0 + a.x1) / 2, (a.y0 + a.y1) / 2]) for room, a in d.areas.items()}
+    rule: dict[str, Callable[[np.ndarray], str]] = {
+        "simulated": lambda at: d.rooms[simulate._room(at[None])[0]],
+        "flat": lambda at: d.rooms[flat.room_of(*at)],
+        "tetam": lambda at: "z{}{}".format(*divmod(int(tetam._cell(at[None])[0]), tetam.CELLS[1]))}
+    for room, at in middle.items():
+        if name in rule:
+            assert rule[name](at) == room
+        else:  # b<building>f<floor>_<cell east>_<cell north>
+            building, floor, east, north = map(int, re.findall(r"\d+", room))
+            assert d.areas[room].floor == f"building {building}, floor {floor}"
+            assert (at // ujiindoorloc.CELL).tolist() == [east, north]
+
+
+def test_area_that_is_none_is_refused() -> None:
+    with pytest.raises(DataError, match=r"expected x0 < x1 and y0 < y1"):
+        Area(1, 0, 1, 2)
+    with pytest.raises(DataError, match="an area for 'cellar', which is none of its rooms"):
+        replace(load("simulated", minutes=4, test_minutes=1), areas={"cellar": Area(0, 0, 1, 1)})
 
 
 def test_floor_plan_is_to_scale(known: dict[str, Any]) -> None:
