@@ -46,8 +46,8 @@ HOSTILE = ("<script>alert(1)</script>", "\"><img src=x onerror=alert(2)>", "{{ 7
 ELEMENTS = {
     "html", "head", "meta", "title", "style", "body", "header", "main", "nav", "section", "footer", "h1", "h2", "h3", "h4",
     "p", "div", "span", "a", "b", "strong", "br", "ul", "li", "dl", "dt", "dd", "pre", "code", "details", "summary",
-    "figure", "figcaption", "table", "caption", "thead", "tbody", "tr", "th", "td", "svg", "g", "path", "rect", "circle", "polyline",
-    "text", "defs", "pattern"}  # fmt: skip
+    "figure", "figcaption", "table", "caption", "thead", "tbody", "tr", "th", "td", "svg", "g", "path", "rect", "circle",
+    "polyline", "text", "defs", "pattern"}  # fmt: skip
 LIMIT = 2_000_000  # bytes of a page
 mcu = pytest.mark.skipif(not can_count(), reason="the extra mcu is not installed: pip install 'tinyloc[mcu]'")
 browsers = pytest.mark.skipif(chromium.path() is None, reason="no Chromium on the PATH (Debian: apt install chromium)")
