@@ -32,9 +32,9 @@ from tinyloc.errors import ConfigError
 def report(models: tuple[str, ...], out: str | None, facts_file: str | None, mcu: str | None, ram: str | None,
            flash: str | None, core: str | None, floats: tuple[str, ...], data_name: str | None, windows: int | None,
            missing: str, **given: Any) -> None:
-    """Write one page about int8 Programs: whether and where they fit, what they cost, how well they do.
+    """Write one page about int8 Programs, the verdict first.
 
-    MODEL is a Program; or a float model, which is quantized as `tinyloc quantize` does without options; or, alone, the
+    It says whether and where they fit, what they cost, how well and how exactly they do.  MODEL is a Program; or a float model, which is quantized as `tinyloc quantize` does without options; or, alone, the
     facts that --json wrote, of which the page is made again.  Needs the extra `report`; code, stack and instructions need
     the extra `mcu`.
 
