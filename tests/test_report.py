@@ -459,6 +459,27 @@ def test_front_of_several_models(known: dict[str, Any]) -> None:
         assert len({m["mark"] for m in f["marks"]}) == len(f["marks"]), "told apart without color"
 
 
+def test_labels_of_the_front_lie_on_nothing(known: dict[str, Any]) -> None:
+    """Twenty points close together: labels within the picture, on no mark and on no other label; the front has its own."""
+    rng = np.random.default_rng(0)
+    points = [{"model": f"mamba-h{8 << i % 3}l{i}", "macro_f1": 0.7 + 0.02 * rng.random(),
+               "ram": int(rng.integers(1000, 1100)), "all_in_ram": 4000 + i, "instructions": None,
+               "on_front": {"ram": i == 3}} for i in range(20)]
+    for f in views.front({**known, "front": points}):
+        boxes = []
+        for m in f["marks"]:
+            wide = views.GLYPH * len(m["label"])
+            x = m["x"] + m["dx"] - (wide if m["end"] else 0)
+            boxes += [(x, m["y"] + m["dy"] - 10, x + wide, m["y"] + m["dy"] + 3)] if m["label"] else []
+            assert m["label"] in ("", m["model"], str(m["number"]))
+        assert len(boxes) >= 5 and all(b[0] >= 0 and b[2] <= f["width"] for b in boxes)
+        marks = [(m["x"] - 6, m["y"] - 6, m["x"] + 6, m["y"] + 6) for m in f["marks"]]
+        for a, b in [*itertools.combinations(boxes, 2), *itertools.product(boxes, marks)]:
+            assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
+        if f["cost"] == "ram":
+            assert f["marks"][3]["label"]
+
+
 @pytest.mark.parametrize(("value", "shown"), [
     (views.ticks(0), [0]), (views.ticks(1000), [0, 200, 400, 600, 800, 1000]), (views.ticks(0.9, 4), [0, 0.5]),
     (views.shade(0), 0), (views.shade(0.2), 1), (views.shade(1), 4), (views.shade(0.999), 4),
@@ -580,7 +601,7 @@ def test_large_models_stay_readable(known: dict[str, Any]) -> None:
     assert len(text.encode()) < LIMIT
     top = tree(text)
     assert any("long" in (e.get("class") or "").split() for e in top.iter("div"))
-    plans = [e for e in top.iter() if str(e.get("aria-label")).startswith("Floor plan of floor")]
+    plans = [e for e in top.iter() if e.get("role") == "img" and str(e.get("aria-label")).startswith("Floor plan of floor")]
     assert len(plans) == 8 and "room 79 0.99" in plans[-1].get("aria-label", "")
 
 

@@ -34,9 +34,9 @@ def report(models: tuple[str, ...], out: str | None, facts_file: str | None, mcu
            missing: str, **given: Any) -> None:
     """Write one page about int8 Programs, the verdict first.
 
-    It says whether and where they fit, what they cost, how well and how exactly they do.  MODEL is a Program; or a float model, which is quantized as `tinyloc quantize` does without options; or, alone, the
-    facts that --json wrote, of which the page is made again.  Needs the extra `report`; code, stack and instructions need
-    the extra `mcu`.
+    It says whether and where they fit, what they cost, how well and how exactly they do.  MODEL is a Program; or a float
+    model, which is quantized as `tinyloc quantize` does without options; or, alone, the facts that --json wrote, of which the
+    page is made again.  Needs the extra `report`; code, stack and instructions need the extra `mcu`.
 
     Exit code 1: one does not fit the microcontroller or budget (without these: any microcontroller), or its backends differ.
     """
@@ -78,9 +78,9 @@ def report(models: tuple[str, ...], out: str | None, facts_file: str | None, mcu
     if not printed:
         for m in said["models"]:
             part, target = m["part"], said["target"]
-            how = "" if m["linked"] else ", as far as counted"
-            fits = (f"{'fits' if m['fits'] else 'DOES NOT FIT'} {target}{how}" if part else
-                    f"fits {m['fitting']} of {m['parts']} microcontrollers{how}")
+            fits = f"{'fits' if m['fits'] else 'DOES NOT FIT'} {target}" if part else (
+                f"fits {m['fitting']} of {m['parts']} {'Cortex-M ' if m['linked'] else ''}microcontrollers")
+            fits += "" if m["linked"] else ", as far as counted"
             simulated = " (SIMULATED)" if facts["data"]["simulated"] else ""
             click.echo(f"{m['name']}: {fits}; macro-F1 {m['int8']['macro_f1']:.3f}{simulated}; "
                        f"{'bit-exact' if m['exact'] else 'NOT BIT-EXACT'} on {m['run_backends']} backends")

@@ -24,7 +24,7 @@ from tinyloc.verify import Audit, audit
 
 SUFFIXES = (".safetensors", ".int8", ".program")  # of a file's name, which the model's lacks
 PLOTTED = 256  # windows that layers are compared on, spread over the test rows
-EMULATED = 8  # windows that each emulated core runs
+EMULATED = 32  # windows that each emulated core runs
 
 
 class Missing(Exception):

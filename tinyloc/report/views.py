@@ -125,10 +125,9 @@ def front(document: Facts) -> list[Facts]:
         marks = []
         for i, p in known:
             x, y = at(p[cost], p["macro_f1"])
-            right = x > width * 0.62
             marks.append({"x": x, "y": y, "mark": MARKS[i % len(MARKS)], "number": i + 1, "model": p["model"],
-                          "value": p[cost], "macro_f1": p["macro_f1"], "front": p["on_front"].get(cost, False),
-                          "label": fitting(p["model"], (x - left if right else width - x) - 14), "end": right})
+                          "value": p[cost], "macro_f1": p["macro_f1"], "front": p["on_front"].get(cost, False)})
+        _label(marks, left, width)
         stairs: list[tuple[float, float]] = []
         for _, p in sorted(known, key=lambda k: k[1][cost]):
             if p["on_front"].get(cost):
@@ -146,6 +145,22 @@ def front(document: Facts) -> list[Facts]:
                          "x_ticks": [{"x": x, "value": v} for v, x in grid],
                          "y_ticks": [{"y": at(known[0][1][cost], t)[1], "value": t} for t in y_ticks]})
     return pictures
+
+
+def _label(marks: Sequence[Facts], left: float, width: float) -> None:
+    """Gives each mark a label that lies on no other one: its model's name, else its number, else none; the front's first."""
+    taken = [(m["x"] - 7, m["y"] - 7, m["x"] + 7, m["y"] + 7) for m in marks]
+    for m in sorted(marks, key=lambda m: not m["front"]):
+        m |= {"label": "", "dx": 0.0, "dy": 0.0, "end": False}
+        for text in (m["model"], str(m["number"])):
+            wide = GLYPH * len(text)
+            for end, dy in ((False, -7.0), (True, -7.0), (False, 14.0), (True, 14.0)):
+                x = m["x"] + (-9 - wide if end else 9)
+                box = (x, m["y"] + dy - 10, x + wide, m["y"] + dy + 3)
+                if not m["label"] and left <= x and x + wide <= width and not any(
+                        box[0] < t[2] and t[0] < box[2] and box[1] < t[3] and t[1] < box[3] for t in taken):
+                    m |= {"label": text, "dx": -9.0 if end else 9.0, "dy": dy, "end": end}
+                    taken.append(box)
 
 
 # ---- sections ----
@@ -299,13 +314,13 @@ def _matrix(rows: Sequence[Facts]) -> Facts:
 
 
 def layers(facts: Facts, model: Facts, document: Facts) -> Facts:
-    """A small histogram a tensor: each bin's share of the values, in a box of 150 x 30."""
+    """A small histogram a tensor: each bin's share of the values, in a box of 120 x 30."""
     edges, rows = facts["edges"], []
     names = _bins(edges)
     for t in facts["tensors"]:
         total = max(1, sum(t["histogram"]))
         bins = len(t["histogram"])
-        wide = 150 / bins
+        wide = 120 / bins
         bars = [{"x": i * wide, "w": wide - 1, "h": 28 * n / total, "middle": 2 * i + 1 == bins} for i, n in
                 enumerate(t["histogram"])]
         rows.append({**t, "bars": bars, "shares": [n / total for n in t["histogram"]],
