@@ -605,7 +605,8 @@ def test_large_models_stay_readable(known: dict[str, Any]) -> None:
     assert len(plans) == 8 and "room 79 0.99" in plans[-1].get("aria-label", "")
 
 
-@pytest.mark.parametrize("name", ["simulated", "flat", "tetam", "ujiindoorloc"])
+@pytest.mark.parametrize("name", [
+    "simulated", "flat", "tetam", pytest.param("ujiindoorloc", marks=pytest.mark.level2)])
 def test_rooms_lie_where_their_rows_were(name: str) -> None:
     """Areas of a floor do not overlap, and the loader's own rule puts the middle of each into its room."""
     if name != "simulated" and not os.environ.get("TINYLOC_DATA"):

@@ -35,8 +35,8 @@ def report(models: tuple[str, ...], out: str | None, facts_file: str | None, mcu
     """Write one page about int8 Programs, the verdict first.
 
     It says whether and where they fit, what they cost, how well and how exactly they do.  MODEL is a Program; or a float
-    model, which is quantized as `tinyloc quantize` does without options; or, alone, the facts that --json wrote, of which the
-    page is made again.  Needs the extra `report`; code, stack and instructions need the extra `mcu`.
+    model, which is quantized as `tinyloc quantize` does without options; or, alone, the facts that --json wrote, of which
+    the page is made again.  Needs the extra `report`; code, stack and instructions need the extra `mcu`.
 
     Exit code 1: one does not fit the microcontroller or budget (without these: any microcontroller), or its backends differ.
     """

@@ -13,6 +13,7 @@ import numpy as np
 
 from tinyloc.data import Dataset, confusion
 from tinyloc.data.split import time_blocks
+from tinyloc.emulator.mcu import Mcu
 from tinyloc.errors import BrokenError, ConfigError
 from tinyloc.program import Program
 from tinyloc.report.subject import EMULATED, PLOTTED, Missing, Subject
@@ -67,7 +68,7 @@ def fit(s: Subject) -> Facts:
     counted = s.audit.best
     parts = []
     for m in s.target.parts():
-        own = linked.get(_core(m.core))
+        own = linked.get(_core(m))
         ram, flash = (own["ram"], own["flash"]) if own else (counted.ram, counted.image)
         limits = m.ram_bytes, m.flash_bytes
         if m is s.target.mcu:
@@ -90,10 +91,11 @@ def fit(s: Subject) -> Facts:
             "budgets": [{"bytes": b, "spare": {"ram": b - counted.ram, "all_in_ram": b - counted.total}} for b in BUDGETS]}
 
 
-def _core(name: str) -> str:
-    """The emulated core that runs the code of `name`; "" when it is no Cortex-M."""
-    short = name.removeprefix("cortex-")
-    return {"m0": "m0plus", "m4f": "m4", "m33f": "m33"}.get(short, short) if name.startswith("cortex-m") else ""
+def _core(m: Mcu) -> str:
+    """Its emulated core; "" when it has none."""
+    from tinyloc.bench import core_of
+
+    return core_of(m) if m.cortex_m else ""
 
 
 def _linked(s: Subject) -> tuple[Facts, str | None]:

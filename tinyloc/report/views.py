@@ -109,7 +109,7 @@ def front(document: Facts) -> list[Facts]:
     pad = max(0.02, (max(f1) - min(f1)) * 0.25)
     low, high = max(0.0, min(f1) - pad), min(1.0, max(f1) + pad)
     pictures = []
-    for cost, label in (("ram", "bytes of RAM, image in flash"), ("all_in_ram", "bytes, everything in RAM"),
+    for cost, label in (("ram", "counted bytes of RAM, image in flash"), ("all_in_ram", "counted bytes, everything in RAM"),
                         ("instructions", "instructions an answer")):
         known = [(i, p) for i, p in enumerate(points) if p[cost]]
         if not known:
