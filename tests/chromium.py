@@ -6,7 +6,6 @@ Nothing but the browser is needed: messages are JSON, ended by a zero byte, on i
 from __future__ import annotations
 
 import base64
-import fcntl
 import itertools
 import json
 import os
@@ -19,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-SECONDS = 60.0  # that an answer may take
+SECONDS = 120.0  # that an answer may take
 
 
 def path() -> str | None:
-    """That of a browser, None without one."""
-    return next((found for name in NAMES if (found := shutil.which(name))), None)
+    """That of a browser, None without one, or without POSIX's way to hand it a pipe."""
+    return None if os.name != "posix" else next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
 class Browser:
@@ -39,6 +38,8 @@ class Browser:
         self.read, from_browser = os.pipe()
 
         def descriptors() -> None:
+            import fcntl
+
             # Copies above both first, as either end may be 3 or 4 already.
             ends = [fcntl.fcntl(fd, fcntl.F_DUPFD, 10) for fd in (to_browser, from_browser)]
             for fd, end in zip((3, 4), ends, strict=True):
@@ -56,10 +57,14 @@ class Browser:
         self.console: list[str] = []
         self.requests: list[str] = []
         self.loaded = False
-        target = self.ask("Target.createTarget", url="about:blank")["targetId"]
-        self.session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Log", "Network"):
-            self.ask(f"{domain}.enable")
+        try:
+            target = self.ask("Target.createTarget", url="about:blank")["targetId"]
+            self.session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+            for domain in ("Page", "Runtime", "Log", "Network"):
+                self.ask(f"{domain}.enable")
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __enter__(self) -> Browser:
         return self
