@@ -105,15 +105,15 @@ class Program:
         if not self.steps:
             raise ModelError("a Program needs at least one step")
 
-    @property
-    def steps_of_time(self) -> int:
-        """Time steps (samples) that one run consumes."""
-        return self.buffers[self.input].shape[0]
-
     def _repr_html_(self) -> str:
         from tinyloc.display import of_program
 
         return of_program(self)
+
+    @property
+    def steps_of_time(self) -> int:
+        """Time steps (samples) that one run consumes."""
+        return self.buffers[self.input].shape[0]
 
     @property
     def state(self) -> tuple[str, ...]:

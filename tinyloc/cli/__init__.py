@@ -11,6 +11,7 @@ from tinyloc.cli import (  # each adds its commands to `main`
     models,
     package,
     programs,
+    report,
     reproduce,
     search,
     worth,
@@ -21,6 +22,6 @@ from tinyloc.cli.completion import attach
 attach(main)
 
 __all__ = [
-    "adapt", "check", "convert", "demo", "main", "models", "package", "programs", "progress_bar", "reproduce", "search",
-    "table", "worth",
+    "adapt", "check", "convert", "demo", "main", "models", "package", "programs", "progress_bar", "report",
+    "reproduce", "search", "table", "worth",
 ]

@@ -12,10 +12,14 @@ import numpy.typing as npt
 
 from tinyloc.data.source import Source, locate
 from tinyloc.data.split import hold_out, part, time_blocks
-from tinyloc.data.table import Dataset, Ints, Samples
+from tinyloc.data.table import Area, Dataset, Ints, Samples
 from tinyloc.errors import DataError
 
 ROOMS = ("bedroom", "living", "kitchen_annex", "entrance", "hall", "bathroom")
+# Inside the outer walls of the authors' layout.csv.
+AREAS = {"bedroom": Area(0, 2.12, 2.64, 7.1), "living": Area(2.64, 2.12, 6.32, 7.1),
+         "kitchen_annex": Area(6.32, 4.19, 9.07, 7.1), "entrance": Area(0, 0, 2, 2.12), "hall": Area(2, 0, 3.96, 2.12),
+         "bathroom": Area(3.96, 0, 6.22, 2.12)}
 APS = tuple(f"rssi_{i}" for i in range(1, 7))
 RATE_HZ = 3.0
 GAP = 20.0  # seconds between rows that end a session
@@ -61,7 +65,7 @@ def load(seed: int = 0) -> Dataset:
     note = SOURCE.note(f"calibration walk, {VAL:.0%} of it held out as validation in whole blocks of "
                        f"{BLOCK:g} s (seed {seed}); test: the robot run, recorded separately.")
     return Dataset("flat", part(rows, ~held), part(rows, held), _read(folder / "test_robot_df.csv", True),
-                   window=12, hop=6, rate_hz=RATE_HZ, simulated=False, note=note)
+                   window=12, hop=6, rate_hz=RATE_HZ, simulated=False, note=note, areas=AREAS)
 
 
 def walk() -> Samples:

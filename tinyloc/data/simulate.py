@@ -24,7 +24,7 @@ import numpy.typing as npt
 from tinyloc.data.motion import motion_levels
 from tinyloc.data.source import Source
 from tinyloc.data.split import hold_out, part, time_blocks
-from tinyloc.data.table import Dataset, Floats, Samples
+from tinyloc.data.table import Area, Dataset, Floats, Samples
 from tinyloc.errors import ConfigError
 
 Array = npt.NDArray[np.float64]
@@ -195,7 +195,7 @@ def simulate(seed: int = 0, minutes: float = 20.0, aps: int = 11, test_minutes: 
     test = samples([record(test_minutes * 60, False)])
     held = hold_out(time_blocks(rows, 30.0), rows.room, 0.25, seed)
     return Dataset("simulated", part(rows, ~held), part(rows, held), test, window=20, hop=10, rate_hz=RATE_HZ,
-                   simulated=True,
+                   simulated=True, areas={room: Area(*box) for room, box in zip(ROOMS, _BOXES.tolist(), strict=True)},
                    note="SIMULATED, no radio was involved. Split: scripted walks, 25% held out "
                    f"as validation in whole blocks of 30 s; test: a free-living walk (seed {seed}).")
 

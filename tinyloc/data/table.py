@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -183,6 +183,21 @@ def join(a: Samples, b: Samples) -> Samples:
 
 
 @dataclass(frozen=True)
+class Area:
+    """A room's rectangle on the floor of that name: opposite corners in meters, x0 < x1 and y0 < y1."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    floor: str = ""
+
+    def __post_init__(self) -> None:
+        if not (self.x0 < self.x1 and self.y0 < self.y1):
+            raise DataError(f"area from ({self.x0}, {self.y0}) to ({self.x1}, {self.y1}), expected x0 < x1 and y0 < y1")
+
+
+@dataclass(frozen=True)
 class Dataset:
     """What a loader returns: three disjoint sets of rows over the same rooms and access points.
 
@@ -190,6 +205,7 @@ class Dataset:
     rate_hz      rows a second; 0 where a row is a measurement on its own
     simulated    True when no radio was involved
     note         the split used, the source, its license and what to cite
+    areas        where rooms lie, of those of which it is known
     """
 
     name: str
@@ -201,6 +217,7 @@ class Dataset:
     rate_hz: float
     simulated: bool
     note: str
+    areas: Mapping[str, Area] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.window < 1 or self.hop < 1:
@@ -212,6 +229,9 @@ class Dataset:
                 raise DataError(f"{self.name}: {part} has other motion channels than train")
         if not (self.train.room >= 0).any():
             raise DataError(f"{self.name}: train has no labeled row")
+        odd = sorted(set(self.areas) - set(self.rooms))
+        if odd:
+            raise DataError(f"{self.name}: an area for {odd[0]!r}, which is none of its rooms")
 
     @property
     def known(self) -> Samples:

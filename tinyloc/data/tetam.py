@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from tinyloc.data.grid import regular
 from tinyloc.data.source import Source, locate
-from tinyloc.data.table import Dataset, Ints, Samples
+from tinyloc.data.table import Area, Dataset, Ints, Samples
 from tinyloc.errors import DataError
 
 # MAC -> alias, in the order of the authors' cnf/tetam.dev.
@@ -72,6 +72,8 @@ def load(seed: int = 0) -> Dataset:
     zones = np.unique(_cell(np.concatenate([place for _, _, place in walks["train"]])))
     center = (np.column_stack(np.divmod(zones, CELLS[1])) + 0.5) * SIZE / CELLS
     rooms = tuple(f"z{z // CELLS[1]}{z % CELLS[1]}" for z in zones)
+    half = SIZE / CELLS / 2
+    areas = {room: Area(*(at - half).tolist(), *(at + half).tolist()) for room, at in zip(rooms, center, strict=True)}
 
     def samples(part: str) -> Samples:
         time, rssi, place = (np.concatenate(c) for c in zip(*walks[part], strict=True))
@@ -84,7 +86,7 @@ def load(seed: int = 0) -> Dataset:
     note = SOURCE.note("whole walks: " + "; ".join(f"{p}: {', '.join(w)}" for p, w in WALKS.items()) +
                        ". Zones of a 4 x 3 grid are this library's own.")
     return Dataset("tetam", samples("train"), samples("val"), samples("test"), window=8, hop=4,
-                   rate_hz=RATE_HZ, simulated=False, note=note)
+                   rate_hz=RATE_HZ, simulated=False, note=note, areas=areas)
 
 
 _RAW = "https://raw.githubusercontent.com/philotuxo/Position-Annotated-BLE-RSSI-Dataset/HEAD/trk/"

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from tinyloc.data.source import Source, locate
 from tinyloc.data.split import hold_out
-from tinyloc.data.table import Dataset, Ints, Samples
+from tinyloc.data.table import Area, Dataset, Ints, Samples
 from tinyloc.errors import ConfigError, DataError
 
 APS = tuple(f"WAP{i:03d}" for i in range(1, 521))
@@ -78,8 +78,8 @@ def _cells(table: Table, origin: dict[int, Table]) -> Ints:
     return np.column_stack([building, _column(table, "FLOOR"), cell]).astype(np.int64)
 
 
-def _zones(train: Table, test: Table) -> tuple[tuple[str, ...], Ints, Ints]:
-    """Names, zone of each training row, zone of each test row.
+def _zones(train: Table, test: Table) -> tuple[dict[str, Area], Ints, Ints]:
+    """Names and areas, from the building's own origin; zone of each training row; zone of each test row.
 
     A test row in a zone without training rows gets the nearest training zone center (mean of its rows) of its
     building and floor."""
@@ -97,8 +97,9 @@ def _zones(train: Table, test: Table) -> tuple[tuple[str, ...], Ints, Ints]:
     same = (cells[:, None] == zones[None]).all(axis=2)
     away = np.linalg.norm(test[:, None, place] - center[None], axis=2)
     away = np.where(same, -1.0, np.where(here, away, np.inf))
-    names = tuple(f"b{b}f{f}_{i}_{j}" for b, f, i, j in zones.tolist())
-    return names, of_train.astype(np.int64), np.argmin(away, axis=1).astype(np.int64)
+    areas = {f"b{b}f{f}_{i}_{j}": Area(CELL * i, CELL * j, CELL * (i + 1), CELL * (j + 1), f"building {b}, floor {f}")
+             for b, f, i, j in zones.tolist()}
+    return areas, of_train.astype(np.int64), np.argmin(away, axis=1).astype(np.int64)
 
 
 def _samples(table: Table, room: Ints, rooms: tuple[str, ...]) -> Samples:
@@ -120,7 +121,8 @@ def load(seed: int = 0, split: str | None = None) -> Dataset:
         raise ConfigError(f"ujiindoorloc: unknown split {split!r}, expected {' or '.join(SPLITS)}")
     folder = locate(SOURCE)
     train, test = _read(folder, "trainingData.csv"), _read(folder, "validationData.csv")
-    names, of_train, of_test = _zones(train, test)
+    areas, of_train, of_test = _zones(train, test)
+    names = tuple(areas)
     rows = _samples(train, of_train, names)
     assert rows.group is not None
     if split == "groups":
@@ -134,7 +136,7 @@ def load(seed: int = 0, split: str | None = None) -> Dataset:
                "phones, validation scores are far too high.")
     note = SOURCE.note(how + " Test: validationData.csv. Zones of 70 m are this library's own.")
     return Dataset("ujiindoorloc", rows.take(~held), rows.take(held), _samples(test, of_test, names),
-                   window=1, hop=1, rate_hz=0.0, simulated=False, note=note)
+                   window=1, hop=1, rate_hz=0.0, simulated=False, note=note, areas=areas)
 
 
 SOURCE = Source(

@@ -1,0 +1,339 @@
+"""What each section of a report holds, as plain data: one function a section, from a Subject to what JSON can hold.
+
+A function raises Missing where its facts cannot be had here; the report then says why.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tinyloc.data import Dataset, confusion
+from tinyloc.data.split import time_blocks
+from tinyloc.emulator.mcu import Mcu
+from tinyloc.errors import BrokenError, ConfigError
+from tinyloc.program import Program
+from tinyloc.report.subject import EMULATED, PLOTTED, Missing, Subject
+from tinyloc.verify import Memory
+
+Facts = dict[str, Any]
+
+K = 1024
+BUDGETS = (32 * K, 64 * K)  # of RAM, with everything in it: what Suwannaphong et al. (2025) aim at
+HOST = ("numba", "c", "arena")
+WITHOUT_MCU = "the extra mcu is missing, which brings a compiler and an emulator: pip install 'tinyloc[mcu]'"
+WITHOUT_FLOAT = ("no float model is known for this Program: name the file that was quantized with --float, or give that "
+                 "file instead of the Program")
+# Ends of the histogram's bins, in units of the last place; errors of up to half a unit are what rounding alone makes.
+EDGES = (-32.5, -16.5, -8.5, -4.5, -2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 4.5, 8.5, 16.5, 32.5)
+DRAWS, BLOCK = 1000, 5  # of the bootstrap: how many; windows a block of rows
+
+
+# ---- memory ----
+
+def _bars(program: Program, memory: Memory) -> Facts:
+    """The arena over the steps of a run: a bar for all buffers that share their bytes, first to last step."""
+    from tinyloc.emulator.plan import lifetimes, overlays, plan
+
+    layout = plan(program)
+    over = overlays(program, lifetimes(program))
+
+    def root(name: str) -> str:
+        return root(over[name]) if name in over else name
+
+    bars = [{"buffer": x.name, "also": sorted(n for n in over if root(n) == x.name), "kind": program.buffers[x.name].kind,
+             "bytes": x.size, "offset": layout.offsets[x.name], "first": x.first, "last": x.last} for x in layout.lives]
+    state = [{"buffer": n, "bytes": program.buffers[n].nbytes, "offset": layout.offsets[n]} for n in program.state]
+    steps = [{"op": s.op, "buffer": str(s.args[0]), "live": sum(x.size for x in layout.live_at(i))}
+             for i, s in enumerate(program.steps)]
+    return {"samples": program.steps_of_time, "bytes": memory.to_dict(), "arena": layout.arena_bytes, "peak": layout.peak,
+            "peak_step": layout.peak_step(), "optimal": layout.optimal, "bars": bars, "state": state, "steps": steps}
+
+
+def memory(s: Subject) -> Facts:
+    """Bytes by kind and the plan of the arena, for each way of running it; the way of less RAM first."""
+    ways = [("window", s.program, s.audit.window)]
+    if s.audit.stream:
+        ways.append(("stream", s.program.retime(1), s.audit.stream))
+    ways.sort(key=lambda w: w[2] is not s.audit.best)
+    return {"ways": [{"way": way, **_bars(program, m)} for way, program, m in ways]}
+
+
+def fit(s: Subject) -> Facts:
+    """On which parts it fits, by how many bytes: as linked firmware, code and stack included, where its core is emulated."""
+    linked, why = _linked(s)
+    counted = s.audit.best
+    parts = []
+    for m in s.target.parts():
+        own = linked.get(_core(m))
+        ram, flash = (own["ram"], own["flash"]) if own else (counted.ram, counted.image)
+        limits = m.ram_bytes, m.flash_bytes
+        if m is s.target.mcu:
+            limits = s.target.ram or m.ram_bytes, s.target.flash or m.flash_bytes
+        spare = {"ram": limits[0] - ram, "flash": None if limits[1] is None else limits[1] - flash}
+        parts.append({"mcu": m.name, "core": m.core, "clock_hz": m.clock_hz, "note": m.note, "ram": limits[0],
+                      "flash": limits[1], "needs": {"ram": ram, "flash": flash}, "spare": spare,
+                      "linked": own is not None, "fits": all(v is None or v >= 0 for v in spare.values())})
+    whole = {"ram": counted.ram, "all_in_ram": counted.total, "flash": counted.image}
+    budget = None
+    if not s.target.mcu and (s.target.ram is not None or s.target.flash is not None):
+        own = linked.get(s.target.core.removeprefix("cortex-"))
+        ram, flash = (own["ram"], own["flash"]) if own else (counted.ram, counted.image)
+        spare = {"ram": None if s.target.ram is None else s.target.ram - ram,
+                 "flash": None if s.target.flash is None else s.target.flash - flash}
+        budget = {"ram": s.target.ram, "flash": s.target.flash, "needs": {"ram": ram, "flash": flash}, "spare": spare,
+                  "linked": own is not None, "fits": all(v is None or v >= 0 for v in spare.values())}
+    return {"way": "stream" if s.streams else "window", "samples": counted.steps_of_time, "counted": whole,
+            "linked": linked, "not_linked": why, "parts": parts, "budget": budget,
+            "budgets": [{"bytes": b, "spare": {"ram": b - counted.ram, "all_in_ram": b - counted.total}} for b in BUDGETS]}
+
+
+def _core(m: Mcu) -> str:
+    """Its emulated core; "" when it has none."""
+    from tinyloc.bench import core_of
+
+    return core_of(m) if m.cortex_m else ""
+
+
+def _linked(s: Subject) -> tuple[Facts, str | None]:
+    """What the linked firmware takes on each emulated core, and why there is none."""
+    from tinyloc.bench import can_count, measure, memory_of
+    from tinyloc.emulator.toolchain import EMULATED as CORES
+
+    if not can_count():
+        return {}, WITHOUT_MCU
+    x = s.codes[s.spread(2)]
+    try:
+        return {core: measure(s.lean, core, memory_of(None, None, None), x[:, :1] if s.streams else x).to_dict()
+                for core in CORES}, None
+    except ConfigError as e:
+        return {}, str(e)
+
+
+# ---- instructions ----
+
+def instructions(s: Subject) -> Facts:
+    """Counted on the core in question, by op and by step; cycles, time and energy estimated."""
+    from tinyloc.bench import bench, can_count
+
+    if not can_count():
+        raise Missing(f"instructions are counted on an emulated core; {WITHOUT_MCU}")
+    if not s.target.core.startswith("cortex-"):
+        raise Missing(f"no firmware is built for the core {s.target.core}; name another part, or a Cortex-M with --core")
+    try:
+        found = bench(s.lean, s.target.core, s.target.mcu)
+    except ConfigError as e:
+        raise Missing(str(e)) from None
+    rate = s.dataset.rate_hz or None
+    hop = 1 if s.streams else int(s.program.info.get("hop", 1))
+    busy = None
+    if rate and found.total.seconds is not None:
+        busy = found.total.seconds * rate / hop
+    return {"way": "stream" if s.streams else "window", "window": s.program.steps_of_time,
+            "mcu": s.target.mcu.name if s.target.mcu else None,
+            "clock_hz": s.target.mcu.clock_hz if s.target.mcu else None, "rate_hz": rate, "busy": busy, **found.to_dict()}
+
+
+# ---- accuracy ----
+
+def interval(true: np.ndarray, predicted: np.ndarray, unit: np.ndarray, classes: int, draws: int = DRAWS
+             ) -> dict[str, list[float]]:
+    """95 % intervals of macro_f1 and accuracy: percentiles over resampled units of rows (n,), whose mistakes are not
+    independent (block bootstrap; Kunsch, Annals of Statistics 17:1217, 1989).  Seed 0; rows without a room are left out, and
+    from a draw's macro-F1 the rooms of whose rows it happens to have none."""
+    known = true >= 0
+    t, p, u = true[known], predicted[known], np.unique(unit[known], return_inverse=True)[1].reshape(-1)
+    pairs, pair = np.unique(t * classes + p, return_inverse=True)
+    counts = np.zeros((u.max(initial=-1) + 1, len(pairs)), np.float32)  # whole numbers, so their sums are exact
+    np.add.at(counts, (u, pair.reshape(-1)), 1)
+    drawn = np.random.default_rng(0).multinomial(len(counts), np.full(len(counts), 1 / len(counts)), draws)
+    flat = np.zeros((draws, classes * classes))
+    flat[:, pairs] = drawn.astype(np.float32) @ counts
+    m = flat.reshape(draws, classes, classes)
+    hits, rows = np.diagonal(m, axis1=1, axis2=2), m.sum(2)
+    total, never = m.sum(1) + rows, np.bincount(t, minlength=classes) == 0
+    f1 = np.divide(2 * hits, total, out=np.full_like(hits, np.nan), where=(total > 0) & ((rows > 0) | never))
+    found = {"macro_f1": np.nanmean(f1, axis=1), "accuracy": hits.sum(1) / m.sum((1, 2))}
+    return {k: [float(v) for v in np.percentile(x, [2.5, 97.5])] for k, x in found.items()}
+
+
+def accuracy(s: Subject) -> Facts:
+    """Scores of the test rows, F1 and rows a room, who is taken for whom; float beside, where it is known."""
+    from tinyloc.train import scores
+
+    rooms = tuple(map(str, s.program.info.get("rooms", s.dataset.rooms)))
+    true, test = s.windows.y[:, -1], s.dataset.test
+    rate = s.dataset.rate_hz
+    unit = time_blocks(test, BLOCK * s.program.steps_of_time / rate) if rate else np.arange(len(test))
+    matrix = confusion(true, s.labels, len(rooms))
+
+    def judged(labels: np.ndarray) -> Facts:
+        return {**scores(true, labels, rooms), "interval": interval(true, labels, unit, len(rooms))}
+
+    floats = s.float_labels
+    areas = {room: {"floor": a.floor, "x0": float(a.x0), "y0": float(a.y0), "x1": float(a.x1), "y1": float(a.y1)}
+             for room, a in s.dataset.areas.items()}
+    known = true >= 0
+    return {"rows": len(true), "labeled": int(known.sum()), "blocks": len(np.unique(unit[known])), "rooms": list(rooms),
+            "delay": int(s.program.info.get("delay", 0)), "int8": judged(s.labels),
+            "float": None if floats is None else judged(floats),
+            "agreement": None if floats is None else float((floats == s.labels).mean()),
+            "validation_macro_f1": _number(s.program.info.get("validation_macro_f1")),
+            "confusion": matrix.tolist(), "areas": areas}
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+
+
+# ---- float against int8 ----
+
+def layers(s: Subject) -> Facts:
+    """How far each tensor's codes lie from the float model's values on test windows, in units of their last place.
+
+    error: code - (value / scale + zero point), all that came before included; own: likewise, with the float layer given
+    what the integer one was given.  sqnr_db: 10 log10(sum value^2 / sum error^2), in real units.
+    """
+    from tinyloc.kernels.table import LAYERS
+    from tinyloc.quantize import Tensors
+    from tinyloc.run import Steps
+
+    if s.model is None:
+        raise Missing(WITHOUT_FLOAT)
+    at = s.spread(PLOTTED)
+    program = s.program
+    tensors = Tensors.of(s.model.graph(program.steps_of_time), s.windows.x[at])
+    codes = Steps(program.buffers, program.steps, program.data).run_windows(s.codes[at])
+    rows = []
+    for node in tensors.nodes[:-1]:
+        b = program.buffers[node.out]
+        q, real = codes(node.out).astype(np.float64), tensors.values[node.out].astype(np.float64)
+        exact = real / b.scale + b.zero_point
+        error, ends = q - exact, np.iinfo(b.dtype)
+        own = None
+        if node.kind != "input":
+            given = [program.buffers[n].dequantize(codes(n)).astype(np.float32) for n in node.inputs]
+            alone = LAYERS[node.kind].forward(node, given).astype(np.float64) / b.scale + b.zero_point
+            own = float(np.sqrt(((q - np.clip(alone, ends.min, ends.max)) ** 2).mean()))
+        noise = float(((error * b.scale) ** 2).sum())
+        signal = float((real**2).sum())
+        rows.append({"buffer": node.out, "layer": node.kind, "dtype": b.dtype, "scale": b.scale, "values": int(q.size),
+                     "rms": float(np.sqrt((error**2).mean())), "max": float(np.abs(error).max()),
+                     "bias": float(error.mean()), "own_rms": own,
+                     "sqnr_db": 10 * math.log10(signal / noise) if noise and signal else None,
+                     "clipped": float(((exact < ends.min - 0.5) | (exact > ends.max + 0.5)).mean()),
+                     "histogram": np.histogram(error, [-np.inf, *EDGES, np.inf])[0].tolist()})
+    label = tensors.nodes[-1].out
+    return {"windows": len(at), "edges": list(EDGES), "tensors": rows, "qat": "qat" in program.info,
+            "labels_equal": float((codes(label) == tensors.values[label]).mean())}
+
+
+# ---- exactness ----
+
+def exactness(s: Subject) -> Facts:
+    """Every step of test windows on every backend that this machine has, against the first one."""
+    from tinyloc.bench import can_count
+    from tinyloc.emulator.toolchain import CORES
+    from tinyloc.run import Session
+    from tinyloc.verify import compare
+
+    x = s.codes if s.most is None else s.codes[s.spread(s.most)]
+    few = s.codes[s.spread(EMULATED if s.most is None else min(s.most, EMULATED))]
+    signatures = len(s.program.steps) + 1
+    reference, *host = HOST
+    rows: list[Facts] = []
+    outputs = None
+    for backend in (*host, *(c.cpu for c in CORES.values())):
+        row: Facts = {"backend": backend, "windows": 0, "signatures": 0, "equal": None, "says": None}
+        rows.append(row)
+        if backend.startswith("cortex-") and not can_count():
+            row["says"] = WITHOUT_MCU
+            continue
+        try:
+            found = compare(s.program, few if backend.startswith("cortex-") else x, (reference, backend))
+        except BrokenError as e:
+            row |= {"equal": False, "says": str(e)}
+            continue
+        except ConfigError as e:
+            row["says"] = str(e)
+            continue
+        outputs = found.outputs if backend == host[0] else outputs
+        row |= {"windows": found.windows[backend], "signatures": found.windows[backend] * signatures, "equal": found.equal,
+                "says": None if found.equal else str(found.differences[backend])}
+    stream = None
+    if s.program.can_stream and outputs is not None:
+        session, stream = Session(s.program.retime(1), reference), True
+        for window, whole in zip(x, outputs, strict=True):
+            session.reset()
+            stream = stream and bool(np.array_equal(session.run_stream(window), whole))
+    return {"reference": reference, "steps": len(s.program.steps), "backends": rows, "stream_equals_window": stream,
+            "equal": all(r["equal"] is not False for r in rows) and stream is not False}
+
+
+# ---- how it came about ----
+
+# Of a Program's info: what is shown elsewhere, or is too long for a table.
+_ELSEWHERE = ("name", "dataset", "simulated", "note", "rooms", "aps", "scaler", "proofs", "test", "parameters",
+              "validation_macro_f1", "source")
+
+
+def origin(s: Subject) -> Facts:
+    """Digests, settings and seeds of the Program, and the commands that repeat what the report says of it."""
+    import zlib
+
+    from tinyloc.image import to_image
+
+    info, path = s.program.info, s.path
+    file = f"{s.name}.int8.safetensors" if s.quantized else path
+    data = ["--data", str(s.source["data"]), "--seed", str(s.source["seed"])]
+    part = ["--mcu", s.target.mcu.name] if s.target.mcu else []
+    core = part or ["--core", s.target.core]
+    commands = [["tinyloc", "quantize", path, *data, "--out", file]] if s.quantized else []
+    commands += [["tinyloc", "verify", file, *data, "--backend", ",".join((*HOST, s.target.core))],
+                 ["tinyloc", "audit", file, *part, *([] if not s.target.core.startswith("cortex-") else
+                                                     ["--measured", *([] if part else core)])],
+                 ["tinyloc", "run", file, *data]]
+    if s.target.core.startswith("cortex-"):
+        commands.insert(-1, ["tinyloc", "bench", file, *core])
+    image = to_image(s.program)
+    proofs: Mapping[str, Any] = info.get("proofs", {})
+    tight = max(proofs, key=lambda k: proofs[k][0] / (proofs[k][1] or 1), default=None)
+    return {"preset": str(info.get("name", "")), "parameters": info.get("parameters"), "quantized_here": s.quantized,
+            "files": [{"what": "float model" if s.quantized else "Program", "path": path, "sha256": s.sha256},
+                      *([{"what": "float model", "path": s.floats[0], "sha256": s.floats[1]}]
+                        if s.floats and not s.quantized else [])],
+            "image": {"bytes": len(image), "crc32": f"{zlib.crc32(image):08x}"}, "data_digest": s.dataset.digest(),
+            "source": dict(s.source), "settings": {k: v for k, v in info.items() if k not in _ELSEWHERE},
+            "proofs": {"count": len(proofs), "tightest": tight and {"what": tight, "bound": proofs[tight][0],
+                                                                    "limit": proofs[tight][1]}},
+            "commands": commands}
+
+
+# ---- the whole document ----
+
+def data(d: Dataset) -> Facts:
+    """The rows that the report is about."""
+    return {"name": d.name, "simulated": d.simulated, "note": d.note, "access_points": len(d.aps), "motion": list(d.motions),
+            "rate_hz": d.rate_hz, "rows": {"train": len(d.train), "validation": len(d.val), "test": len(d.test)}}
+
+
+def front(models: list[Facts]) -> list[Facts]:
+    """A point a model: what it scores, what it takes, and in which of the two costs no other one is better."""
+    from tinyloc.pareto import non_dominated
+
+    points = []
+    for m in models:
+        counted, cost = m["sections"]["fit"]["counted"], m["sections"]["instructions"]
+        # A run gives an answer: of a sample where it streams, else of a window.
+        points.append({"model": m["name"], "macro_f1": m["sections"]["accuracy"]["int8"]["macro_f1"], "ram": counted["ram"],
+                       "all_in_ram": counted["all_in_ram"],
+                       "instructions": None if "missing" in cost else cost["total"]["instructions"], "on_front": {}})
+    for cost in ("ram", "all_in_ram", "instructions"):
+        known = [p for p in points if p[cost] is not None]
+        best = set(non_dominated([(p[cost], -p["macro_f1"]) for p in known])) if known else set()
+        for i, p in enumerate(known):
+            p["on_front"][cost] = i in best
+    return points
