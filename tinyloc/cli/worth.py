@@ -23,9 +23,9 @@ def _seconds(s: float) -> str:
 @click.option("--set", "given", multiple=True, metavar="NAME=NUMBER", help="Replace an assumption; again for more.")
 @JSON
 def worth(model: str, mcu: str, radio: str, given: tuple[str, ...], as_json: bool) -> None:
-    """What inferring MODEL on the device is worth, against sending raw samples to a server.
+    """Compare inferring on the device with sending raw samples to a server.
 
-    Battery life, radio, latency and cost of both.  Instructions are counted on the emulated core; every other number is
+    Battery life, radio, latency and cost of both, for MODEL.  Instructions are counted on the emulated core; all else is
     an assumption, listed with its source, and can be replaced.
     """
     from tinyloc.emulator.mcu import find
