@@ -35,19 +35,20 @@ from tinyloc.run import Numba
 
 LEAST = 8  # smaller matrices are listed, but not held against the target
 
-_PRODUCT = "n:int k:int y_zp:int "
+_PRODUCT = "n:int k:int y_zp:int:any "
 _SPECS = {
     "arm_fully_connected_s8": "y:out:int8:t*n x:in:int8:t*k w:weight:int8:n*k bias:weight:int32:n t:int " + _PRODUCT
-                              + "mult:int shift:int",
+                              + "mult:int:any shift:int:any",
     "arm_fully_connected_per_channel_s8": "y:out:int8:t*n x:in:int8:t*k w:weight:int8:n*k bias:weight:int32:n "
                                           "mult:weight:int32:n shift:weight:int32:n t:int " + _PRODUCT.strip(),
-    "arm_batch_matmul_s8": "y:out:int8:m*n a:in:int8:m*k b:in:int8:n*k m:int n:int k:int a_zp:int b_zp:int y_zp:int "
-                           "mult:int shift:int",
-    "arm_softmax_s8": "y:out:int8:t*n x:in:int8:t*n t:int n:int mult:int shift:int diff_min:int",
-    "arm_elementwise_add_s8": "y:out:int8:size a:in:int8:size b:in:int8:size size:int a_zp:int b_zp:int y_zp:int "
-                              "a_mult:int a_shift:int b_mult:int b_shift:int left_shift:int mult:int shift:int",
-    "arm_elementwise_mul_s8": "y:out:int8:size a:in:int8:size b:in:int8:size size:int a_zp:int b_zp:int y_zp:int "
-                              "mult:int shift:int",
+    "arm_batch_matmul_s8": "y:out:int8:m*n a:in:int8:m*k b:in:int8:n*k m:int n:int k:int a_zp:int:any b_zp:int:any "
+                           "y_zp:int:any mult:int:any shift:int:any",
+    "arm_softmax_s8": "y:out:int8:t*n x:in:int8:t*n t:int n:int mult:int:any shift:int:any diff_min:int:any",
+    "arm_elementwise_add_s8": "y:out:int8:size a:in:int8:size b:in:int8:size size:int a_zp:int:any b_zp:int:any "
+                              "y_zp:int:any a_mult:int:any a_shift:int:any b_mult:int:any b_shift:int:any "
+                              "left_shift:int:any mult:int:any shift:int:any",
+    "arm_elementwise_mul_s8": "y:out:int8:size a:in:int8:size b:in:int8:size size:int a_zp:int:any b_zp:int:any "
+                              "y_zp:int:any mult:int:any shift:int:any",
 }
 
 

@@ -10,6 +10,7 @@ to the other by their verdicts.
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 from pathlib import Path
 
 from tinyloc.kernels.op import Op
@@ -105,12 +106,10 @@ def depth(code: bytes) -> int:
     return most
 
 
-def header() -> str:
+def header(ops: Iterable[Op]) -> str:
     """c/spec.h."""
-    from tinyloc.kernels.table import OPS
-
     rows = []
-    for op in OPS.values():
+    for op in ops:
         data = [f"0x{b:02x}," for b in encode(op)]
         lines = [" ".join(data[i : i + 20]) for i in range(0, len(data), 20)]
         rows.append(f"#define TL_SPEC_{op.name} \\\n    " + " \\\n    ".join(lines).rstrip(","))
@@ -130,9 +129,10 @@ def with_abi(text: str) -> str:
 
 def main() -> None:
     from tinyloc.files import write_atomic
+    from tinyloc.kernels.table import OPS
 
     c = Path(__file__).resolve().parent / "c"
-    write_atomic(c / "spec.h", header())
+    write_atomic(c / "spec.h", header(OPS.values()))
     write_atomic(c / "tinyloc.h", with_abi((c / "tinyloc.h").read_text()))
     print("kernels/c/spec.h and TL_ABI in kernels/c/tinyloc.h are current; rebuild the extension")
 

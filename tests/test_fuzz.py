@@ -11,6 +11,7 @@ import shutil
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def small_preset() -> Program:
 
 
 def test_the_devices_specs_are_current() -> None:
-    assert (C / "spec.h").read_text() == encode.header(), "python -m tinyloc.kernels.encode"
+    assert (C / "spec.h").read_text() == encode.header(OPS.values()), "python -m tinyloc.kernels.encode"
     assert (C / "tinyloc.h").read_text() == encode.with_abi((C / "tinyloc.h").read_text())
 
 
@@ -249,6 +250,31 @@ def test_fuzz_target(target: str, tmp_path: Path, level: int) -> None:
     counts = [int(n) for n in lines["codes" if target == "image" else "events"].split()]
     # A target that gets nowhere finds nothing.  KERNEL is for firmware without some kernels, ALIGN for a caller's mistake.
     assert all(n or CODES[i] in ("KERNEL", "ALIGN") for i, n in enumerate(counts)) and counts[0] > 1000
+
+
+WEAKER = {  # what a spec no longer says: (its words, what stands there instead)
+    "shifts": (":shift", ":-128..127"),
+    "the first exponential": (":1@4096..", ""),
+    "parts": ("index:int:0..count-1", "index:int:0.."),
+    "channels' exponents": (":g_shift+1..g_shift+31:-31-y_shift..-1-y_shift", ""),
+}
+
+
+@pytest.mark.level2
+@pytest.mark.parametrize("what", WEAKER)
+@pytest.mark.skipif(not shutil.which("gcc"), reason="no gcc")
+def test_a_missing_range_is_found(what: str, tmp_path: Path) -> None:
+    """The targets find what the ranges are there for: with one of them taken out of the device's specs, a run ends early."""
+    words, other = WEAKER[what]
+    ops = {name: replace(op, spec=op.spec.replace(words, other)) for name, op in OPS.items()}
+    assert any(ops[name].spec != OPS[name].spec for name in OPS)
+    weak = shutil.copytree(C, tmp_path / "c")
+    (weak / "spec.h").write_text(encode.header(ops.values()))
+    program = fuzz.build("image", tmp_path / "image", "gcc", libfuzzer=False, host=False, kernels=weak)
+    paths = fuzz.write_corpus("image", tmp_path / "corpus", presets=False)
+    done = subprocess.run([str(program), "1000000", "1", *map(str, paths)], cwd=tmp_path, capture_output=True, text=True,
+                          check=False)
+    assert done.returncode and ("runtime error" in done.stderr or "AddressSanitizer" in done.stderr), done.stdout
 
 
 def test_arrays_where_the_application_writes_and_reads(images: list[bytes]) -> None:

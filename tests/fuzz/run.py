@@ -95,16 +95,17 @@ def has_libfuzzer(cc: str) -> bool:
         return done.returncode == 0
 
 
-def build(target: str, out: Path, cc: str, libfuzzer: bool, host: bool = True) -> Path:
+def build(target: str, out: Path, cc: str, libfuzzer: bool, host: bool = True, kernels: Path = C) -> Path:
     """Compiles a target with all kernels, the host's vector kernels too if asked.
 
     Raises CalledProcessError with the compiler's messages."""
-    sources = [HERE / f"{target}.c", *sorted(C.glob("*.c")), *(sorted(HOST.glob("*.c")) if host else [])]
+    sources = [HERE / f"{target}.c", *sorted(kernels.glob("*.c")), *(sorted(HOST.glob("*.c")) if host else [])]
     more = ["-fsanitize=fuzzer"] if libfuzzer else [str(HERE / "driver.c")]
     flags = [*SANITIZERS, *(["-DFUZZ_HOST"] if host else [])]
     out.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run([cc, *flags, *more, "-I", str(HERE), "-I", str(C), "-I", str(HOST), *map(str, sources), "-o", str(out)],
-                   check=True, capture_output=True, text=True)
+    include = [f"-I{folder}" for folder in (HERE, kernels, HOST)]
+    command = [cc, *flags, *more, *include, *map(str, sources), "-o", str(out)]
+    subprocess.run(command, check=True, capture_output=True, text=True)
     return out
 
 
