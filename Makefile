@@ -61,12 +61,23 @@ san: $(TEST_STAMP) $(EXTENSION) ## the C kernels under address and undefined-beh
 	$(PY) tests/vectors.py build/vectors.bin --level $(LEVEL)
 	$(PY) tests/vectors.py build/vectors.bin --run --cc '$(CC)'
 
+vectors-c: ## the frozen vectors in C alone (CC=, CFLAGS=; no Python)
+	@mkdir -p build
+	$(CC) -std=c99 $(CFLAGS) -I kernels/c tests/c/frozen.c kernels/c/*.c -o build/frozen
+	build/frozen
+
+mutants: $(TEST_STAMP) $(EXTENSION) ## mutation testing of the C kernels; resumes (ARGS: files, --survived, --jobs 2)
+	$(PY) tests/mutants.py --cc gcc $(ARGS)
+
+coverage: $(TEST_STAMP) $(EXTENSION) ## lines and branches of kernels/c that the tests run, by gcov (ARGS='--html build/c.html')
+	$(PY) tests/c_coverage.py $(ARGS)
+
 clean: ## remove what make built (and the virtual environment)
 	rm -rf build dist *.egg-info $(EXTENSION) $(VENV)
 
 # ---- set-up; each file stands for what is installed ----
 
-.PHONY: help demo test test-torch lint types bench vectors san clean
+.PHONY: help demo test test-torch lint types bench vectors san vectors-c mutants coverage clean
 
 # `pip install -e` builds the C kernels as well.
 $(VENV)/core: $(METADATA) | $(VENV)/made

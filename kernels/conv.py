@@ -87,6 +87,12 @@ def _cases_conv1d(rng: np.random.Generator, level: int) -> Iterator[Args]:
         yield [np.zeros(t * n, np.int8), x, w, bias, mult, shift, t, n, d, k, t_in, stride, pad,
                int(rng.choice([-128, 127, 0, 3])), int(rng.choice([-128, 127, 0, -5])), int(len(bias) > 1),
                int(len(mult) > 1)]
+    t_in, n, d, k = 2, 6, 3, 3
+    for pad in (3, 7):  # windows wholly in padding, in front of the input and behind it
+        t = pad + t_in + 4
+        w, bias, mult, shift = _constants(rng, pad, n, k * d)
+        yield [np.zeros(t * n, np.int8), rng.integers(-128, 128, t_in * d).astype(np.int8), w, bias, mult, shift, t, n, d, k,
+               t_in, 1, pad, 5, 1, int(len(bias) > 1), int(len(mult) > 1)]
 
 
 def _cases_depthwise(rng: np.random.Generator, level: int) -> Iterator[Args]:

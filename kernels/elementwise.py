@@ -78,7 +78,7 @@ def _other_multipliers(rng: np.random.Generator, level: int) -> Iterator[Args]:
     half = (2**30, 0)
     ways = [(half, half), (half, (2**31 - 1, 0)), ((2**31 - 1, 0), half), ((2**30 + 1, 0), (2**30, -1)),
             ((2**30, -1), (2**30, 0)), ((2**30, -1), (2**30 + 1, 0)), (half, (2**31 - 1, -1)),
-            ((2**30, -1), (2**31 - 1, -2))]
+            ((2**30, -1), (2**31 - 1, -2)), ((2**30 + 1, -3), half), ((2**31 - 1, -1), half)]
     for count in range(48 if level == 1 else 400):
         a_way, b_way = ways[count % len(ways)] if count < 24 else rng.permutation(
             [half, quantize_multiplier(float(rng.uniform(0.01, 0.5)))]).tolist()

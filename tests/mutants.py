@@ -51,8 +51,8 @@ DEEP = (1, tuple(range(40, 52)))  # level and seeds of the vectors that survivor
 BINARY = {
     "+": ["-"], "-": ["+"], "*": ["+"], "/": ["*"], "%": ["/"], "<<": [">>"], ">>": ["<<"], "&": ["|"], "|": ["&"],
     "^": ["|"], "<": ["<=", ">="], ">": [">=", "<="], "<=": ["<", ">"], ">=": [">", "<"], "==": ["!="], "!=": ["=="],
-    "&&": ["||"], "||": ["&&"], "+=": ["-="], "-=": ["+="], "*=": ["+="], "<<=": [">>="], ">>=": ["<<="], "&=": ["|="], "|=": ["&="],
-    "^=": ["|="], "++": ["--"], "--": ["++"],
+    "&&": ["||"], "||": ["&&"], "+=": ["-="], "-=": ["+="], "*=": ["+="], "<<=": [">>="], ">>=": ["<<="], "&=": ["|="],
+    "|=": ["&="], "^=": ["|="], "++": ["--"], "--": ["++"],
 }
 UNARY = {"-": [""], "~": [""], "!": [""], "++": ["--"], "--": ["++"]}
 NARROWER = {"int64_t": "int32_t", "uint64_t": "uint32_t", "int32_t": "int16_t", "uint32_t": "uint16_t", "int16_t": "int8_t",
@@ -68,7 +68,8 @@ TOKEN = re.compile(r"""(?P<space>(?:\s|\\\n)+)|(?P<comment>/\*.*?\*/|//[^\n]*)|(
 DIRECTIVE = re.compile(r"^[ \t]*\#[ \t]*(\w+)(?:[^\n]*\\\n)*[^\n]*", re.M)
 KEYWORDS = {"return", "case", "sizeof", "else", "do"}
 NO_STATEMENT = {"if", "for", "while", "do", "return", "else", "switch", "case", "default", "goto", "static", "const",
-                "struct", "union", "enum", "typedef", "register", "void", "char", "int", "unsigned", "extern", "inline", "volatile"}
+                "struct", "union", "enum", "typedef", "register", "void", "char", "int", "unsigned", "extern", "inline",
+                "volatile"}
 
 
 class Token(NamedTuple):
@@ -209,13 +210,17 @@ def _is_prefix(tokens: Sequence[Token], pairs: dict[int, int], close: int) -> bo
     inside = tokens[start + 1 : close]
     cast = bool(inside) and all(t.kind == "name" or t.text == "*" for t in inside) and (
         inside[0].text.endswith("_t") or inside[0].text in ("const", "void", "char") or inside[-1].text == "*")
-    return cast or (start > 0 and tokens[start - 1].text in ("if", "for", "while", "switch"))
+    return cast or _is_head(tokens, start)
+
+
+def _is_head(tokens: Sequence[Token], start: int) -> bool:
+    return start > 0 and tokens[start - 1].text in ("if", "for", "while", "switch")
 
 
 def _begins(tokens: Sequence[Token], pairs: dict[int, int], i: int) -> bool:
     """Whether an expression statement begins here, or one that jumps."""
     t, before, after = tokens[i], tokens[i - 1], tokens[i + 1]
-    if not (before.text in ("{", "}", ";", "else", ":") or (before.text == ")" and _is_prefix(tokens, pairs, i - 1))):
+    if not (before.text in ("{", "}", ";", "else", ":") or (before.text == ")" and _is_head(tokens, pairs[i - 1]))):
         return False
     if t.text in NO_STATEMENT or t.text.endswith("_t"):
         return t.text == "return" and after.text == ";"
@@ -568,7 +573,7 @@ def explained(path: Path = EXPLAINED) -> dict[str, tuple[str, str]]:
         elif line.startswith("  ") and out.get(line.strip()) is None and why:
             out[line.strip()] = (why, kind)
         else:
-            raise ValueError(f"{path.name}, line {number}: expected `equivalent: why`, `open: why`, or a key, indented, once")
+            raise ValueError(f"{path.name}, line {number}: expected `equivalent: why`, `open: why`, or a new key, indented")
     return out
 
 
