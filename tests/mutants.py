@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import random
 import re
 import shlex
 import shutil
@@ -44,6 +45,7 @@ EXPLAINED = Path(__file__).resolve().parent / "mutants.txt"
 FLAGS = ("-std=c99", "-O2", "-g0", "-w", "-fwrapv", "-fno-ident")
 SANITIZED = ("-std=c99", "-O1", "-g0", "-w", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 SECONDS = 2, 20  # of processor time until a mutant is taken for an endless loop, on the vectors and on DEEP
+SEED = 1  # of --sample
 DEEP = (1, tuple(range(40, 52)))  # level and seeds of the vectors that survivors meet
 
 # ---- the mutants of a text ----
@@ -604,11 +606,14 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="print the mutants and stop")
     parser.add_argument("--survived", action="store_true", help="run survivors again")
     parser.add_argument("--only", default="", help="mutants whose key holds this text")
+    parser.add_argument("--sample", type=int, default=0, help="that many of them, drawn with a fixed seed")
     parser.add_argument("--jobs", type=int, default=1, help="mutants at a time (default: 1)")
     parser.add_argument("--cc", default="cc", help="C compiler")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "mutants.tsv", help="verdicts")
     a = parser.parse_args()
     wanted = [m for m in all_mutants(files(a.files)) if a.only in m.key]
+    if a.sample:
+        wanted = random.Random(SEED).sample(wanted, min(a.sample, len(wanted)))
     if a.list:
         print("\n".join(m.key for m in wanted))
         return 0
