@@ -132,8 +132,8 @@ def half_middle(a: int, b: int, offset: int) -> int:
 
 
 def half_srdhm(x: int, m: int) -> int:
-    """SRDHM of x / 2 and m."""
-    return srdhm(x // 2, m)
+    """x m / 2^32, ties up: SRDHM of x / 2 and m, for an even x."""
+    return nearest_up(Fraction(x * m, 2**32))
 
 
 def rescale8(x: int, m: int, less: int, offset: int) -> int:
@@ -167,7 +167,7 @@ C_PRIMITIVES: dict[str, tuple[Callable[..., int], int, Callable[..., bool]]] = {
     "mul_high": (mul_high, 2, lambda a, b: True),
     "mul_16": (mul_16, 2, lambda a, w: -(2**15) <= w < 2**15),
     "srdhm_wrap": (srdhm_wrap, 2, lambda a, b: True),
-    "half_srdhm": (half_srdhm, 2, lambda x, m: x % 2 == 0 and x > INT32_MIN and m > 0),
+    "half_srdhm": (half_srdhm, 2, lambda x, m: x > INT32_MIN or m > INT32_MIN),
     "rescale8": (rescale8, 4, lambda x, m, less, offset: x % 2 == 0 and x > INT32_MIN and m >= 2**30 and 0 <= less <= 30
                  and offset % 2 == 1 and -256 < offset < 256),
     # in the form for Armv6-M only

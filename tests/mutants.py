@@ -264,10 +264,12 @@ FORMS = (
 )
 
 
+GENERATED = ("spec.h",)  # bytes that kernels/encode.py writes and a test compares
 # File -> the tests that reach what no vector does, as arguments of pytest.
 PYTEST = {
     "run.c": ["tests/test_image.py", "tests/test_run.py", "-k", "(test_image and not out_of_bounds and not large_images) or "
               "signatures_are or state_goes_on or output_in_parts or chains_of_one_op"],
+    "check.c": ["tests/test_image.py", "-k", "not out_of_bounds and not large_images"],
     "input.c": ["tests/test_export.py", "tests/test_motion.py", "-k",
                 "integer_codes or held_rows or levels or many_samples or from_samples_to_codes"],
 }
@@ -305,8 +307,8 @@ class Bench:
 
     @cache  # noqa: B019 (one bench a process)
     def digest(self, path: str) -> str:
-        """Of what a verdict depends on: the file and the headers; but the public one's text changes often, no verdict."""
-        headers = [p for p in sorted(C.glob("*.h")) if p.name != "tinyloc.h"]
+        """Of what a verdict depends on: the file, and the headers whose code it may have."""
+        headers = [p for p in sorted(C.glob("*.h")) if p.name not in ("tinyloc.h", "step.h", *GENERATED)]
         return hashlib.sha256(b"".join(p.read_bytes() for p in (ROOT / path, *headers))).hexdigest()[:16]
 
     # -- built once --
@@ -580,7 +582,8 @@ def explained(path: Path = EXPLAINED) -> dict[str, tuple[str, str]]:
 
 
 def files(names: Sequence[str]) -> list[Path]:
-    return [Path(n).resolve() for n in names] or sorted(p for p in C.glob("*.[ch]"))
+    """Those of these names, or all that a hand wrote."""
+    return [Path(n).resolve() for n in names] or sorted(p for p in C.glob("*.[ch]") if p.name not in GENERATED)
 
 
 def all_mutants(paths: Iterable[Path]) -> list[Mutant]:

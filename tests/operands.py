@@ -31,7 +31,6 @@ POOLS: dict[str, tuple[Any, ...]] = {
     "select": ([-1, 0], ANY, ANY),
     "sat": (ANY, [8, 16]),
     "mul_16": (ANY, structured(range(16))),
-    "half_srdhm": (EVEN, [v for v in ANY if v > 0]),
     "rescale8": (EVEN, MULT, range(31), range(-255, 256, 2)),
     "half_middle": (ANY, ANY, [0, 1, 2**14, 2**15]),
 }
