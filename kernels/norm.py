@@ -141,9 +141,9 @@ def _at_limits(rng: np.random.Generator, level: int, layer: bool) -> Iterator[Ar
         h = half_exponent(q)
         at = int(rng.integers(d))
         acc = int(add(b[at], weighted(np.int32(v[at]), h, rsqrt_normalized(q, h), w[at])))
-        mult, shift = limits(rng, acc) if 64 <= abs(acc) < 2**30 else (2**30, -22)
+        mult, shift = limits(rng, acc) if 2**20 <= abs(acc) < 2**30 else (2**30, -22)
         if 0 < count < 8:
-            w, b, mult, shift = w // 2**14, b // 2**14, 2**30, count % 2
+            w, b, mult, shift = np.sign(w // 2**14) * np.int16(32767), b // 2**14, 2**30, count % 2
         rest: Args = [1, d, eps, y_zp, mult, shift] if layer else [1, d, zp, eps, mult, shift]
         yield [np.zeros(d, np.int8), x, w, *([b] if layer else []), *rest]
 

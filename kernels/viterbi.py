@@ -73,12 +73,12 @@ def _cases(rng: np.random.Generator, level: int) -> Iterator[Args]:
         yield [np.zeros(t, np.uint8), x, trans, end, scores.astype(np.int16),
                rng.integers(-(2**15), 2**15, c).astype(np.int16), t, c]
     least = -(2**15)
-    for c, columns, end in ((2, [least, least + 2], [0, 0]),  # sums below the floor, and just above it
-                            (5, [least, least, least, least, least + 2], [0] * 5),
-                            (3, [0, 0, 0], [least] * 3),  # every total is at the floor: the first label
-                            (3, [0, 0, 0], [least, least + 1, least]), (1, [2**15 - 1], [least])):
+    for c, columns, last in ((2, [least, least + 2], [0, 0]),  # sums below the floor, and just above it
+                             (5, [least, least, least, least, least + 2], [0] * 5),
+                             (3, [0, 0, 0], [least] * 3),  # every total is at the floor: the first label
+                             (3, [0, 0, 0], [least, least + 1, least]), (1, [2**15 - 1], [least])):
         yield [np.zeros(3, np.uint8), np.zeros(3 * c, np.int16), np.tile(columns, c + 1).astype(np.int16),
-               np.array(end, np.int16), np.append(np.full(c, -1), CLOSED).astype(np.int16), np.zeros(c, np.int16), 3, c]
+               np.array(last, np.int16), np.append(np.full(c, -1), CLOSED).astype(np.int16), np.zeros(c, np.int16), 3, c]
 
 
 OPS = (Op("viterbi_s16", "y:out:uint8:t x:in:int16:t*c trans:weight:int16:(c+1)*c end:weight:int16:c "
