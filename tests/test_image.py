@@ -304,17 +304,43 @@ def test_forged_images_are_refused(what):
             Image.parse(bad)
 
 
+def test_sizes_beyond_30_bits_are_refused():
+    """A number, a product, and an array of half-words: before anything overflows."""
+    image = to_image(small())
+    # The first number takes the second one's place as its upper half; the fourth is the third now, which is not below zero.
+    wide = poke(poke(image, RECORD + 4, "H", 1), NUMBERS_AT + 6, "h", 1)
+    for high in (0x7FFF, 0x3FFF):
+        assert opened(poke(wide, NUMBERS_AT + 2, "H", high), arena_bytes=64)[0] == "SIZE", high
+    buffers = {"x": Buffer("x", (1, 2), "int8", "input"), "y": Buffer("y", (1, 2), "int16", "output"),
+               "w": Buffer("w", (2, 2), "int8", "weight"), "b": Buffer("b", (1,), "int32", "weight"),
+               "m": Buffer("m", (1,), "int32", "weight"), "e": Buffer("e", (1,), "int8", "weight")}
+    data = {"w": np.ones((2, 2), np.int8), "b": np.array([0], np.int32), "m": np.array([1 << 30], np.int32),
+            "e": np.array([-5], np.int8)}
+    step = Step("linear_s8_s16", ("y", "x", "w", "b", "m", "e", 1, 2, 2, 0, 0))
+    image = to_image(Program(buffers, (step,), data, "x", "y"))
+    record = next(s for s in Image.parse(image).sections if s.kind == STEPS).offset
+    assert opened(image)[0] == "OK"
+    large = poke(poke(image, record + 6 + 4 * 6, "h", 32767), record + 6 + 4 * 6 + 2, "h", 32767)
+    assert opened(large, arena_bytes=64)[0] == "SIZE"
+
+
+def test_bytes_of_input_and_output():
+    model = opened(to_image(small()))[1][0]
+    assert (lib.tl_input_bytes(model), lib.tl_output_bytes(model)) == (6, 6)
+
+
 def test_every_code_is_provoked():
     """Those that are not in the table have tests of their own."""
     assert {row[3] for row in FORGED.values()} | {"OK", "ALIGN", "MAGIC", "CRC", "KERNEL", "STREAM"} == set(CODES)
 
 
-def test_sections_that_a_runner_may_skip():
+@pytest.mark.parametrize("kind", [128, 200, 255])
+def test_sections_that_a_runner_may_skip(kind):
     """A kind of 128 and more is for others."""
     image = to_image(small())
     head = bytearray(image)
     table = HEADER + 4 * ENTRY
-    extra = struct.pack("<BBHII", 200, 0, 0, 0, 8)
+    extra = struct.pack("<BBHII", kind, 0, 0, 0, 8)
     head[10] = 5
     grown = bytes(head[:table]) + extra + bytes(head[table:])
     words = bytearray(grown)
