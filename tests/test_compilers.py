@@ -17,7 +17,8 @@ FOUND = compilers()
 # -O3 of 64 bits is the extension's own build).
 LEVEL_1 = {("gcc", 64, "-O0"), ("gcc", 32, "-O0"), ("gcc", 32, "-O3"), *(
     (c, bits, o) for c in ("clang", "zig clang") for bits in (64, 32) for o in ("-O0", "-O3"))}
-BUILDS = [pytest.param(c, bits, o, id=f"{c.name}-{bits}{o}", marks=() if (c.name, bits, o) in LEVEL_1 else pytest.mark.level2)
+BUILDS = [pytest.param(c, bits, o, id=f"{c.name}-{bits}{o}",
+                       marks=() if (c.name, bits, o) in LEVEL_1 else pytest.mark.level2)
           for c in FOUND for bits in (64, 32) for o in ("-O0", "-O1", "-O2", "-O3", "-Os")]
 
 
