@@ -91,17 +91,6 @@ lock: ## pin what CI installs, with hashes, to the newest versions: tests/requir
 	$(VENV)/bin/uv pip compile -q --universal --upgrade --generate-hashes --python-version 3.10 --custom-compile-command 'make lock' \
 	    $(LOCKED:%=--extra %) -c tests/requirements/limits.txt tests/requirements/dist.in pyproject.toml -o tests/requirements/ci.txt
 
-vectors-c: ## the frozen vectors in C alone (CC=, CFLAGS=; no Python)
-	@mkdir -p build
-	$(CC) -std=c99 $(CFLAGS) -I kernels/c tests/c/frozen.c kernels/c/*.c -o build/frozen
-	build/frozen
-
-mutants: $(TEST_STAMP) $(EXTENSION) ## mutation testing of the C kernels; resumes (ARGS: files, --survived, --jobs 2)
-	$(PY) tests/mutants.py --cc gcc $(ARGS)
-
-coverage: $(TEST_STAMP) $(EXTENSION) ## lines and branches of kernels/c that the tests run, by gcov (ARGS='--html build/c.html')
-	$(PY) tests/c_coverage.py $(ARGS)
-
 clean: ## remove what make built (and the virtual environment)
 	rm -rf build dist *.egg-info $(EXTENSION) $(VENV)
 

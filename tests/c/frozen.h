@@ -2691,6 +2691,205 @@ static const frozen_arg attention_s8_7[] = {
     NUMBER(3), NUMBER(0), NUMBER(127), NUMBER(5), NUMBER(5), NUMBER(5), NUMBER(2009720418), NUMBER(-7),
     NUMBER(1073741824), NUMBER(-7),
 };
+static const uint8_t argmax_confidence_s16_0_y_after[] = {
+    1, 92, 0, 92, 0, 92, 0, 92,
+};
+static const int16_t argmax_confidence_s16_0_x[] = {
+    49, 73, 50, -20, 43, 38, -87, -92,
+};
+static const uint8_t argmax_confidence_s16_0_table[] = {
+    92,
+};
+static const frozen_arg argmax_confidence_s16_0[] = {
+    WRITTEN(argmax_confidence_s16_0_y_after), READ(argmax_confidence_s16_0_x), READ(argmax_confidence_s16_0_table),
+    NUMBER(4), NUMBER(2), NUMBER(1), NUMBER(10),
+};
+static const uint8_t argmax_confidence_s16_1_y_after[] = {
+    8, 188,
+};
+static const int16_t argmax_confidence_s16_1_x[] = {
+    15, -101, -73, 52, -99, -38, -56, 1, 61,
+};
+static const uint8_t argmax_confidence_s16_1_table[] = {
+    188, 111, 42, 44, 140, 25, 54,
+};
+static const frozen_arg argmax_confidence_s16_1[] = {
+    WRITTEN(argmax_confidence_s16_1_y_after), READ(argmax_confidence_s16_1_x), READ(argmax_confidence_s16_1_table),
+    NUMBER(1), NUMBER(9), NUMBER(7), NUMBER(8),
+};
+static const uint8_t argmax_confidence_s16_2_y_after[] = {
+    10, 12,
+};
+static const int16_t argmax_confidence_s16_2_x[] = {
+    9, -16, -101, 83, -1, 14, -76, 33, 80, 34, 98, 94, -5, -3, 25, 92, 25, 22, -93, -55, 98, 54,
+};
+static const uint8_t argmax_confidence_s16_2_table[] = {
+    12, 190, 204, 24, 161, 234, 180, 126, 105, 115, 131, 71, 169, 69, 41, 189, 155, 246, 81, 83, 17, 223, 237,
+};
+static const frozen_arg argmax_confidence_s16_2[] = {
+    WRITTEN(argmax_confidence_s16_2_y_after), READ(argmax_confidence_s16_2_x), READ(argmax_confidence_s16_2_table),
+    NUMBER(1), NUMBER(22), NUMBER(23), NUMBER(13),
+};
+static const uint8_t argmax_confidence_s16_3_y_after[] = {
+    17, 128,
+};
+static const int16_t argmax_confidence_s16_3_x[] = {
+    -5316, 8186, 28609, -32263, -2823, -264, -19338, 1415, -14832, -24990, -3123, -20129, 10894, -21178, -2269, 10859,
+    -6744, 29061, -26828, -14645, -15950, -13584, 12327, -30620, -7652, -25032, 24743, -24744, -24750, -11842, -22521,
+    -701,
+};
+static const uint8_t argmax_confidence_s16_3_table[] = {
+    128, 94, 171, 225, 144, 58, 24, 125, 204, 159, 66, 207, 208, 220, 31, 204,
+};
+static const frozen_arg argmax_confidence_s16_3[] = {
+    WRITTEN(argmax_confidence_s16_3_y_after), READ(argmax_confidence_s16_3_x), READ(argmax_confidence_s16_3_table),
+    NUMBER(1), NUMBER(32), NUMBER(16), NUMBER(11),
+};
+static const uint8_t argmax_confidence_s16_4_y_after[] = {
+    0, 103, 1, 103,
+};
+static const int16_t argmax_confidence_s16_4_x[] = {
+    1, -1, -1, 1, -1, 0, 0, 0,
+};
+static const uint8_t argmax_confidence_s16_4_table[] = {
+    103, 0, 161, 84, 190, 47, 39, 101, 229, 103, 219, 116, 121, 182, 124, 194, 23, 1, 216, 173, 188, 151, 97, 228, 76,
+    177, 1, 185, 73, 39, 33, 202, 29, 49, 251, 205, 82, 171, 97, 20, 215, 252, 48, 166, 25, 183,
+};
+static const frozen_arg argmax_confidence_s16_4[] = {
+    WRITTEN(argmax_confidence_s16_4_y_after), READ(argmax_confidence_s16_4_x), READ(argmax_confidence_s16_4_table),
+    NUMBER(2), NUMBER(4), NUMBER(46), NUMBER(0),
+};
+static const uint8_t viterbi_confidence_s16_0_y_after[] = {
+    0, 69, 0, 69, 0, 69,
+};
+static const int16_t viterbi_confidence_s16_0_x[] = {
+    2249, -6035, 7723,
+};
+static const int16_t viterbi_confidence_s16_0_trans[] = {
+    -5771, -6802,
+};
+static const int16_t viterbi_confidence_s16_0_end[] = {
+    5903,
+};
+static const uint8_t viterbi_confidence_s16_0_table[] = {
+    227, 84, 98, 179, 186, 115, 69,
+};
+static const int16_t viterbi_confidence_s16_0_scores[] = {
+    -32768, 0,
+};
+static const int16_t viterbi_confidence_s16_0_scores_after[] = {
+    0, -32768,
+};
+static const frozen_arg viterbi_confidence_s16_0[] = {
+    WRITTEN(viterbi_confidence_s16_0_y_after), READ(viterbi_confidence_s16_0_x), READ(viterbi_confidence_s16_0_trans),
+    READ(viterbi_confidence_s16_0_end), READ(viterbi_confidence_s16_0_table), STATE(viterbi_confidence_s16_0_scores,
+    viterbi_confidence_s16_0_scores_after), SCRATCH(2), NUMBER(3), NUMBER(1), NUMBER(7), NUMBER(1),
+};
+static const uint8_t viterbi_confidence_s16_1_y_after[] = {
+    0, 218, 0, 218, 0, 218, 0, 218, 0, 218, 0, 218, 0, 218, 0, 218,
+};
+static const int16_t viterbi_confidence_s16_1_x[] = {
+    3100, -3762, 7865, 8085, -1625, -2546, -1083, -6917,
+};
+static const int16_t viterbi_confidence_s16_1_trans[] = {
+    -6019, -7024,
+};
+static const int16_t viterbi_confidence_s16_1_end[] = {
+    -2748,
+};
+static const uint8_t viterbi_confidence_s16_1_table[] = {
+    223, 79, 47, 144, 167, 11, 162, 181, 218,
+};
+static const int16_t viterbi_confidence_s16_1_scores[] = {
+    -32768, 0,
+};
+static const int16_t viterbi_confidence_s16_1_scores_after[] = {
+    0, -32768,
+};
+static const frozen_arg viterbi_confidence_s16_1[] = {
+    WRITTEN(viterbi_confidence_s16_1_y_after), READ(viterbi_confidence_s16_1_x), READ(viterbi_confidence_s16_1_trans),
+    READ(viterbi_confidence_s16_1_end), READ(viterbi_confidence_s16_1_table), STATE(viterbi_confidence_s16_1_scores,
+    viterbi_confidence_s16_1_scores_after), SCRATCH(2), NUMBER(8), NUMBER(1), NUMBER(9), NUMBER(10),
+};
+static const uint8_t viterbi_confidence_s16_2_y_after[] = {
+    1, 89,
+};
+static const int16_t viterbi_confidence_s16_2_x[] = {
+    -33, -44,
+};
+static const int16_t viterbi_confidence_s16_2_trans[] = {
+    23, 27, -31, 100, -36, -35,
+};
+static const int16_t viterbi_confidence_s16_2_end[] = {
+    -97, 64,
+};
+static const uint8_t viterbi_confidence_s16_2_table[] = {
+    111, 56, 23, 188, 82, 55, 225, 218, 39, 239, 247, 166, 120, 23, 158, 5, 247, 4, 67, 88, 219, 196, 218, 89,
+};
+static const int16_t viterbi_confidence_s16_2_scores[] = {
+    -32768, -32768, 0,
+};
+static const int16_t viterbi_confidence_s16_2_scores_after[] = {
+    0, -10, -32768,
+};
+static const frozen_arg viterbi_confidence_s16_2[] = {
+    WRITTEN(viterbi_confidence_s16_2_y_after), READ(viterbi_confidence_s16_2_x), READ(viterbi_confidence_s16_2_trans),
+    READ(viterbi_confidence_s16_2_end), READ(viterbi_confidence_s16_2_table), STATE(viterbi_confidence_s16_2_scores,
+    viterbi_confidence_s16_2_scores_after), SCRATCH(4), NUMBER(1), NUMBER(2), NUMBER(24), NUMBER(0),
+};
+static const uint8_t viterbi_confidence_s16_3_y_after[] = {
+    1, 92, 1, 119, 1, 119, 1, 119,
+};
+static const int16_t viterbi_confidence_s16_3_x[] = {
+    -1, -2, -2, -2, 1, -3, 1, 1, -3, 0, 1, 1,
+};
+static const int16_t viterbi_confidence_s16_3_trans[] = {
+    2, 1, 2, 1, 2, -3, 1, -1, 2, -2, -3, 2,
+};
+static const int16_t viterbi_confidence_s16_3_end[] = {
+    -3, 0, -1,
+};
+static const uint8_t viterbi_confidence_s16_3_table[] = {
+    92, 119,
+};
+static const int16_t viterbi_confidence_s16_3_scores[] = {
+    -6, -1, 0, -32768,
+};
+static const int16_t viterbi_confidence_s16_3_scores_after[] = {
+    -2, 0, -1, -32768,
+};
+static const frozen_arg viterbi_confidence_s16_3[] = {
+    WRITTEN(viterbi_confidence_s16_3_y_after), READ(viterbi_confidence_s16_3_x), READ(viterbi_confidence_s16_3_trans),
+    READ(viterbi_confidence_s16_3_end), READ(viterbi_confidence_s16_3_table), STATE(viterbi_confidence_s16_3_scores,
+    viterbi_confidence_s16_3_scores_after), SCRATCH(6), NUMBER(4), NUMBER(3), NUMBER(2), NUMBER(1),
+};
+static const uint8_t viterbi_confidence_s16_4_y_after[] = {
+    1, 52,
+};
+static const int16_t viterbi_confidence_s16_4_x[] = {
+    -60, 83,
+};
+static const int16_t viterbi_confidence_s16_4_trans[] = {
+    -85, -94, -77, 25, -31, -17,
+};
+static const int16_t viterbi_confidence_s16_4_end[] = {
+    -29, 63,
+};
+static const uint8_t viterbi_confidence_s16_4_table[] = {
+    52, 161, 197, 30, 151, 208, 202, 26, 239, 225, 72, 161, 138, 55, 30, 71, 5, 20, 121, 172, 166, 139, 10, 148, 148,
+    109, 72,
+};
+static const int16_t viterbi_confidence_s16_4_scores[] = {
+    -32768, -32768, 0,
+};
+static const int16_t viterbi_confidence_s16_4_scores_after[] = {
+    -157, 0, -32768,
+};
+static const frozen_arg viterbi_confidence_s16_4[] = {
+    WRITTEN(viterbi_confidence_s16_4_y_after), READ(viterbi_confidence_s16_4_x), READ(viterbi_confidence_s16_4_trans),
+    READ(viterbi_confidence_s16_4_end), READ(viterbi_confidence_s16_4_table), STATE(viterbi_confidence_s16_4_scores,
+    viterbi_confidence_s16_4_scores_after), SCRATCH(4), NUMBER(1), NUMBER(2), NUMBER(27), NUMBER(11),
+};
 static const frozen_vector vectors[] = {
     {"linear_s8", "y_zp ignored", tl_step_linear_s8, linear_s8_0, 12},
     {"linear_s8", "int8 wraps instead of saturating", tl_step_linear_s8, linear_s8_1, 12},
@@ -2813,6 +3012,16 @@ static const frozen_vector vectors[] = {
     {"attention_s8", "ties of the right shift up instead of away from zero; one rounding instead of two", tl_step_attention_s8, attention_s8_5, 22},
     {"attention_s8", "high product without rounding", tl_step_attention_s8, attention_s8_6, 22},
     {"attention_s8", "ties of the high product away from zero", tl_step_attention_s8, attention_s8_7, 22},
+    {"argmax_confidence_s16", "x read one place off", tl_step_argmax_confidence_s16, argmax_confidence_s16_0, 7},
+    {"argmax_confidence_s16", "table read one place off; table read as signed; shift ignored", tl_step_argmax_confidence_s16, argmax_confidence_s16_1, 7},
+    {"argmax_confidence_s16", "the last of equal values wins", tl_step_argmax_confidence_s16, argmax_confidence_s16_2, 7},
+    {"argmax_confidence_s16", "margin above the least score", tl_step_argmax_confidence_s16, argmax_confidence_s16_3, 7},
+    {"argmax_confidence_s16", "margin above the second of distinct scores", tl_step_argmax_confidence_s16, argmax_confidence_s16_4, 7},
+    {"viterbi_confidence_s16", "the start stays open; margin above the least score; table read one place off", tl_step_viterbi_confidence_s16, viterbi_confidence_s16_0, 11},
+    {"viterbi_confidence_s16", "table read as signed", tl_step_viterbi_confidence_s16, viterbi_confidence_s16_1, 11},
+    {"viterbi_confidence_s16", "int16 wraps instead of saturating; x read one place off; trans read one place off; end read one place off; scores read one place off; scores taken as 0", tl_step_viterbi_confidence_s16, viterbi_confidence_s16_2, 11},
+    {"viterbi_confidence_s16", "the last of equal values wins; margin above the second of distinct scores", tl_step_viterbi_confidence_s16, viterbi_confidence_s16_3, 11},
+    {"viterbi_confidence_s16", "shift ignored", tl_step_viterbi_confidence_s16, viterbi_confidence_s16_4, 11},
 };
 static const frozen_primitive primitives[] = {
     {"clamp", "no lower bound", fixed_clamp, {-2147483647 - 1, -2, -2, 0}, INT64_C(-2)},

@@ -23,7 +23,7 @@ def _seconds(s: float) -> str:
 @click.option("--set", "given", multiple=True, metavar="NAME=NUMBER", help="Replace an assumption; again for more.")
 @JSON
 def worth(model: str, mcu: str, radio: str, given: tuple[str, ...], as_json: bool) -> None:
-    """Compare inferring on the device with sending raw samples to a server.
+    """Compare inferring on the device with sending raw samples.
 
     Battery life, radio, latency and cost of both, for MODEL.  Instructions are counted on the emulated core; all else is
     an assumption, listed with its source, and can be replaced.
