@@ -28,6 +28,7 @@ from tinyloc.export import inputs_digest, project, write_project
 from tinyloc.kernels.build_c import UPDATE
 from tinyloc.package import Package
 from tinyloc.program import Program
+from tinyloc.stream import Config
 
 imgtool = pytest.importorskip("imgtool.image", reason="the extra sign is not installed: pip install 'tinyloc[sign]'")
 
@@ -55,7 +56,7 @@ def test_a_package_says_what_was_put_in(made: Package, program: Program) -> None
     assert made.version == (1, 2, 3, 4) and made.version_text == "1.2.3+4"
     assert made.counter == (1 << 24) + (2 << 16) + 3, "imgtool's auto"
     assert made.rooms == tuple(info["rooms"]) and made.aps == tuple(info["aps"])
-    assert (made.window, made.delay, made.period) == (20, 0, 200) and made.windows == 2
+    assert made.stream == Config.of(info) and made.delay == 0 and made.windows == 2
     assert made.inputs == inputs_digest(info)
     assert made.id == made.hash[:8] == hashlib.sha256(made.data[: made.signed]).digest()[:8]
     assert made.to_dict()["bytes"] == len(made.data) and json.dumps(made.to_dict())

@@ -29,7 +29,7 @@ from tinyloc.errors import ConfigError, ModelError
 from tinyloc.export import input_constants
 from tinyloc.kernels._c import ffi, lib
 from tinyloc.kernels.build_c import UPDATE, C
-from tinyloc.package import GOLDEN, IMAGE, INFO, ROOMS, SCALER, Package, device_key
+from tinyloc.package import GOLDEN, IMAGE, ROOMS, SCALER, STREAM, Package, device_key
 
 CODES = dict(codes())
 NAMES = {n: name for name, n in CODES.items()}
@@ -297,7 +297,12 @@ def test_updates_one_after_the_other(part: Part, chunk: int) -> None:
         assert bool(d.booted.package.inputs) == (p.aps is not None)
         if p.aps:
             assert ffi.string(lib.tl_package_name(d.booted.package.inputs, len(p.aps) - 1)).decode() == p.aps[-1]
-        assert (d.booted.package.window, d.booted.package.delay, d.booted.package.period_ms) == (20, 0, 200)
+        assert bytes(ffi.buffer(d.booted.package.stream, 14)) == p.stream.pack() and d.booted.package.delay == p.delay
+        stream, booted = ffi.new("tl_stream *"), d.booted.package
+        inputs = booted.scaler.count
+        heard, window = ffi.new("tl_heard[]", inputs), ffi.new("int8_t[]", p.stream.window * inputs)
+        model = ffi.addressof(d.booted, "model")
+        assert not lib.tl_stream_open(stream, model, ffi.addressof(booted, "scaler"), booted.stream, heard, window)
         envelope = d.booted.envelope
         assert bytes(envelope.version) == struct.pack("<BBHI", *p.version) and envelope.counter == p.counter
     assert not d.flash.nor.refused and not d.flash.nor.wrong
@@ -508,7 +513,7 @@ def mutated(rng: random.Random, data: bytes) -> bytes:
     """A payload with a few words, halves or bytes that are something else, and an image whose CRC fits."""
     changed, image = bytearray(data), updates.place(data, IMAGE)[0]
     edges = [0, 1, 2, 3, 4, 7, 0xFF, 0x7F, 0x80, 0xFFFF, 0x7FFF, 0x8000, 0xFFFFFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFC]
-    heads = [updates.place(data, k) for k in (IMAGE, SCALER, GOLDEN, ROOMS, INFO)]
+    heads = [updates.place(data, k) for k in (IMAGE, SCALER, GOLDEN, ROOMS, STREAM)]
     for _ in range(rng.randint(1, 4)):
         at, size = rng.choice([(0, 28), (28, 72), *((a, min(n, 128)) for a, n in heads)])
         width = rng.choice((1, 2, 4))

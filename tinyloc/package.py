@@ -26,10 +26,11 @@ from tinyloc.export import InputConstants, extremes, golden, input_constants, in
 from tinyloc.image import Image, to_image
 from tinyloc.kernels.table import ABI
 from tinyloc.program import Program
+from tinyloc.stream import Config
 
 MAGIC, VERSION, HEADER, ENTRY = 0x4B504C54, 1, 28, 12
-IMAGE, SCALER, GOLDEN, ROOMS, INPUTS, INFO, OPTIONAL = 1, 2, 3, 4, 5, 6, 128
-SECTIONS = {IMAGE: "image", SCALER: "scaler", GOLDEN: "golden windows", ROOMS: "rooms", INPUTS: "inputs", INFO: "info"}
+IMAGE, SCALER, GOLDEN, ROOMS, INPUTS, STREAM, OPTIONAL = 1, 2, 3, 4, 5, 6, 128
+SECTIONS = {IMAGE: "image", SCALER: "scaler", GOLDEN: "golden windows", ROOMS: "rooms", INPUTS: "inputs", STREAM: "stream"}
 ENVELOPE, ENVELOPE_MAGIC, NOT_BOOTABLE = 32, 0x96F3B83D, 0x10
 PROTECTED_TLVS, TLVS, COUNTER, SHA256, KEY_HASH = 0x6908, 0x6907, 0x50, 0x10, 0x01
 SIGNATURES = {0x24: "Ed25519", 0x22: "ECDSA P-256"}
@@ -81,12 +82,11 @@ def payload(program: Program, windows: np.ndarray, core: str | None = None, stre
     made, info = variant(program, core, stream), program.info
     layout = plan(made)
     count, windows_data = golden_data(made, np.concatenate([windows, extremes(program)[2:]]))
-    rate = float(info.get("rate_hz") or 0)
     rooms, aps = [str(r) for r in info["rooms"]], [str(a) for a in info["aps"]]
     sections = [(IMAGE, 1, to_image(made, layout)),
                 (SCALER, 1, scaler_data(input_constants(Scaler.from_dict(info["scaler"]), x))),
-                (INFO, 1, struct.pack("<3I", program.steps_of_time, int(info.get("delay", 0)),
-                                      round(1000 / rate) if rate else 0)),
+                (STREAM, 1, Config.of({**info, "window": program.steps_of_time}).pack()
+                 + struct.pack("<H", int(info.get("delay", 0)))),
                 (ROOMS, len(rooms), names_data(rooms)), (GOLDEN, count, windows_data)]
     if ap_names:
         sections.insert(4, (INPUTS, len(aps), names_data(aps)))
@@ -180,7 +180,7 @@ class Package:
     """What the bytes of a package say; `verify` tells whether they are signed.
 
     version: (major, minor, revision, build); hash: SHA-256, which names the package; signed: the bytes that it is of, from
-    the first; scaler: its section; windows: golden ones; period: ms between rows, 0 if they have none.
+    the first; scaler: its section; windows: golden ones; stream: what the device's stream has to know of the model.
     """
 
     data: bytes
@@ -198,9 +198,8 @@ class Package:
     windows: int
     rooms: tuple[str, ...]
     aps: tuple[str, ...] | None
-    window: int
+    stream: Config
     delay: int
-    period: int
 
     @property
     def id(self) -> bytes:
@@ -245,11 +244,12 @@ class Package:
         image = Image.parse(inner.one(IMAGE))
         if image.arena_bytes != head[4]:
             raise ModelError(f"package: an arena of {head[4]} bytes, {image.arena_bytes} in its image")
-        window, delay, period = struct.unpack("<3I", inner.one(INFO, 12))
+        of_stream = inner.one(STREAM, 16)
+        stream, (delay,) = Config.unpack(of_stream[:14]), struct.unpack("<H", of_stream[14:])
         return Package(data, end, struct.unpack_from("<BBHI", data, 20), struct.unpack("<I", counter[0])[0], digest,
                        found[KEY_HASH], found[schemes[0]], schemes[0], inner.data, (head[5], head[6]), image,
                        inner.one(SCALER), inner.count(GOLDEN), inner.texts(ROOMS),
-                       inner.texts(INPUTS) if INPUTS in inner.sections else None, window, delay, period)
+                       inner.texts(INPUTS) if INPUTS in inner.sections else None, stream, delay)
 
     def verify(self, key: Any) -> None:
         """Raises BrokenError unless the package is signed with `key` (`load_key`, public or private)."""
@@ -273,8 +273,8 @@ class Package:
                 "payload_bytes": len(self.payload), "image_bytes": len(self.image.data), "abi": f"{ABI:#010x}",
                 "arena_bytes": self.image.arena_bytes, "steps": len(self.image.steps), "golden_windows": self.windows,
                 "inputs": [f"{w:#010x}" for w in self.inputs], "scaler_bytes": len(self.scaler), "rooms": list(self.rooms),
-                "aps": None if self.aps is None else list(self.aps), "window": self.window, "delay": self.delay,
-                "period_ms": self.period}
+                "aps": None if self.aps is None else list(self.aps), "delay": self.delay,
+                "stream": vars(self.stream)}
 
 
 def _tlvs(data: bytes, magic: int) -> list[tuple[int, bytes]]:

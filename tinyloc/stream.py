@@ -73,6 +73,12 @@ class Config:
                       len(info["aps"]) - len(info.get("motion", ())), int(sure.get("least", 1)),
                       int(sure.get("threshold", 0)))
 
+    @staticmethod
+    def unpack(data: bytes) -> Config:
+        """That of `pack`'s bytes.  Raises ModelError for a value out of its range."""
+        *values, _ = struct.unpack("<6H2B", data)
+        return Config(*values)
+
     def pack(self) -> bytes:
         """The 14 bytes of `tl_stream_config`, little-endian."""
         return struct.pack("<6H2B", *astuple(self), 0)

@@ -5,12 +5,13 @@
  * before it is known to be small. */
 
 enum { MAGIC = 0x4b504c54, HEADER = 28, ENTRY = 12, IMAGE_HEADER = 24 }; /* "TLPK" */
-enum { IMAGE = 1, SCALER, GOLDEN, ROOMS, INPUTS, INFO, OPTIONAL = 128 };
-enum { SCALER_HEADER = 12, CURVE = 256, AP = 12, GOLDEN_HEADER = 12 };
+enum { IMAGE = 1, SCALER, GOLDEN, ROOMS, INPUTS, STREAM, OPTIONAL = 128 };
+enum { SCALER_HEADER = 12, CURVE = 256, AP = 12, GOLDEN_HEADER = 12, STREAM_BYTES = 16 };
 enum { IMAGE_INPUT = 3, DIGEST_WORDS = 5 }; /* DIGEST_WORDS: where the header has the inputs' digest */
 
-/* A tl_ap in flash is read as one: its layout is that of the format. */
+/* A tl_ap and a tl_stream_config in flash are read as such: their layout is that of the format. */
 typedef char tl_ap_has_12_bytes[sizeof(tl_ap) == AP ? 1 : -1];
+typedef char tl_stream_config_has_14_bytes[sizeof(tl_stream_config) == STREAM_BYTES - 2 ? 1 : -1];
 
 static const uint32_t *words(const void *p) { return p; }
 
@@ -95,13 +96,13 @@ TL_APART int32_t tl_package_open(tl_package *p, const void *payload, uint32_t by
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t *s = words(base + HEADER + ENTRY * i);
         uint32_t kind = s[0] & 0xffffu;
-        if (kind == 0 || (kind > INFO && kind < OPTIONAL) || section(base, kind) != s || s[1] & 3u || s[1] < HEADER ||
+        if (kind == 0 || (kind > STREAM && kind < OPTIONAL) || section(base, kind) != s || s[1] & 3u || s[1] < HEADER ||
             !inside(s[1], s[2], bytes))
             return TL_UPDATE_PAYLOAD;
     }
     const uint32_t *image = section(base, IMAGE), *scale = section(base, SCALER), *golden = section(base, GOLDEN);
-    const uint32_t *rooms = section(base, ROOMS), *names = section(base, INPUTS), *info = section(base, INFO);
-    if (!image || !scale || !golden || !rooms || !info || image[2] < IMAGE_HEADER || info[2] != 12 || !texts(base, rooms) ||
+    const uint32_t *rooms = section(base, ROOMS), *names = section(base, INPUTS), *stream = section(base, STREAM);
+    if (!image || !scale || !golden || !rooms || !stream || image[2] < IMAGE_HEADER || stream[2] != STREAM_BYTES || !texts(base, rooms) ||
         (names && !texts(base, names)))
         return TL_UPDATE_PAYLOAD;
     p->image = base + image[1];
@@ -112,9 +113,8 @@ TL_APART int32_t tl_package_open(tl_package *p, const void *payload, uint32_t by
     p->rooms = (const char *)base + rooms[1];
     p->room_count = (uint16_t)(rooms[0] >> 16);
     p->inputs = names ? (const char *)base + names[1] : 0;
-    p->window = words(base + info[1])[0];
-    p->delay = words(base + info[1])[1];
-    p->period_ms = words(base + info[1])[2];
+    p->stream = (const tl_stream_config *)(const void *)(base + stream[1]);
+    p->delay = (uint16_t)(words(base + stream[1])[3] >> 16);
     if (words(p->image)[5] != p->arena_bytes || !scaler(&p->scaler, base + scale[1], scale[2]))
         return TL_UPDATE_PAYLOAD;
     uint32_t rows, input = input_bytes(p->image, p->image_bytes, &rows); /* rows, count < 2^16 */

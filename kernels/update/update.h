@@ -15,9 +15,10 @@
  *     static const tl_update_device device = {&flash, keys, 1, tl_all_kernels, arena, sizeof arena, signatures,
  *                                             sizeof signatures / 4, {INPUTS_0, INPUTS_1}, 0};
  *     if (tl_update_boot(&device, &booted))                        // the watchdog runs: a model that hangs is rolled back
- *         open_built_in(&booted.model, &booted.package.scaler);   // no slot holds a model that may run
+ *         open_built_in(&booted.model, &booted.package);          // no slot holds a model that may run
+ *     tl_stream_open(&stream, &booted.model, &booted.package.scaler, booted.package.stream, heard, window);
  *     for (;;) {
- *         ... tl_row(&booted.package.scaler, heard, tl_input(&booted.model), now_ms); tl_run(&booted.model); ...
+ *         ... tl_stream_hear(&stream, ap, dbm, now_ms); answer = tl_stream_answer(&stream, now_ms); ...
  *         if (announced(&bytes, id)) {                             // by radio: its size, the first 8 bytes of its hash
  *             tl_update_begin(&update, &device, &booted, bytes, id, &from);     // from > 0: what power loss has left
  *             while (from < bytes) { n = receive(chunk, from); tl_update_write(&update, chunk, n); from += n; }
@@ -56,7 +57,7 @@
  *   3 golden: count windows; words runs a window, bytes a run, words a signature (steps + 1); then for each window its
  *     input, padded to words, and the CRC-32 of the signatures of all its runs (tl_sign), from the initial state
  *   4 rooms, 5 inputs: count names in UTF-8, each with a zero byte; 5 may be missing
- *   6 info: words window, delay (rows by which answers lag), milliseconds between rows (0: none fixed)
+ *   6 stream: a tl_stream_config; then a half-word, the rows by which answers lag
  * Kinds from 128 on are skipped where they are not known; others are refused.
  *
  * A patch: magic "TLDP"; version 1; bytes of the package that it makes; two words, the first 8 bytes of its hash; two words,
@@ -142,8 +143,8 @@ typedef struct {
     const char *rooms, *inputs; /* names one behind the other; inputs: 0 if the package has none */
     tl_scaler scaler;
     uint32_t image_bytes, arena_bytes, signature_words; /* signature_words: steps of the image, and one */
-    uint32_t window, delay, period_ms; /* rows that it was trained on, rows by which answers lag, between rows */
-    uint16_t room_count, golden_count;
+    const tl_stream_config *stream;
+    uint16_t room_count, golden_count, delay; /* delay: rows by which answers lag */
 } tl_package;
 
 /* Checks the payload, at a multiple of 4, and finds what it holds, which stays where it is.  inputs: the two words that it
