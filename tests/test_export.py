@@ -763,22 +763,23 @@ def test_nothing_of_the_users_is_lost(tmp_path: Path, before: dict[str, bytes] |
     assert left == ({"out", "out.old", "out.old1"} if refused else {"out"}), "no temporary folder stays"
 
 
-@pytest.mark.parametrize("where", ["write", "rename"])
+@pytest.mark.parametrize("where", ["fsync", "rename"])
 def test_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     out = tmp_path / "out"
     write_project(sealed(FILES), out)
     before = tree(out)
     done = 0
-    real = Path.write_bytes if where == "write" else Path.rename
+    owner: Any = os if where == "fsync" else Path
+    real = getattr(owner, where)
 
-    def failing(self: Path, *args: Any) -> Any:
+    def failing(*args: Any) -> Any:
         nonlocal done
         done += 1
         if done == 2:
             raise OSError(28, "No space left on device")
-        return real(self, *args)
+        return real(*args)
 
-    monkeypatch.setattr(Path, "write_bytes" if where == "write" else "rename", failing)
+    monkeypatch.setattr(owner, where, failing)
     with pytest.raises(ConfigError, match="No space left"):
         write_project(sealed({**FILES, "more": b""}), out)
     monkeypatch.undo()
