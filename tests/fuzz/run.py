@@ -24,7 +24,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 C, HOST = ROOT / "kernels" / "c", ROOT / "kernels" / "host"
-TARGETS = ("image", "input")
+TARGETS = ("image", "input", "stream")
 # Signed sums must not overflow in firmware that is built without -fwrapv either: no such flag here.
 SANITIZERS = ("-g", "-O1", "-std=gnu99", "-fno-omit-frame-pointer", "-fsanitize=address,undefined",
               "-fno-sanitize-recover=all")
@@ -71,11 +71,27 @@ def scripts() -> Iterator[bytes]:
         yield head + b"".join(bytes([0, int(a), int(r), 255, 1, 200]) for a, r in rng.integers((0, 160), (9, 250), (n, 2)))
 
 
+def streams() -> Iterator[bytes]:
+    """An image each, and a script for it: bytes at random, or packets and questions in turn."""
+    import numpy as np
+
+    rng = np.random.default_rng(1)
+    for image in images():
+        # A row each 200 ms, held for 2 s, the model's own window; a room from the second row on, at any confidence.
+        head = bytes([208, 7, 160, 1, 200, 0, 208, 7, 2, 0, 1, 0, *rng.integers(0, 256, 4).tolist(), 1])
+        steady = b"".join(bytes([1, int(a), int(r), 2, int(a) + 1, int(r), 4])
+                          for a, r in rng.integers((0, 30), (4, 100), (60, 2)))
+        for tail in (rng.integers(0, 256, 300).astype(np.uint8).tobytes(), head + steady):
+            if len(image) + len(tail) <= MOST:
+                yield image + tail
+
+
 def write_corpus(target: str, folder: Path, presets: bool = True) -> list[Path]:
     """The corpus as files."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for i, data in enumerate(images(presets) if target == "image" else scripts()):
+    made = {"image": lambda: images(presets), "input": scripts, "stream": streams}
+    for i, data in enumerate(made[target]()):
         paths.append(folder / f"{i:03}.bin")
         paths[-1].write_bytes(data)
     return paths
