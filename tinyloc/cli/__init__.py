@@ -10,10 +10,12 @@ from tinyloc.cli import (  # each adds its commands to `main`
     demo,
     models,
     package,
+    plan,
     programs,
     report,
     reproduce,
     search,
+    watch,
     worth,
 )
 from tinyloc.cli.common import main, progress_bar, table
@@ -22,6 +24,6 @@ from tinyloc.cli.completion import attach
 attach(main)
 
 __all__ = [
-    "adapt", "check", "convert", "demo", "main", "models", "package", "programs", "progress_bar", "report",
-    "reproduce", "search", "table", "worth",
+    "adapt", "check", "convert", "demo", "main", "models", "package", "plan", "programs", "progress_bar", "report",
+    "reproduce", "search", "table", "watch", "worth",
 ]

@@ -314,7 +314,7 @@ def quantize(model: str, out: str, calibration: str, decay: str, confidence: boo
     if sure:
         v = sure["validation"]
         told = (f"; a room from confidence {sure['threshold']}/255 on: {100 * v['answered']:.0f} % of the validation rows"
-                f"{' (it was trained on them)' * sure['seen']}, {100 * v['precision']:.1f} % of them right"
+                f"{', which it was trained on' * sure['seen']}, {100 * v['precision']:.1f} % of them right"
                 + ("" if sure["reached"] else f" (NOT the {100 * precision:g} % asked for)"))
     facts = {"program": out, "calibration": program.info["calibration"], "decay": program.info.get("decay"), "qat": how,
              "confidence": sure,
