@@ -2,7 +2,7 @@
 
 A page (tinyloc/docs/*.md, README.md) is a session in a folder of its own; its blocks run in order:
 
-    sh      each command; `tinyloc` in this process, all else in a shell
+    sh      each command; `tinyloc` in this process, a block with anything else as one script
     python  in one namespace a page
     text    what the block above prints: to the letter after python; after sh, numbers and the width of columns may differ
     a block with a title is a file of that name; C is compiled by the commands that follow
@@ -11,6 +11,8 @@ What is cheaper here than in the text: trainings end after 2 epochs, and data se
 
 A comment on the line above a block says what else a reader does not need to know: `not run: why`, `level 2: why`, `needs: extra`.
 `LEFT_OUT` has all of the first kind; what an extra would be needed for is skipped by name.
+
+`python tests/test_docs.py [PAGE...]` runs pages and writes into them what their blocks print now.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -41,7 +44,7 @@ DOCS = ROOT / "tinyloc" / "docs"
 PAGES = {p.name: p for p in [*sorted(DOCS.glob("*.md")), ROOT / "README.md"]}
 EXTRAS = {"mcu": ("ziglang", "unicorn", "elftools", "capstone"), "search": ("optuna", "distributed", "matplotlib"),
           "serial": ("serial",), "report": ("jinja2", "jsonschema"), "sign": ("imgtool",), "sklearn": ("sklearn",),
-          "torch": ("torch",), "onnx": ("onnx",), "cc": (), "network": ()}
+          "torch": ("torch",), "onnx": ("onnx",), "cc": ()}
 EPOCHS = 2  # of every training
 
 # Blocks, and lines of README.md, that no test runs, and why.  Nothing else is left out.
@@ -125,6 +128,10 @@ def walk(path: Path, names: tuple[str, str, str], rows: int = 1200) -> None:
 
 @pytest.fixture
 def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_cheap(monkeypatch)
+
+
+def make_cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trainings of `EPOCHS` epochs; every data set is a few simulated minutes under its own name."""
     from tinyloc.data import SOURCES
     from tinyloc.train import Recipe
@@ -168,7 +175,6 @@ class Session:
         self.folder, self.level = folder, level
         self.names: dict[str, Any] = {"__name__": "docs"}
         self.left: list[str] = []
-        self.printed: dict[int, str] = {}  # by the place of a block
 
     def leave(self, b: Block, command: str = "") -> str:
         """Why a block or one of its commands is not run; empty if it is."""
@@ -193,14 +199,17 @@ class Session:
             with contextlib.redirect_stdout(out):
                 exec(compile("\n" * b.line + b.text, b.page, "exec"), self.names)
             return out.getvalue()
-        return "".join(self.command(b, c) for c in commands(b)) if b.language == "sh" else ""
+        lines = commands(b) if b.language == "sh" else []
+        if any(re.search(r"^(?!tinyloc )|[|<>$`;&]", x) for x in lines) and b.page != "README.md":
+            lines = [b.text]
+        return "".join(self.command(b, x) for x in lines)
 
     def command(self, b: Block, line: str) -> str:
         if why := self.leave(b, line):
             self.left.append(f"{b.where} {why}")
             return ""
         words = shlex.split(line, comments=True)
-        if words[0] == "tinyloc" and not set(line) & set("|<>$`;&"):
+        if words[0] == "tinyloc" and "\n" not in line:
             from tinyloc.cli import main
 
             words = [w for word in words[1:] for w in (sorted(str(p.relative_to(self.folder)) for p in self.folder.glob(word))
@@ -210,24 +219,20 @@ class Session:
                 raise done.exception
             code, out, err = done.exit_code, done.stdout, done.stderr
         else:
-            env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-            ran = subprocess.run(["sh", "-c", line], cwd=self.folder, env=env, text=True, capture_output=True)
+            env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "REPOSITORY": str(ROOT)}
+            ran = subprocess.run(["sh", "-ec", line], cwd=self.folder, env=env, text=True, capture_output=True)
             code, out, err = ran.returncode, ran.stdout, ran.stderr
         # "No" is an answer of `adapt`: two epochs need not gain anything.
         assert code == 0 or (code == 1 and words[:1] == ["adapt"]), f"{b.where}: {line}: exit code {code}\n{out}{err}"
         return out
 
-    def page(self, page: str) -> None:
-        """All of it."""
-        for i, b in enumerate(blocks(page, source(page))):
+    def page(self, page: str) -> Iterator[tuple[Block, str]]:
+        """All of it; the blocks with what they print."""
+        for b in blocks(page, source(page)):
             if why := self.leave(b):
                 self.left.append(f"{b.where} {why}")
-                continue
-            self.printed[i] = out = self.run(b)
-            if b.expected is not None and b.language == "python":
-                assert out == b.expected, f"{b.where} prints\n{out}"
-            elif b.expected is not None and out:
-                assert shape(out) == shape(b.expected), f"{b.where} prints\n{out}"
+            else:
+                yield b, self.run(b)
 
 
 def begin(page: str, folder: Path) -> None:
@@ -245,7 +250,11 @@ def test_blocks_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.chdir(tmp_path)
     begin(page, tmp_path)
     session = Session(tmp_path, level)
-    session.page(page)
+    for b, out in session.page(page):
+        if b.expected is not None and b.language == "python":
+            assert out == b.expected, f"{b.where} prints\n{out}"
+        elif b.expected is not None and out:
+            assert shape(out) == shape(b.expected), f"{b.where} prints\n{out}"
     lacking = [x for x in session.left if " needs " in x]
     if lacking:
         pytest.skip(f"all else ran; left out: {'; '.join(lacking)}")
@@ -401,3 +410,23 @@ def test_site_builds_and_asks_no_one(site: Path) -> None:
         assert not outside, f"{p.name} loads {outside}"
     for p in site.rglob("*.css"):
         assert not re.search(r"url\([\"']?(https?:)?//", p.read_text()), p.name
+
+
+def accept(page: str) -> None:
+    """Writes into a page what its blocks print."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        make_cheap(patch)
+        patch.chdir(folder)
+        begin(page, Path(folder))
+        text = PAGES[page].read_text()
+        for b, out in Session(Path(folder), 1).page(page):
+            if b.expected is not None and out:
+                after = f"{b.text}```\n\n```text\n"
+                assert after + b.expected in text, b.where
+                text = text.replace(after + b.expected, after + out)
+        PAGES[page].write_text(text)
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or PAGES:
+        accept(name)
