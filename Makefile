@@ -91,14 +91,17 @@ lock: ## pin what CI installs, with hashes, to the newest versions: tests/requir
 	$(VENV)/bin/uv pip compile -q --universal --upgrade --generate-hashes --python-version 3.10 --custom-compile-command 'make lock' \
 	    $(LOCKED:%=--extra %) -c tests/requirements/limits.txt tests/requirements/dist.in pyproject.toml -o tests/requirements/ci.txt
 
+docs: $(VENV)/docs $(EXTENSION) ## the documentation as a site, in build/site: strict, readable without a server or a network
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build -q --strict
+
 clean: ## remove what make built (and the virtual environment)
 	rm -rf build dist *.egg-info $(EXTENSION) $(VENV)
 
 # ---- set-up; each file stands for what is installed ----
 
-.PHONY: help demo test test-torch lint types bench vectors san vectors-c fuzz mutants coverage dist lock clean
+.PHONY: help demo test test-torch lint types bench vectors san vectors-c fuzz mutants coverage dist lock docs clean
 
-LOCKED := test tflm mcu lint
+LOCKED := test tflm mcu lint docs
 # With a lock, setuptools and cffi are its own too.
 EDITABLE = $(if $(LOCK),$(PIP) --require-hashes -r '$(LOCK)' && )$(PIP) $(if $(LOCK),--no-build-isolation) -e
 
@@ -125,6 +128,10 @@ $(VENV)/lint: $(METADATA) | $(VENV)/made
 $(VENV)/dist: tests/requirements/dist.in | $(VENV)/made
 	$(PIP) $(if $(LOCK),--require-hashes -r '$(LOCK)',-r $<)
 	@touch $@
+
+$(VENV)/docs: $(METADATA) | $(VENV)/made
+	$(EDITABLE) '.[docs]'
+	@touch $(VENV)/core $@
 
 $(EXTENSION): $(C_SOURCES) kernels/build_c.py $(METADATA) | $(VENV)/made
 	@$(PY) -c 'import setuptools, cffi' 2>/dev/null || $(PIP) 'setuptools>=77' 'cffi>=1.17'

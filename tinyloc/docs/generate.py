@@ -4,7 +4,7 @@ A page is Markdown with directives, each an HTML comment on a line of its own:
 
     <!-- readme: Figures -->          the section of README.md below that heading
     <!-- exact: srdhm rdbpot -->      these functions of tests/exact.py, and those that they need and the page has not shown
-    <!-- kernel: softmax_s8 -->       an op: its prototype and formula in tinyloc.h, its arguments, its function in tests/exact.py
+    <!-- kernel: softmax_s8 -->       an op: its formula in tinyloc.h, its arguments, its function in tests/exact.py
     <!-- kernel: rest -->             likewise, all ops without a directive of their own
     <!-- specs -->                    names and arguments of all ops, the text of which TL_ABI is a digest
     <!-- mcus -->                     the table of microcontrollers
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import ast
 import html
+import importlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -91,10 +92,10 @@ def _names(code: str) -> tuple[str, ...]:
         return (m[1],)
     if bare.startswith("enum"):
         return tuple(re.findall(r"\b(TL_\w+)\b(?=\s*(?:=[^,}]*)?[,}])", bare))
-    if m := re.search(r"\}\s*(\w+)\s*;$", bare) or re.search(r"\(\*\s*(\w+)\)\(", bare) or re.search(r"(\w+)(?:\[\w*\])?;$", bare):
-        return (m[1],)
-    found = re.search(r"\b(tl_\w+)\(", bare)
-    return (found[1],) if found else ()
+    for form in (r"\}\s*(\w+)\s*;$", r"\(\*\s*(\w+)\)\(", r"(\w+)(?:\[\w*\])?\s*;$", r"\b(tl_\w+)\("):
+        if m := re.search(form, bare.strip()):
+            return (m[1],)
+    return ()
 
 
 def parts(header: str) -> list[Part]:
@@ -159,7 +160,7 @@ def _declared(d: Declaration) -> str:
 
 def c_reference() -> str:
     """The page of all that the C headers declare."""
-    out = ["# C reference", "Made from the headers when this site is built. Prototypes and their comments are those of the files.\n"]
+    out = ["# C reference", "Made from the headers when this site is built: their declarations, their comments.\n"]
     for header in HEADERS:
         if not (ROOT / header).is_file():
             continue
@@ -201,16 +202,15 @@ def _command(path: list[str], command: Any, parent: Any) -> Iterator[str]:
     usage = " ".join([*path, *command.collect_usage_pieces(context)])
     yield f"```text\n{usage}\n```"
     rows = [r for p in command.get_params(context) if (r := p.get_help_record(context))]
-    yield "\n".join(["| option | what it does |", "|---|---|", *(
-        f"| `{html.unescape(_cell(a)).replace(chr(92) + '_', '_').replace(chr(92) + '*', '*')}` | {_cell(b)} |" for a, b in rows)])
+    yield "\n".join(["| option | what it does |", "|---|---|", *(f"| `{a}` | {_cell(b)} |" for a, b in rows)])
 
 
 def commands() -> str:
     """The page of all commands, with their help."""
     from tinyloc.cli import main
 
-    head = ("# Commands\n\nMade from the command line itself when this site is built; `tinyloc COMMAND --help` says the same. "
-            "Every command has `--json` for machines. Exit code 0 means yes, 1 no, 2 bad input, which is named in one line.")
+    head = ("# Commands\n\nMade from the command line itself when this site is built: what `tinyloc COMMAND --help` says. With "
+            "`--json` a command prints one object, for machines. Exit code 0 means yes, 1 no, 2 bad input, named in one line.")
     return "\n\n".join([head, *_command(["tinyloc"], main, None)])
 
 
@@ -260,8 +260,8 @@ class Exact:
         self.shown |= wanted
         text = ""
         for before, block in zip(["", *head, *blocks], [*head, *blocks], strict=False):
-            gap = "\n\n" if block.startswith(("def ", "@")) or before.startswith(("def ", "@")) else "\n" if before == self.imports else ""
-            text += (gap if text else "") + block + "\n"
+            functions = any(x.startswith(("def ", "@")) for x in (before, block))
+            text += ("\n\n" if functions else "\n" if before == self.imports else "") * bool(text) + block + "\n"
         return f'```python title="tests/exact.py"\n{text}```\n' if blocks else ""
 
 
@@ -296,16 +296,16 @@ def kernel(name: str, exact: Exact) -> str:
     op, d = OPS[name], declaration(f"tl_{name}")
     rows = ["| argument | role | type | elements, or what it may be |", "|---|---|---|---|"]
     for p in op.params:
-        ranges = "; ".join((f"first {r.count}: " if r.count else "") + f"{r.low} to {r.high if r.high is not None else 'any'}"
-                           for r in p.ranges)
+        ranges = "; ".join((f"first {r.count}: " if r.count else "") + f"{r.low} to {r.high or 'any'}" for r in p.ranges)
         what = "; ".join(x for x in (p.size, f"each {ranges}" if p.size and ranges else ranges) if x)
         rows.append(f"| `{p.name}` | {p.role} | {p.dtype} | {_cell(what) or 'any'} |")
-    extra = [f"Also: {_cell(r.expression)} is {' and '.join(f'{x.low} to {x.high}' for x in r.ranges)}." for r in op.relations]
+    extra = [f"Also: {_cell(r.expression)} is {' and '.join(f'{x.low} to {x.high or 2**30 - 1}' for x in r.ranges)}."
+             for r in op.relations]
     facts = [f"It streams: {'yes' if op.streams else 'no'}."]
     if op.in_place:
         facts.append(f"`{op.params[0].name}` may be the very bytes of {' or '.join(f'`{x}`' for x in op.in_place)}.")
-    facts.append(f"Distance from float64, in places of what it writes: {', '.join(f'{t:.3g}' for t in op.tolerance)} at most "
-                 f"({_cell(op.bound)}).")
+    facts.append("Distance from float64, in places of what it writes: at most "
+                 f"{', '.join(f'{t:.3g}' for t in op.tolerance)} ({_cell(op.bound)}).")
     return "\n\n".join([d.comment, "\n".join(rows), " ".join([*extra, *facts]), exact.take([name])])
 
 
@@ -341,8 +341,7 @@ def expand(text: str) -> str:
 
 def on_files(files: Any, config: Any) -> Any:
     """Adds the pages that are made whole."""
-    from mkdocs.structure.files import File
-
+    File = importlib.import_module("mkdocs.structure.files").File  # of the extra docs; no type checker has to have it
     for name, make in (("c-reference.md", c_reference), ("commands.md", commands)):
         files.append(File.generated(config, name, content=make()))
     return files
