@@ -209,8 +209,8 @@ def commands() -> str:
     """The page of all commands, with their help."""
     from tinyloc.cli import main
 
-    head = ("# Commands\n\nMade from the command line itself when this site is built: what `tinyloc COMMAND --help` says. With "
-            "`--json` a command prints one object, for machines. Exit code 0 means yes, 1 no, 2 bad input, named in one line.")
+    head = ("# Commands\n\nMade from the command line itself when this site is built: what `tinyloc COMMAND --help` says. "
+            "With `--json` a command prints one object, for machines. Exit code 0 means yes, 1 no, 2 bad input.")
     return "\n\n".join([head, *_command(["tinyloc"], main, None)])
 
 
@@ -261,7 +261,7 @@ class Exact:
         text = ""
         for before, block in zip(["", *head, *blocks], [*head, *blocks], strict=False):
             functions = any(x.startswith(("def ", "@")) for x in (before, block))
-            text += ("\n\n" if functions else "\n" if before == self.imports else "") * bool(text) + block + "\n"
+            text += "\n" * bool(text and (functions or before == self.imports)) + block + "\n"
         return f'```python title="tests/exact.py"\n{text}```\n' if blocks else ""
 
 
