@@ -370,6 +370,7 @@ def test_wheel_from_the_sdist_works_in_a_fresh_environment(sdist: Path, tmp_path
         names = z.namelist()
         assert "License-Expression: Apache-2.0" in z.read(next(n for n in names if n.endswith("/METADATA"))).decode()
     assert {n.split("/")[0].split("-")[0] for n in names} == {"tinyloc"}, "nothing at the top but tinyloc"
+    assert not [n for n in names if n.startswith("tinyloc/docs")], "the documentation is a site, not a package"
     for p in [*C.glob("*.[ch]"), *(ROOT / "emulator").rglob("*.c")]:
         assert "tinyloc/" + p.relative_to(ROOT).as_posix() in names, "the C that a user copies is in the wheel"
     assert [n for n in names if n.startswith("tinyloc/kernels/_c")]
