@@ -91,7 +91,7 @@ lock: ## pin what CI installs, with hashes, to the newest versions: tests/requir
 	$(VENV)/bin/uv pip compile -q --universal --upgrade --generate-hashes --python-version 3.10 --custom-compile-command 'make lock' \
 	    $(LOCKED:%=--extra %) -c tests/requirements/limits.txt tests/requirements/dist.in pyproject.toml -o tests/requirements/ci.txt
 
-docs: $(VENV)/docs $(EXTENSION) ## the documentation as a site, in build/site: strict, readable without a server or a network
+docs: $(VENV)/docs $(EXTENSION) ## the documentation as a site, in build/site: strict, readable from the folder, without a network
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build -q --strict
 
 clean: ## remove what make built (and the virtual environment)
