@@ -33,6 +33,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import chromium
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -356,6 +357,18 @@ def test_the_page_alone_runs_images(specified: dict[str, Any], cheap: None, kind
     assert any(signature) and zlib.crc32(output)
 
 
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc")
+def test_sizes_that_the_pages_name(tmp_path: Path) -> None:
+    """Of the runner's variables, on a 32-bit core."""
+    sizes = re.findall(r"`(tl_\w+)` \((\d+)", (DOCS / "firmware.md").read_text())
+    assert {n for n, _ in sizes} == {"tl_model", "tl_stream", "tl_heard"}
+    text = "".join(f"typedef char {n}_has[sizeof({n}) == {size} ? 1 : -1];\n" for n, size in sizes)
+    (tmp_path / "sizes.c").write_text('#include "tinyloc.h"\n' + text)
+    command = ["gcc", "-m32", "-ffreestanding", "-fsyntax-only", "-I", str(ROOT / "kernels" / "c"), str(tmp_path / "sizes.c")]
+    done = subprocess.run(command, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+
+
 # ---- what is generated ----
 
 def test_c_reference_has_every_declaration() -> None:
@@ -421,6 +434,20 @@ def test_site_builds_and_asks_no_one(site: Path) -> None:
         assert not outside, f"{p.name} loads {outside}"
     for p in site.rglob("*.css"):
         assert not re.search(r"url\([\"']?(https?:)?//", p.read_text()), p.name
+
+
+@pytest.mark.skipif(chromium.path() is None, reason="no Chromium on the PATH (Debian: apt install chromium)")
+def test_site_in_a_browser(site: Path) -> None:
+    """From its folder: no console message, no request but for its own files, nothing wider than a phone's window."""
+    with chromium.Browser() as browser:
+        for p in sorted(site.glob("*.html")):
+            if p.name == "404.html":  # a server's, with addresses from its root
+                continue
+            browser.open(p, width=390)
+            browser.run("new Promise(r => setTimeout(r, 300))")
+            assert not browser.console, f"{p.name}: {browser.console}"
+            assert all(r.startswith((site.as_uri(), "data:")) for r in browser.requests), f"{p.name}: {browser.requests}"
+            assert browser.run("document.documentElement.scrollWidth") == 390, p.name
 
 
 def accept(page: str) -> None:

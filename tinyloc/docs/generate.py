@@ -201,7 +201,7 @@ def _command(path: list[str], command: Any, parent: Any) -> Iterator[str]:
     yield html.escape(re.sub(r"^ +", "", command.help or "", flags=re.M), quote=False).replace("*", "\\*")
     usage = " ".join([*path, *command.collect_usage_pieces(context)])
     yield f"```text\n{usage}\n```"
-    rows = [r for p in command.get_params(context) if (r := p.get_help_record(context))]
+    rows = [r for p in command.params if isinstance(p, click.Option) and (r := p.get_help_record(context))]
     yield "\n".join(["| option | what it does |", "|---|---|", *(f"| `{a}` | {_cell(b)} |" for a, b in rows)])
 
 
