@@ -364,8 +364,8 @@ def test_sizes_that_the_pages_name(tmp_path: Path) -> None:
     assert {n for n, _ in sizes} == {"tl_model", "tl_stream", "tl_heard"}
     text = "".join(f"typedef char {n}_has[sizeof({n}) == {size} ? 1 : -1];\n" for n, size in sizes)
     (tmp_path / "sizes.c").write_text('#include "tinyloc.h"\n' + text)
-    command = ["gcc", "-m32", "-ffreestanding", "-fsyntax-only", "-I", str(ROOT / "kernels" / "c"), str(tmp_path / "sizes.c")]
-    done = subprocess.run(command, text=True, capture_output=True)
+    flags = ["-m32", "-ffreestanding", "-fsyntax-only", "-I", str(ROOT / "kernels" / "c")]
+    done = subprocess.run(["gcc", *flags, str(tmp_path / "sizes.c")], text=True, capture_output=True)
     assert done.returncode == 0, done.stderr
 
 
