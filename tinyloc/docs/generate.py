@@ -55,16 +55,22 @@ class Part:
 
 
 def prose(comment: str) -> str:
-    """HTML of a C comment's text: lines are joined to paragraphs; what is set in stays a line of its own."""
-    paragraphs: list[str] = []
-    for line in [*(re.sub(r"^ ?\*? ?", "", x).rstrip() for x in comment.strip().splitlines())]:
-        if not line:
-            paragraphs.append("")
-        elif paragraphs and paragraphs[-1]:
-            paragraphs[-1] += ("<br>\n" if line.startswith("  ") else " ") + html.escape(line.strip(), quote=False)
-        else:
-            paragraphs[-1:] = [*(p for p in paragraphs[-1:] if p), html.escape(line.strip(), quote=False)]
-    return "\n".join(f"<p>{p}</p>" for p in paragraphs if p)
+    """HTML of a C comment's text: lines are joined to paragraphs, one that is set in stays a line of its own; a paragraph
+    that begins four places in is code."""
+    out = []
+    plain = "\n".join(re.sub(r"^ ?\*? ?", "", x).rstrip() for x in comment.strip().splitlines())
+    for paragraph in re.split(r"\n\s*\n", plain):
+        lines = html.escape(paragraph.strip("\n"), quote=False).split("\n")
+        if lines[0].startswith("    "):
+            out.append("<pre>" + "\n".join(x[4:] for x in lines) + "</pre>")
+            continue
+        text, listed = "", False
+        for line in lines:
+            item = line.startswith("  ") and not line.startswith("    ")
+            text += ("<br>\n" if item or (listed and not line.startswith(" ")) else " ") * bool(text) + line.strip()
+            listed = line.startswith("  ")
+        out.append(f"<p>{re.sub('`(.*?)`', '<code>' + chr(92) + '1</code>', text)}</p>" if text else "")
+    return "\n".join(x for x in out if x)
 
 
 _CHUNK = re.compile(r"""
@@ -287,6 +293,10 @@ def specs() -> str:
     return f'```python title="SPECS"\nSPECS = """\\\n{lines}"""\n```'
 
 
+def _range(r: Any) -> str:
+    return f"{r.low} to {r.high}" if r.high is not None else f"{r.low} or more"
+
+
 def kernel(name: str, exact: Exact) -> str:
     """An op's section."""
     from tinyloc.kernels.table import OPS
@@ -296,11 +306,10 @@ def kernel(name: str, exact: Exact) -> str:
     op, d = OPS[name], declaration(f"tl_{name}")
     rows = ["| argument | role | type | elements, or what it may be |", "|---|---|---|---|"]
     for p in op.params:
-        ranges = "; ".join((f"first {r.count}: " if r.count else "") + f"{r.low} to {r.high or 'any'}" for r in p.ranges)
+        ranges = "; ".join((f"first {r.count}: " if r.count else "") + _range(r) for r in p.ranges)
         what = "; ".join(x for x in (p.size, f"each {ranges}" if p.size and ranges else ranges) if x)
         rows.append(f"| `{p.name}` | {p.role} | {p.dtype} | {_cell(what) or 'any'} |")
-    extra = [f"Also: {_cell(r.expression)} is {' and '.join(f'{x.low} to {x.high or 2**30 - 1}' for x in r.ranges)}."
-             for r in op.relations]
+    extra = [f"Also: {_cell(r.expression)} is {' and '.join(map(_range, r.ranges))}." for r in op.relations]
     facts = [f"It streams: {'yes' if op.streams else 'no'}."]
     if op.in_place:
         facts.append(f"`{op.params[0].name}` may be the very bytes of {' or '.join(f'`{x}`' for x in op.in_place)}.")
