@@ -9,7 +9,8 @@ A page (tinyloc/docs/*.md, README.md) is a session in a folder of its own; its b
 
 What is cheaper here than in the text: trainings end after 2 epochs, and data sets are a few simulated minutes (`cheap`).
 
-A comment on the line above a block says what a reader need not know: `not run: why`, `level 2: why`, `needs: extra`.
+A comment on the line above a block says what a reader need not know: `not run: why`, or `level 2: why`, `needs: extra …`, or both
+of these with a semicolon between.
 `LEFT_OUT` has all of the first kind; what an extra would be needed for is skipped by name.
 
 `python tests/test_docs.py [PAGE...]` runs pages and writes into them what their blocks print now.
@@ -45,7 +46,7 @@ DOCS = ROOT / "tinyloc" / "docs"
 PAGES = {p.name: p for p in [*sorted(DOCS.glob("*.md")), ROOT / "README.md"]}
 EXTRAS = {"mcu": ("ziglang", "unicorn", "elftools", "capstone"), "search": ("optuna", "distributed", "matplotlib"),
           "serial": ("serial",), "report": ("jinja2", "jsonschema"), "sign": ("imgtool",), "sklearn": ("sklearn",),
-          "torch": ("torch",), "onnx": ("onnx",), "cc": ()}
+          "torch": ("torch",), "onnx": ("onnx",), "cc": (), "git": ()}
 EPOCHS = 2  # of every training
 
 # Blocks, and lines of README.md, that no test runs, and why.  Nothing else is left out.
@@ -59,8 +60,10 @@ LEFT_OUT = {
 }
 # Files that a page's reader has from elsewhere, and what stands for them here.
 STANDS_FOR = {"m2.int8.safetensors": "m.int8.safetensors"}
-SLOW = {"README.md": ("tinyloc search", "tinyloc audit flat32", "tinyloc prune", "--qat",
-                      "--measured", "tinyloc bench", "tinyloc report", "tinyloc worth", "cortex-m")}  # at level 2
+# Lines of README.md that run at level 2, and the extras that they need.
+SLOW = {"README.md": {"tinyloc search": "search", "tinyloc audit flat32": "search", "tinyloc prune": "", "--qat": "",
+                      "--measured": "mcu", "tinyloc bench": "mcu", "tinyloc report": "mcu report", "tinyloc worth": "mcu",
+                      "cortex-m": "mcu"}}
 
 
 def _load(name: str) -> Any:
@@ -86,6 +89,11 @@ class Block:
     mark: str
     text: str
     expected: str | None = None
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """Each kind that the comment names, with what it says of it."""
+        return {kind: why for part in self.mark.split("; ") for kind, _, why in [part.partition(": ")]}
 
     @property
     def where(self) -> str:
@@ -167,8 +175,8 @@ def make_cheap(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def missing(extra: str) -> bool:
     """Whether something that an extra, or a compiler, brings is not here."""
-    if extra == "cc":
-        return shutil.which("cc") is None
+    if extra in ("cc", "git"):
+        return shutil.which(extra) is None or (extra == "git" and not (ROOT / ".git").exists())
     return any(importlib.util.find_spec(m) is None for m in EXTRAS[extra])
 
 
@@ -187,13 +195,12 @@ class Session:
 
     def leave(self, b: Block, command: str = "") -> str:
         """Why a block or one of its commands is not run; empty if it is."""
-        kind, _, why = b.mark.partition(": ")
-        if kind == "not run" or any(x in command for x in LEFT_OUT.get(b.page, {}) if command):
+        slow = [need for x, need in SLOW.get(b.page, {}).items() if x in command] if command else []
+        if "not run" in b.marks or (command and any(x in command for x in LEFT_OUT.get(b.page, {}))):
             return "not run"
-        if self.level < 2 and (kind == "level 2" or any(x in command for x in SLOW.get(b.page, ()) if command)):
+        if self.level < 2 and ("level 2" in b.marks or slow):
             return "level 2"
-        extras = why.split() if kind == "needs" else []
-        if lacking := [x for x in extras if missing(x)]:
+        if lacking := [x for x in " ".join([b.marks.get("needs", ""), *slow]).split() if missing(x)]:
             return f"needs {', '.join(lacking)}"
         return ""
 
@@ -276,11 +283,11 @@ def test_nothing_is_left_out_unnoticed() -> None:
     for page in PAGES:
         found: dict[str, str] = {}
         for b in blocks(page, source(page)):
-            kind, _, why = b.mark.partition(": ")
-            assert not (kind == "needs" and set(why.split()) - set(EXTRAS)), b.where
+            assert set(b.marks) <= {"", "not run", "level 2", "needs"}, f"{b.where}: {b.mark}"
+            assert set(b.marks.get("needs", "").split()) <= set(EXTRAS), f"{b.where}: {b.mark}"
             if b.language in ("sh", "python"):
-                if kind == "not run":
-                    found[b.text.strip().splitlines()[0]] = why
+                if "not run" in b.marks:
+                    found[b.text.strip().splitlines()[0]] = b.marks["not run"]
             elif not b.title and (b.language or page != "README.md"):  # a bare fence in README.md is an output
                 first = b.text.splitlines()[0]
                 found |= {k: v for k, v in LEFT_OUT.get(page, {}).items() if first.startswith(k)} or {first: "shown alone"}
