@@ -9,8 +9,8 @@ A page (tinyloc/docs/*.md, README.md) is a session in a folder of its own; its b
 
 What is cheaper here than in the text: trainings end after 2 epochs, and data sets are a few simulated minutes (`cheap`).
 
-A comment on the line above a block says what a reader need not know: `not run: why`, or `level 2: why`, `needs: extra …`, or both
-of these with a semicolon between.
+A comment on the line above a block says what a reader need not know: `not run: why`, or `level 2: why`, `needs: extra …`, or
+both of these with a semicolon between.
 `LEFT_OUT` has all of the first kind; what an extra would be needed for is skipped by name.
 
 `python tests/test_docs.py [PAGE...]` runs pages and writes into them what their blocks print now.
