@@ -7,7 +7,8 @@ A page (tinyloc/docs/*.md, README.md) is a session in a folder of its own; its b
     text    what the block above prints: to the letter after python; after sh, numbers and the width of columns may differ
     a block with a title is a file of that name; C is compiled by the commands that follow
 
-What is cheaper here than in the text: trainings end after 2 epochs, and data sets are a few simulated minutes (`cheap`).
+What is cheaper here than in the text: trainings end after 2 epochs, and data sets are a few simulated minutes (`cheap`); a
+search whose text does not say how long it is has few trials (`DEFAULTS`).
 
 A comment on the line above a block says what a reader need not know: `not run: why`, or `level 2: why`, `needs: extra …`, or
 both of these with a semicolon between.
@@ -48,12 +49,14 @@ EXTRAS = {"mcu": ("ziglang", "unicorn", "elftools", "capstone"), "search": ("opt
           "serial": ("serial",), "report": ("jinja2", "jsonschema"), "sign": ("imgtool",), "sklearn": ("sklearn",),
           "torch": ("torch",), "onnx": ("onnx",), "cc": (), "git": ()}
 EPOCHS = 2  # of every training
+DEFAULTS = {"search": {"trials": 4, "epochs": EPOCHS, "repeats": 1, "count": 1}}  # its workers are other processes
 
 # Blocks, and lines of README.md, that no test runs, and why.  Nothing else is left out.
 LEFT_OUT = {
     "firmware.md": {"tinyloc verify room.int8.safetensors --serial /dev/ttyACM0": "a board on a serial port"},
     "README.md": {
         "make demo": "CI runs it", "make test": "CI runs it", "--serial": "a board on a serial port",
+        "tinyloc audit flat32": "the number of a model that a search of 200 trials finds",
         "tinyloc convert": "the models of other tools; tests/test_convert.py and tests/test_onnx.py make some",
         "tl_stream_open": "a fragment; firmware.md has it whole", "[[model]]": "a budget; firmware.md has one that is kept",
         "# .github": "GitHub's"},
@@ -61,7 +64,7 @@ LEFT_OUT = {
 # Files that a page's reader has from elsewhere, and what stands for them here.
 STANDS_FOR = {"m2.int8.safetensors": "m.int8.safetensors"}
 # Lines of README.md that run at level 2, and the extras that they need.
-SLOW = {"README.md": {"tinyloc search": "search", "tinyloc audit flat32": "search", "tinyloc prune": "", "--qat": "",
+SLOW = {"README.md": {"tinyloc search": "search", "tinyloc prune": "", "--qat": "",
                       "--measured": "mcu", "tinyloc bench": "mcu", "tinyloc report": "mcu report", "tinyloc worth": "mcu",
                       "cortex-m": "mcu"}}
 
@@ -231,7 +234,7 @@ class Session:
         if words[0] == "tinyloc" and "\n" not in line:
             from tinyloc.cli import main
 
-            done = CliRunner().invoke(main, words[1:])
+            done = CliRunner().invoke(main, words[1:], default_map=DEFAULTS)
             if done.exception and not isinstance(done.exception, SystemExit):
                 raise done.exception
             code, out, err = done.exit_code, done.stdout, done.stderr
