@@ -99,7 +99,7 @@ clean: ## remove what make built (and the virtual environment)
 
 # ---- set-up; each file stands for what is installed ----
 
-.PHONY: help demo test test-torch lint types bench vectors san vectors-c fuzz mutants coverage dist lock docs clean
+.PHONY: help demo test test-torch lint types bench vectors san fuzz vectors-c mutants coverage dist lock docs clean
 
 LOCKED := test tflm mcu lint docs
 # With a lock, setuptools and cffi are its own too.
