@@ -195,3 +195,35 @@ def read_safetensors(path: str | Path, kind: str, version: int) -> tuple[dict[st
     except (SafetensorError, OSError, TypeError, ValueError) as e:
         raise ModelError(f"{path}: cut off or no safetensors file ({e})") from None
     return arrays, meta
+
+
+class Log:
+    """A new file that grows line by line: each is in it, whole, once `write` has returned, also when this process is killed
+    afterwards; a kill in the middle of a write leaves a last line without its newline.
+
+    Raises ConfigError when there is such a file, or none can be written.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("xb", buffering=0)
+        except FileExistsError:
+            raise ConfigError(f"{path}: is there already, and stays as it is; expected the name of a new file") from None
+        except OSError as e:
+            raise ConfigError(f"{path}: cannot be written ({e.strerror or e})") from None
+
+    def write(self, line: bytes) -> None:
+        """Adds a line, which has its newline."""
+        try:
+            while line:  # a full disk takes a part, and complains about the rest
+                line = line[self._file.write(line):]
+        except OSError as e:
+            raise ConfigError(f"{self.path}: cannot be written ({e.strerror or e})") from None
+
+    def close(self) -> None:
+        """No more lines; they are on the disk."""
+        with contextlib.suppress(OSError):
+            os.fsync(self._file.fileno())
+        self._file.close()

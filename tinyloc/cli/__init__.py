@@ -14,6 +14,7 @@ from tinyloc.cli import (  # each adds its commands to `main`
     report,
     reproduce,
     search,
+    watch,
     worth,
 )
 from tinyloc.cli.common import main, progress_bar, table
@@ -23,5 +24,5 @@ attach(main)
 
 __all__ = [
     "adapt", "check", "convert", "demo", "main", "models", "package", "programs", "progress_bar", "report",
-    "reproduce", "search", "table", "worth",
+    "reproduce", "search", "table", "watch", "worth",
 ]
