@@ -70,7 +70,8 @@ def fed(watch: Watch, lines: list[bytes]) -> list[dict[str, Any]]:
 
 def packets(house: Samples, inputs: tuple[str, ...]) -> list[bytes]:
     """Packets alone, of the first recording: nobody asks."""
-    return [line for line in data_lines(house.take(house.session == house.session[0]), inputs) if parse(line).kind == "packet"]
+    first = house.take(house.session == house.session[0])
+    return [line for line in data_lines(first, inputs) if parse(line).kind == "packet"]
 
 
 # ---- lines ----
@@ -246,7 +247,7 @@ def test_a_recording_is_never_written_over(tmp_path: Path) -> None:
     log.close()
     if os.path.exists("/dev/full"):
         full = Log.__new__(Log)
-        full.path, full._file = Path("/dev/full"), open("/dev/full", "wb", buffering=0)
+        full.path, full._file = Path("/dev/full"), Path("/dev/full").open("wb", buffering=0)
         with pytest.raises(ConfigError, match="/dev/full: cannot be written"):
             full.write(b"1 a -60\n")
 

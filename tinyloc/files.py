@@ -209,9 +209,9 @@ class Log:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("xb", buffering=0)
-        except FileExistsError:
-            raise ConfigError(f"{path}: is there already, and stays as it is; expected the name of a new file") from None
         except OSError as e:
+            if self.path.exists():
+                raise ConfigError(f"{path}: is there already, and stays as it is; expected the name of a new file") from None
             raise ConfigError(f"{path}: cannot be written ({e.strerror or e})") from None
 
     def write(self, line: bytes) -> None:
