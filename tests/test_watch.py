@@ -247,8 +247,8 @@ def test_a_recording_is_never_written_over(tmp_path: Path) -> None:
     log.close()
     if os.path.exists("/dev/full"):
         full = Log.__new__(Log)
-        full.path, full._file = Path("/dev/full"), Path("/dev/full").open("wb", buffering=0)
-        with pytest.raises(ConfigError, match="/dev/full: cannot be written"):
+        full.path = Path("/dev/full")
+        with full.path.open("wb", buffering=0) as full._file, pytest.raises(ConfigError, match="/dev/full: cannot be"):
             full.write(b"1 a -60\n")
 
 

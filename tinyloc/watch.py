@@ -21,6 +21,7 @@ questions as lines between them, so that it gives the same answers again, bit fo
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import time
@@ -245,6 +246,12 @@ def row(watch: Watch, said: Said) -> dict[str, Any]:
             "marked": said.marked}
 
 
+def is_recording(path: str | Path) -> bool:
+    """Whether a file begins as a recording does, comments and garbage apart."""
+    lines = itertools.islice(file_lines(path), 20)
+    return any(parse(raw).kind not in ("comment", "garbage") for raw in lines)
+
+
 def written(watch: Watch, answers: Sequence[Said], form: str) -> str:
     """The text of a file of answers: form ".csv" or ".jsonl"."""
     import csv
@@ -360,3 +367,64 @@ def follow(watch: Watch, lines: Iterable[bytes | None], clock: Callable[[], floa
             yield []
         else:
             yield watch.idle(at[1] + round((clock() - at[0]) * 1000) & 0xFFFFFFFF)
+
+
+# ---- rows to train on ----
+
+def recorded_csv(lines: Iterable[bytes], period: int) -> str:
+    """A recording as a CSV file that `tinyloc.data.load_csv` takes: for every `period` ms of the packets' clock a row of
+    what was heard in them last, dBm, with the room that was marked then; a start, a clock set back and a jump of it begin
+    another session.  Questions do not matter.
+
+    Raises DataError without a packet.
+    """
+    import csv
+    import io
+
+    heard: dict[str, int] = {}
+    names: dict[str, None] = {}
+    rows: list[tuple[int, int, str, dict[str, int]]] = []
+    session, marked, begin, end = 0, "", 0, None  # a row is from `end - period` to before `end`, in ms since `begin`
+    last = 0
+
+    def close() -> None:
+        if heard and end is not None:
+            rows.append((session, end - period, marked, dict(heard)))
+            heard.clear()
+
+    for raw in lines:
+        line = parse(raw)
+        if line.kind not in ("packet", "mark", "start"):
+            continue
+        ahead = 0 if end is None else _after(line.ms, last)
+        if line.kind == "start" or ahead > SKIP_MS or ahead < -PERIOD_MS:
+            close()
+            marked, end = ("" if line.kind == "start" else marked), None
+        if line.kind == "start":
+            continue
+        if end is None:
+            session, begin, end, last = session + 1, line.ms, period, line.ms
+        last = line.ms if _after(line.ms, last) > 0 else last
+        now = _after(line.ms, begin)
+        if now >= end:
+            close()
+            end = now // period * period + period
+        if line.kind == "mark":
+            close()
+            marked = line.name
+        elif line.dbm != NOT_HEARD:
+            heard[line.name] = line.dbm
+            names.setdefault(line.name)
+    close()
+    if not names:
+        raise DataError("the recording has no packet; expected lines of MS INPUT DBM")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["time", "room", "session", *(f"rssi_{name}" for name in names)])
+    before = None
+    for number, ms, room, values in rows:
+        if before == (number, ms):  # a room was marked in the middle of a period: what was heard until then counts
+            continue
+        before = number, ms
+        writer.writerow([f"{ms / 1000:.3f}", room, number, *(values.get(name, "") for name in names)])
+    return text.getvalue()

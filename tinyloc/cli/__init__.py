@@ -10,6 +10,7 @@ from tinyloc.cli import (  # each adds its commands to `main`
     demo,
     models,
     package,
+    plan,
     programs,
     report,
     reproduce,
@@ -23,6 +24,6 @@ from tinyloc.cli.completion import attach
 attach(main)
 
 __all__ = [
-    "adapt", "check", "convert", "demo", "main", "models", "package", "programs", "progress_bar", "report",
+    "adapt", "check", "convert", "demo", "main", "models", "package", "plan", "programs", "progress_bar", "report",
     "reproduce", "search", "table", "watch", "worth",
 ]

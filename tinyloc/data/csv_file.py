@@ -110,9 +110,22 @@ def load_csv(path: str | Path, *, time: str = "time", room: str = "room",
     Raises `DataError` for what the file does wrong, also if the rows are too few to leave each room in train
     and anything in val and test; `ConfigError` for arguments that make no sense."""
     path = Path(path)
-    heading, rows = _rows(path, delimiter)
     if window < 1 or hop < 1:
         raise ConfigError(f"window {window} and hop {hop}, expected at least 1")
+    samples, rate, found = read_csv(path, time=time, room=room, rssi=rssi, motion=motion, session=session,
+                                    delimiter=delimiter, not_heard=not_heard)
+    train, val, test = _split(path, samples, BLOCK_WINDOWS * window / rate if rate else 1.0, seed)
+    note = (f"Split: whole blocks of {BLOCK_WINDOWS} windows; about 60% train, 20% validation, 20% test "
+            f"(seed {seed}); blocks of the test lie between blocks of the training. Source: {path}.{found}")
+    return Dataset(path.stem, part(samples, train), part(samples, val), part(samples, test), window, hop,
+                   rate, simulated=False, note=note)
+
+
+def read_csv(path: Path, *, time: str = "time", room: str = "room", rssi: str | Sequence[str] = ("rssi_*",),
+             motion: str | Sequence[str] = (), session: str | None = None, delimiter: str = ",",
+             not_heard: float | None = None) -> tuple[Samples, float, str]:
+    """(all rows, rows a second, what is odd about the columns) of a file as `load_csv` takes it, whole."""
+    heading, rows = _rows(path, delimiter)
     signals = _signals(path, heading, [rssi] if isinstance(rssi, str) else rssi)
     asked = [motion] if isinstance(motion, str) else list(motion)
     motions = _signals(path, heading, asked, "motion") if asked else []
@@ -179,14 +192,10 @@ def load_csv(path: str | Path, *, time: str = "time", room: str = "room",
     rate = 1 / max(float(np.median(steps)), 1e-300) if len(steps) else 0.0
     if rate > MOST_RATE:
         raise DataError(f"{path}, column {time!r}: rows are {1 / rate:.3g} s apart, expected {1 / MOST_RATE:g} s at least")
-    train, val, test = _split(path, samples, BLOCK_WINDOWS * window / rate if rate else 1.0, seed)
-    note = (f"Split: whole blocks of {BLOCK_WINDOWS} windows; about 60% train, 20% validation, 20% test "
-            f"(seed {seed}); blocks of the test lie between blocks of the training. Source: {path}.")
     dropped = [s for s, h in zip(signals, heard, strict=True) if not h]
-    note += f" Dropped, never heard: {', '.join(dropped)}." if dropped else ""
+    note = f" Dropped, never heard: {', '.join(dropped)}." if dropped else ""
     note += f" Constant, carries nothing: {', '.join(constant)}." if constant else ""
-    return Dataset(path.stem, part(samples, train), part(samples, val), part(samples, test), window, hop,
-                   rate, simulated=False, note=note)
+    return samples, rate, note
 
 
 def _split(path: Path, samples: Samples, seconds: float, seed: int) -> tuple[Bools, Bools, Bools]:
