@@ -291,26 +291,31 @@ class Plan:
 
     def key(self, step: Step) -> list[str]:
         """A step's command line, wherever the plan's folder lies."""
-        return [w.replace(str(self.out), "DIR") for w in step.command]
+        return [self._place(w) for w in step.command]
+
+    def _place(self, word: str | Path) -> str:
+        return str(word).replace(str(self.out), "DIR")
 
     def state(self, step: Step) -> str:
-        """"done"; "to do"; or why what was done does not count any more.  Of a step by hand: what it made is there."""
+        """"done"; "to do"; or why what was done does not count any more.  A step by hand that depends on no file is done
+        when what it makes is there."""
         was = self.done.get(step.name)
         if was is None:
-            there = step.by_hand and step.makes and all(p.exists() for p in step.makes)
+            there = step.by_hand and not step.needs and all(p.exists() for p in step.makes)
             return "done" if there else "to do"
         if was["command"] != self.key(step):
             return "to do again: another command than it was"
         for p in (*step.makes, *step.needs):
             if not p.exists():
                 return f"to do again: {p.name} is gone"
-            if was["files"].get(p.name) != digest(p):
+            if was["files"].get(self._place(p)) != digest(p):
                 return f"to do again: {p.name} has changed"
         return "done"
 
     def finish(self, step: Step) -> None:
         """Writes down that a step was run."""
-        self.done[step.name] = {"command": self.key(step), "files": {p.name: digest(p) for p in (*step.makes, *step.needs)}}
+        files = {self._place(p): digest(p) for p in (*step.makes, *step.needs)}
+        self.done[step.name] = {"command": self.key(step), "files": files}
         self.save()
 
     def recorded(self) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tinyloc.cli.common import CSV, DATA_HELP, JSON, NO, emit, load_source, main, source_of, table
+from tinyloc.cli.common import CSV, DATA_HELP, JSON, NO, emit, load_source, main, read_program, source_of, table
 from tinyloc.errors import ConfigError, DataError, ModelError
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def _command(words: tuple[str, ...]) -> int:
     """Runs a command line, in this process where it is tinyloc's; its exit code."""
     if words[0] != "tinyloc":
         done = subprocess.run(words, text=True, capture_output=True)
-        click.echo((done.stdout + done.stderr).rstrip()[-2000:])
+        click.echo((done.stderr.strip() or done.stdout.strip()).splitlines()[-1] if done.stdout or done.stderr else "")
         return NO if done.returncode else 0
     try:
         main.main(list(words[1:]), prog_name="tinyloc", standalone_mode=False)
@@ -214,7 +214,7 @@ def _checklist(p: Plan, port: str | None, key: str | None) -> list[str]:
             [r["model"], f"{r['macro_f1']:.3f}", "{:.3f} to {:.3f}".format(*r["interval"]),
              "-" if r["validation_macro_f1"] is None else f"{r['validation_macro_f1']:.3f}", f"{r['ram']:,}",
              f"{r['flash']:,}", f"{r['all_in_ram']:,}", "-" if r["instructions"] is None else f"{r['instructions']:,}",
-             "yes" if r["fits"] else "NO", "yes" if r["exact"] else "NO"] for r in compared]), *_advice(compared, chosen)]
+             "yes" if r["fits"] else "NO", "yes" if r["exact"] else "NO"] for r in compared]), *_advice(p, compared, chosen)]
     lines += ["", f"3 deploy: {ASKS['deploy']}" + (f", {chosen}" if chosen else " (the model is named once it is chosen)")]
     lines += _listed(p, p.deploy_steps(port, key))
     following = _next(p)
@@ -233,12 +233,12 @@ def _listed(p: Plan, steps: list[Step]) -> list[str]:
     return lines
 
 
-def _advice(compared: list[dict[str, Any]], chosen: str | None) -> list[str]:
+def _advice(p: Plan, compared: list[dict[str, Any]], chosen: str | None) -> list[str]:
     if not all(r["linked"] for r in compared):
         said = ["Without the extra mcu, code and stack are not in these bytes, and instructions are not counted."]
     else:
-        said = ["RAM and flash are those of the linked firmware, code and stack included; instructions are of a run: a sample "
-                "where the model streams, else a window."]
+        said = ["RAM and flash are those of the linked firmware, code and stack included; instructions are of a run: a "
+                "sample where the model streams, else a window."]
     if chosen is None:
         return [*said, "None of them fits and is bit-exact. `tinyloc search` looks for smaller ones, `tinyloc prune` makes "
                 "them."]
@@ -248,5 +248,8 @@ def _advice(compared: list[dict[str, Any]], chosen: str | None) -> list[str]:
               and r["interval"][0] <= best["interval"][1]]
     if rivals:
         said.append(f"This walk cannot tell it from {' and '.join(r['model'] for r in rivals)}: their intervals overlap. A "
-                    "longer one could, or take the smaller one with a good conscience.")
+                    "longer one could; until then the smaller one is a good choice.")
+    if p.model(chosen).exists() and read_program(str(p.model(chosen))).info.get("confidence", {}).get("seen"):
+        said.append("Its confidence was counted on rows that it was trained on, and is too favorable: walk again with "
+                    "`tinyloc watch`, mark the rooms, and see how many of its answers are right.")
     return said
