@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tinyloc.cli.common import CSV, DATA_HELP, JSON, load_source, main, own_source, read_program
+from tinyloc.cli.common import CSV, load_source, main, own_source, read_program
 from tinyloc.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class _Stopped(Exception):
 @click.option("--serial", "port", help="Serial port on which a board or a gateway prints what it hears (extra serial).")
 @click.option("--baud", default=115200, show_default=True, type=click.IntRange(1), help="With --serial.")
 @click.option("--file", "log", type=click.Path(dir_okay=False), help="A recording, to be replayed bit for bit.")
-@click.option("--data", "data_name", help=f"The test rows of data: {DATA_HELP}")
+@click.option("--data", "data_name", help="The test rows of a data set (see `tinyloc data`) or of a CSV file.")
 @click.option("--seed", type=int, help="With --data: of the split. [the model's]")
 @click.option("--speed", type=click.FloatRange(0, min_open=True),
               help="With --file and --data: 1 as it was, 2 twice as fast. [as fast as it goes]")
@@ -43,7 +43,7 @@ class _Stopped(Exception):
 @click.option("--answers", type=click.Path(dir_okay=False), help="File to write all answers to in the end: .csv or .jsonl.")
 @click.option("--last", default=10, show_default=True, type=click.IntRange(1, 100), help="Answers shown on the screen.")
 @CSV
-@JSON
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object an answer, each on a line, and then the summary.")
 def watch(model: str, port: str | None, baud: int, log: str | None, data_name: str | None, speed: float | None,
           backend: str, period: int | None, record: str | None, answers: str | None, last: int, as_json: bool,
           **given: Any) -> None:
@@ -59,8 +59,8 @@ def watch(model: str, port: str | None, baud: int, log: str | None, data_name: s
         # COMMENT
 
     MS are milliseconds of the device's clock.  In C: printf("%lu %u %d\\n", (unsigned long)now_ms, ap, dbm).  Other lines
-    are counted and passed over.  Ctrl-C ends it with a summary.  With --json, one object an answer and a line, and then the
-    summary.
+    are counted and passed over.  Ctrl-C ends it with a summary.  The screen needs the extra `watch`; without it, and where
+    the output is no terminal, each answer is a line.
     """
     from tinyloc import watch as w
     from tinyloc.files import Log, check_writable, write_atomic
