@@ -24,6 +24,7 @@ from tinyloc.errors import ConfigError, ModelError
 from tinyloc.files import write_atomic
 
 COMPILE = "${CC:-cc} -std=c99 -O2 -Isrc host/main.c src/[a-z]*.c -o ../selftest"
+WINDOWS = 10  # a room that the held-out rows should fill
 STAGES = ("record", "compare", "deploy")
 FILE, VERSION = "plan.json", 1
 #: The paper's recommendations for 64 KB and for 32 KB, and ours: title, preset, settings of training.
@@ -84,7 +85,6 @@ def checks(parts: Sequence[Samples], window: int, rate_hz: float, split: str | D
     """
     rooms, rows = parts[0].rooms, sum(map(len, parts))
     labeled = sum(int((p.room >= 0).sum()) for p in parts)
-    of_room = np.sum([np.bincount(p.room[p.room >= 0], minlength=len(rooms)) for p in parts], 0)
     heard = np.concatenate([~np.isnan(p.rssi) for p in parts])
     walk = rate_hz > 0 and window > 1
     found: list[Check] = []
@@ -96,12 +96,15 @@ def checks(parts: Sequence[Samples], window: int, rate_hz: float, split: str | D
         "rows without a room are neither learned from nor judged",
         "mark the room whenever you enter one; in a stream: a line `MS = ROOM`", needed=False)
     add("rooms", str(len(rooms)), "at least 2", len(rooms) >= 2, "one room needs no model", "record another room")
-    most = 10
-    need = most / TEST * window
-    minutes = "" if not rate_hz else f" ({need / rate_hz / 60:.2g} minutes)"
-    add("rows a room", _least(rooms, of_room, need), f"at least {need:.0f}{minutes}", (of_room >= need).all(),
-        f"a fifth is held out to judge by: then a room has {most} windows there, and one wrong window costs its recall "
-        f"{100 / most:.0f} %, not more", "stay longer in these rooms")
+    need = WINDOWS * window
+    held = parts if isinstance(split, str) else [split.test]
+    judged = np.sum([np.bincount(p.room[p.room >= 0], minlength=len(rooms)) for p in held], 0)
+    if isinstance(split, str):
+        judged = (judged * TEST).astype(np.int64)
+    seconds = f" ({need / rate_hz:.3g} s)" if rate_hz else ""
+    add("rows held out", _least(rooms, judged, need), f"at least {need} a room{seconds}", (judged >= need).all(),
+        f"to judge by: with {WINDOWS} windows a room, one wrong window costs its recall {100 / WINDOWS:.0f} %, not more",
+        "stay longer in these rooms: of what you record about a fifth is held out")
     if walk:
         blocks = np.sum([_by_room(p, time_blocks(p, BLOCK_WINDOWS * window / rate_hz)) for p in parts], 0)
         add("blocks a room", _least(rooms, blocks, 5), "at least 5", (blocks >= 5).all(),

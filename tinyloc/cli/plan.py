@@ -204,7 +204,7 @@ def _checklist(p: Plan, port: str | None, key: str | None) -> list[str]:
             if not c["holds"]:
                 lines.append(f"  {c['name']}: {c['why']}. What helps: {c['advice']}.")
         if recorded == "not enough":
-            lines.append("Record more before you compare: what follows would be about luck.")
+            lines.append("Record more before you compare: what the next stage says would rest on luck.")
     lines += ["", f"2 compare: {ASKS['compare']}"]
     lines += _listed(p, p.compare_steps())
     compared, chosen = p.compared(), p.chosen()
