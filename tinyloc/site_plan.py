@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyloc.data import HOLD, Dataset, Samples
+from tinyloc.data import HOLD, Dataset, Samples, forward_fill
 from tinyloc.data.csv_file import BLOCK_WINDOWS, TEST
 from tinyloc.data.split import time_blocks
 from tinyloc.errors import ConfigError, ModelError
@@ -119,8 +119,6 @@ def checks(parts: Sequence[Samples], window: int, rate_hz: float, split: str | D
     add("access points", f"{often} heard in 1 % of the rows", "at least 3", often >= 3,
         "fewer than three distances leave a place on a plane ambiguous", "add anchors, or raise their power")
     if walk:
-        from tinyloc.data import forward_fill
-
         nothing = float(np.concatenate([np.isnan(forward_fill(p)[:, :len(p.aps)]).all(1) for p in parts]).mean())
         steps = np.concatenate([np.diff(p.time)[np.diff(p.session) == 0] for p in parts])
     else:

@@ -95,7 +95,7 @@ def _printable(data: bytes) -> str:
 
 @dataclass(frozen=True)
 class Said:
-    """The answer at `ms`, and the room that was marked then, "" without a mark."""
+    """The answer at `ms`, and the room that was marked at the row that it is about (`Inputs.delay`), "" without a mark."""
 
     ms: int
     answer: Answer
@@ -126,6 +126,7 @@ class Watch:
         self.said: deque[Said] = deque(maxlen=keep)
         self.answers: list[Said] | None = None
         self.asked, self.marked = False, ""
+        self.marks: deque[str] = deque(maxlen=int(program.info.get("delay", 0)) + 1)  # at the last answers
         self.due: int | None = None
         self.now = self.was_dropped = self.was_saturated = 0
 
@@ -158,6 +159,7 @@ class Watch:
         elif line.kind == "start":
             self.was_dropped, self.was_saturated = self.dropped, self.saturated
             self.stream, self.due, self.now, self.marked = self.stream.anew(), None, line.ms, ""
+            self.marks.clear()
         elif line.kind == "garbage":
             self.counts["garbage"] += 1
         return said
@@ -203,7 +205,8 @@ class Watch:
             self.record.write(b"%d ?\n" % ms)
         self.now = ms
         a = self.stream.answer(ms)
-        said = Said(ms, a, self.marked)
+        self.marks.append(self.marked)
+        said = Said(ms, a, self.marks[0] if len(self.marks) == self.marks.maxlen else "")
         self.said.append(said)
         if self.answers is not None:
             self.answers.append(said)
@@ -211,9 +214,9 @@ class Watch:
         self.counts["rooms"] += a.room >= 0
         if a.room < 0:
             self.reasons[REASONS[a.reason]] += 1
-        elif self.marked:
+        elif said.marked:
             self.counts["marked"] += 1
-            self.counts["right"] += self.name(a.room) == self.marked
+            self.counts["right"] += self.name(a.room) == said.marked
         return said
 
     def name(self, room: int) -> str:

@@ -247,8 +247,11 @@ def _advice(p: Plan, compared: list[dict[str, Any]], chosen: str | None) -> list
     rivals = [r for r in compared if r["fits"] and r is not best and r["interval"][1] >= best["interval"][0]
               and r["interval"][0] <= best["interval"][1]]
     if rivals:
-        said.append(f"This walk cannot tell it from {' and '.join(r['model'] for r in rivals)}: their intervals overlap. A "
-                    "longer one could; until then the smaller one is a good choice.")
+        smaller = min([best, *rivals], key=lambda r: r["all_in_ram"])
+        said.append(f"The interval of {' and that of '.join(r['model'] for r in rivals)} overlaps its own: do not read much "
+                    "into the difference on this walk alone. "
+                    + ("It is the smallest of them too." if smaller is best else
+                       f"Where bytes count, {smaller['model']} is as good a choice until a longer walk tells."))
     if p.model(chosen).exists() and read_program(str(p.model(chosen))).info.get("confidence", {}).get("seen"):
         said.append("Its confidence was counted on rows that it was trained on, and is too favorable: walk again with "
                     "`tinyloc watch`, mark the rooms, and see how many of its answers are right.")
