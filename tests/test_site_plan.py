@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -222,6 +227,33 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@contextlib.contextmanager
+def board(selftest: Path) -> Iterator[str]:
+    """A serial port on which a board prints its self-test, again and again."""
+    pytest.importorskip("serial", reason="the extra serial is not installed: pip install 'tinyloc[serial]'")
+    pty, tty = pytest.importorskip("pty"), pytest.importorskip("tty")
+    said = subprocess.run([selftest], check=True, capture_output=True).stdout
+    end, host = pty.openpty()
+    tty.setraw(end)
+    tty.setraw(host)
+    os.set_blocking(end, False)
+    stop = threading.Event()
+
+    def prints() -> None:
+        left = said
+        while not stop.wait(0.002):
+            with contextlib.suppress(BlockingIOError):
+                left = left[os.write(end, left[:512]):] or said
+
+    thread = threading.Thread(target=prints)
+    thread.start()
+    yield os.ttyname(host)
+    stop.set()
+    thread.join()
+    os.close(host)
+    os.close(end)
+
+
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch, level: int) -> None:
     if level == 1:
@@ -274,6 +306,9 @@ def test_compare_and_deploy(site: Path, small: None, tmp_path: Path) -> None:
     states = {s["name"]: s["state"] for s in facts("--out", out)["steps"]}
     assert (states["export"], states["self-test"], states["verify"], states["watch"]) == ("done", "done", "to do", "to do")
     assert facts("--out", out, "--run", "record")["next"] is None
+    with board(out / "selftest") as port:
+        text = plan("--out", out, "--run", "deploy", "--key", key, "--port", port).stdout
+    assert text.count("$ tinyloc verify") == text.count("$ ") == 1 and "the same bits as here" in text
     (out / "live.log").write_text("")
     assert facts("--out", out)["steps"][-1]["state"] == "done"
 
