@@ -81,7 +81,8 @@ def packets(house: Samples, inputs: tuple[str, ...]) -> list[bytes]:
     (b"4294967299 a +5", Line("packet", 3, "a", 5)), (b"1 a -32768", Line("packet", 1, "a", -32768)),
     ("7 küche -50".encode(), Line("packet", 7, "küche", -50)), (b"7 ? -50", Line("packet", 7, "?", -50)),
     (b"5 ?", Line("ask", 5)), (b"5 !", Line("start", 5)), (b"5 = living room", Line("mark", 5, "living room")),
-    (b"5 =", Line("mark", 5)), (b"", Line("comment")), (b" \t\r", Line("comment")), (b"# 1 a -50", Line("comment")),
+    (b"5 =", Line("mark", 5)), (b"", Line("comment")), (b" \t\r", Line("comment")), (b"\n", Line("comment")),
+    (b"# 1 a -50", Line("comment")),
     *((bad, Line("garbage")) for bad in (
         b"5", b"5 a", b"a 5 -60", b"-5 a -60", b"5 a -60.5", b"5 a -99999", b"5 a --6", b"5 \xff\xfe -60", b"5 a\x1b[2J -60",
         b"1" * 21 + b" a -60", b"5 " + b"a" * MOST_LINE + b" -60", b"5 -60", b"5 ?x", "５ a -60".encode()))])
