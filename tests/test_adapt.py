@@ -36,7 +36,8 @@ def renamed(d: Dataset, rooms: dict[str, str], aps: dict[str, str]) -> Dataset:
     def one(s: Samples) -> Samples:
         return replace(s, rooms=tuple(rooms.get(r, r) for r in s.rooms), aps=tuple(aps.get(a, a) for a in s.aps))
 
-    return replace(d, train=one(d.train), val=one(d.val), test=one(d.test))
+    return replace(d, train=one(d.train), val=one(d.val), test=one(d.test),
+                   areas={rooms.get(r, r): a for r, a in d.areas.items()})
 
 
 def shuffled(d: Dataset) -> Dataset:
@@ -60,6 +61,7 @@ def test_what_is_known_keeps_its_weights(house: Dataset, model: Model) -> None:
     gone, came = house.aps[3], "new_ap"
     start, site = transplant(model, renamed(house, {house.rooms[1]: "attic"}, {gone: came}))
     assert start.info["rooms"] == ["attic" if i == 1 else r for i, r in enumerate(house.rooms)] == list(site.rooms)
+    assert set(site.areas) == set(site.rooms)
     assert start.info["aps"] == [came if a == gone else a for a in house.aps] == list(site.aps)
     stay = [i for i in range(len(house.rooms)) if i != 1]
     for name in ("head.weight", "crf.start", "crf.end"):

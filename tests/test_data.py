@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from tinyloc import data
 from tinyloc.data import MISSING, Dataset, Samples, Scaler, byrne, flat, simulate, split, ujiindoorloc
 from tinyloc.data.grid import regular
+from tinyloc.data.table import Area
 from tinyloc.errors import ConfigError, DataError, TinylocError
 
 NAN = float("nan")
@@ -485,8 +486,9 @@ def test_zones() -> None:
         return rows
     train = table((0, 0, 0), (1, 1, 0), (139, 1, 0), (0, 0, 1), (300, 0, 1))
     test = table((69, 0, 0), (72, 0, 0), (290, 0, 0), (290, 0, 1))
-    names, of_train, of_test = ujiindoorloc._zones(train, test)
-    assert names == ("b0f0_0_0", "b0f0_1_0", "b0f1_0_0", "b0f1_4_0")
+    areas, of_train, of_test = ujiindoorloc._zones(train, test)
+    assert tuple(areas) == ("b0f0_0_0", "b0f0_1_0", "b0f1_0_0", "b0f1_4_0")
+    assert areas["b0f1_4_0"] == Area(280, 0, 350, 70, "building 0, floor 1")
     assert (of_train.tolist(), of_test.tolist()) == ([0, 0, 1, 2, 3], [0, 1, 1, 3])
     near_other = ujiindoorloc._zones(table((0, 0, 0), (71, 0, 0)), table((69, 0, 0)))
     assert near_other[2].tolist() == [0]

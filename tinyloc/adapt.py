@@ -104,7 +104,8 @@ def transplant(model: Model, dataset: Dataset, seed: int = 0) -> tuple[Model, Da
     old = Scaler.from_dict(info["scaler"])
     aps = heard if set(heard) <= set(dataset.inputs) else Inputs().heard(dataset.train) + motions
     site = replace(dataset, train=_numbered(dataset.train, rooms), val=_numbered(dataset.val, rooms),
-                   test=_numbered(dataset.test, rooms)).select(aps)
+                   test=_numbered(dataset.test, rooms),
+                   areas={r: a for r, a in dataset.areas.items() if r in rooms}).select(aps)
     if (rooms, aps) == (known, heard):
         return Model(model.config, dict(model.params), dict(info)), site
 

@@ -179,6 +179,7 @@ def subjects(paths: Sequence[str], target: Target, *, source_of: Callable[[Mappi
     Raises ConfigError for a file that is named twice or a float model of none of the Programs; DataError when the models'
     test rows differ; what `train.last_rows` raises.
     """
+    from tinyloc.confidence import calibrate as count
     from tinyloc.quantize import calibrate
     from tinyloc.train import last_rows
 
@@ -201,6 +202,8 @@ def subjects(paths: Sequence[str], target: Target, *, source_of: Callable[[Mappi
         if program is None:
             assert model is not None
             program = calibrate(model, dataset, missing=missing)
+            if (dataset.val.room >= 0).any():
+                program = count(program, dataset, missing=missing)
         file = path if quantized else _float_of(program, path, floats)
         if file and not quantized:
             model = Model.load(file)
