@@ -14,10 +14,10 @@ MS are milliseconds of the device's own clock, taken modulo 2^32.  So, in C:
     printf("%lu %u %d\\n", (unsigned long)now_ms, (unsigned)ap, (int)dbm);
 
 Any other line is garbage: counted and passed over, like a last line without its newline, and what a serial port gives
-before its first one.  Where no line asks, the watcher does, every period of the packets' clock, as the firmware's loop
-would; from the first line that asks on, only such lines do.  Answers follow from the lines and their order alone.  A
-recording has the lines as they came, and the watcher's own questions as lines between them, so that it gives the same
-answers again, bit for bit.
+before its first one.  Where no line asks, the watcher does, every period of the packets' clock, as the firmware's loop does;
+from the first line that asks on, only such lines do.  Answers follow from the lines and their order alone.  A recording has
+the lines as they came, and the watcher's own questions as lines between them, so that it gives the same answers again, bit
+for bit.
 """
 
 from __future__ import annotations
