@@ -186,9 +186,9 @@ def test_a_file_that_is_no_plan(tmp_path: Path, text: str) -> None:
     (("--data", "simulated", "--period", "100"), "expected one as --data"),
     (("--data", "simulated", "--run", "deploy"), "first tinyloc plan --out"), (("--data", "absent.csv"), "no such file")])
 def test_bad_input(tmp_path: Path, args: tuple[str, ...], says: str) -> None:
-    done = plan(*args, *(["--run", "record"] if "--data" in args and "--run" not in args and "--port" not in args else []),
-                "--out", tmp_path / "p", code=2)
+    done = plan(*args, "--out", tmp_path / "p", code=2)
     assert says in done.stderr and done.stderr.count("\n") == 1
+    assert (tmp_path / "p" / FILE).exists() == ("--run" in args), "of what is wrong there is no plan"
 
 
 def test_too_little_is_said(tmp_path: Path) -> None:

@@ -76,6 +76,7 @@ def plan(data_name: str | None, out: str, stage: str | None, mcu: str | None, ra
 def _plan(data: str | None, out: Path, target: dict[str, str | None], epochs: int | None, seed: int | None,
           period: int | None, given: dict[str, Any]) -> Plan:
     """The plan of the folder, with what was given beside; or a new one."""
+    from tinyloc.data import DATASETS
     from tinyloc.report.subject import Target
     from tinyloc.site_plan import Plan
     from tinyloc.watch import file_lines, is_recording, recorded_csv
@@ -99,6 +100,8 @@ def _plan(data: str | None, out: Path, target: dict[str, str | None], epochs: in
     source = source_of(data if data is not None else was["data"], was.get("seed", 0) if seed is None else seed, given)
     if was and source["data"] == was["data"]:
         source = {**was, **source, "columns": {**was["columns"], **source["columns"]}}
+    if source["data"] not in DATASETS and not Path(source["data"]).is_file():
+        load_source(source)  # it says what is wrong
     p = p or Plan(out, source)
     p.source, p.epochs = source, epochs or p.epochs
     p.target |= {k: v for k, v in target.items() if v is not None}
