@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from tinyloc import data
 from tinyloc.cli import main
 from tinyloc.data import Samples
+from tinyloc.data.csv_file import read_csv
 from tinyloc.errors import ConfigError
 from tinyloc.files import Log
 from tinyloc.program import Program
@@ -39,6 +40,7 @@ from tinyloc.watch import (
     follow,
     paced,
     parse,
+    recorded_csv,
     row,
     written,
 )
@@ -205,6 +207,43 @@ def test_a_replay_gives_the_same_answers_on_both_backends(programs: dict[str, Pr
             assert written(again, again.answers, form) == written(first, first.answers, form)
         assert {k: v for k, v in again.to_dict().items() if k != "lines"} == {
             k: v for k, v in first.to_dict().items() if k != "lines"}
+
+
+def test_any_session_replays(programs: dict[str, Program], tmp_path: Path, level: int) -> None:
+    """Clocks that jump and run backwards, silence, garbage, marks, starts, questions, at random: the recording of a session
+    gives its answers again, is recorded the same, and has rows to train on or no packet."""
+    rng = np.random.default_rng(11)
+    for number in range(8 if level == 1 else 500):
+        program = list(programs.values())[number % len(programs)]
+        inputs, ms, at = program.info["aps"], int(rng.integers(0, 2**32)), [0.0]
+        steps = rng.integers(-50, 200, 300) + np.where(rng.random(300) < 0.03, rng.integers(-(10**6), 10**6, 300), 0)
+
+        def live(steps: np.ndarray = steps, ms: int = ms, at: list[float] = at, inputs: Any = inputs
+                 ) -> Iterator[bytes | None]:
+            for step, kind in zip(steps.tolist(), rng.random(len(steps)), strict=True):
+                ms = ms + step & 0xFFFFFFFF
+                at[0] += float(rng.random() * (0.2 if kind < 0.9 else 3))
+                yield (f"{ms} {rng.choice(inputs)} {rng.integers(-140, 30)}".encode() if kind < 0.8 else
+                       rng.bytes(int(rng.integers(1, 300))).replace(b"\n", b"") if kind < 0.85 else
+                       f"{ms} = a room".encode() if kind < 0.87 else f"{ms} !".encode() if kind < 0.875 else
+                       f"{ms} ?".encode() if kind < 0.876 else None)
+
+        def session(name: str, backend: str, lines: Any, clock: Callable[[], float], program: Program = program
+                    ) -> tuple[bytes, str]:
+            log = Log(tmp_path / name)
+            watch = Watch(program, backend, record=log)
+            watch.answers = []
+            for _ in follow(watch, lines, clock):
+                pass
+            log.close()
+            return log.path.read_bytes(), written(watch, watch.answers, ".csv")
+
+        first = session(f"{number}", "c", live(), lambda at=at: at[0])
+        for backend in ("c", "numba"):
+            again = session(f"{number}{backend}", backend, file_lines(tmp_path / f"{number}"), time.monotonic)
+            assert again == first, f"session {number}, {backend}"
+        (tmp_path / "rows.csv").write_text(recorded_csv(file_lines(tmp_path / f"{number}"), 200))
+        assert len(read_csv(tmp_path / "rows.csv", session="session")[0])
 
 
 @pytest.mark.parametrize(("name", "delay"), [("mamba", 0), ("mdcsa", 0), ("mamba, lean, late", 2)])
