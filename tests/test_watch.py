@@ -211,7 +211,7 @@ def test_a_replay_gives_the_same_answers_on_both_backends(programs: dict[str, Pr
 
 def test_any_session_replays(programs: dict[str, Program], tmp_path: Path, level: int) -> None:
     """Clocks that jump and run backwards, silence, garbage, marks, starts, questions, at random: the recording of a session
-    gives its answers again, is recorded the same, and has rows to train on or no packet."""
+    gives its answers again, is recorded the same, and has rows that a CSV reader takes."""
     rng = np.random.default_rng(11)
     for number in range(8 if level == 1 else 500):
         program = list(programs.values())[number % len(programs)]
