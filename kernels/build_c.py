@@ -16,6 +16,7 @@ C = Path(__file__).resolve().parent / "c"
 UPDATE = C.parent / "update"  # packages, signatures and slots, for firmware that updates its model in the field
 HOST = C.parent / "host"  # the same ops for the host's vector instructions; firmware has none of it
 FLASH = tuple(C.parent.parent / "emulator" / n for n in ("flash.c", "flash.h"))  # the emulator's flash memory
+FOLDERS = (C, UPDATE, HOST, FLASH[0].parent)  # what they include lies in these
 
 
 def sources() -> list[Path]:
@@ -33,10 +34,15 @@ def host_sources() -> list[Path]:
     return sorted([*HOST.glob("*.c"), *HOST.glob("*.h")])
 
 
+def all_sources() -> list[Path]:
+    """Every .c and .h file of the extension."""
+    return [*sources(), *update_sources(), *host_sources(), *FLASH]
+
+
 def c_digest() -> str:
     """Digest of the C sources: the extension carries the one that it was built from."""
     h = hashlib.sha256()
-    for p in [*sources(), *update_sources(), *host_sources(), *FLASH]:
+    for p in all_sources():
         data = p.read_bytes()
         h.update(f"{p.name}\0{len(data)}\0".encode() + data)
     return h.hexdigest()[:16]
@@ -126,12 +132,12 @@ def ffi() -> FFI:
     # Debian's Python compiles extensions with -O2, which leaves these loops scalar: ask for -O3.  And with debugging
     # information, which has the name of the folder: two builds would differ.
     flags = ["/O2"] if sys.platform == "win32" else ["-O3", "-std=c99", "-fwrapv", "-g0"]
-    files = [p.relative_to(C.parent.parent).as_posix() for p in [*sources(), *update_sources(), *host_sources(), *FLASH]]
+    files = [p.relative_to(C.parent.parent).as_posix() for p in all_sources()]
     builder.set_source(
         "tinyloc.kernels._c",
         f'{EXTRA_SOURCE}const char tl_source_digest[] = "{c_digest()}";\n',
         sources=[p for p in files if p.endswith(".c")],
-        include_dirs=["kernels/c", "kernels/update", "kernels/host", "emulator"],
+        include_dirs=[p.relative_to(C.parent.parent).as_posix() for p in FOLDERS],
         depends=files,
         extra_compile_args=flags,
         py_limited_api=True,

@@ -49,10 +49,10 @@ def run_tests(folder: Path, cc: str) -> None:
     folder.mkdir()
     build_c.ffi().emit_c_code(str(folder / "_c.c"))
     objects = []
-    for source in (folder / "_c.c", *sorted(mutants.C.glob("*.c")), *sorted(build_c.HOST.glob("*.c"))):
+    for source in (folder / "_c.c", *(p for p in build_c.all_sources() if p.suffix == ".c")):
         flags = FLAGS if source.parent == mutants.C else ("-O2", "-w")
         objects.append(str(folder / (source.stem + ".o")))
-        include = [f"-I{f}" for f in (mutants.C, build_c.HOST, sysconfig.get_path("include"))]
+        include = [f"-I{f}" for f in (*build_c.FOLDERS, sysconfig.get_path("include"))]
         subprocess.run([cc, *flags, "-fPIC", *include, "-c", str(source), "-o", objects[-1]], check=True)
     library = folder / "_c.so"
     subprocess.run([cc, "-shared", "--coverage", *objects, "-o", str(library)], check=True)
