@@ -380,6 +380,13 @@ def test_figures_that_do_not_fit_are_refused(programs: dict[str, Program], case:
         assert good.error == 0 and good.open() == lib.TL_ERR_STREAM
 
 
+@pytest.mark.parametrize("case", ["mamba", "mdcsa"])
+def test_the_scaler_of_another_model_is_refused(programs: dict[str, Program], case: str) -> None:
+    native = streams.Native(programs[case])
+    native.scaler.count -= 1
+    assert native.error == 0 and native.open() == lib.TL_ERR_STREAM
+
+
 def test_a_window_at_once_needs_its_memory(programs: dict[str, Program]) -> None:
     native = streams.Native(programs["mdcsa"])
     native.window = ffi.NULL
