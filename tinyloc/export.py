@@ -25,7 +25,7 @@ from tinyloc.emulator.plan import plan
 from tinyloc.errors import ConfigError, ModelError
 from tinyloc.files import sync_folder, temporary_folder, write_synced
 from tinyloc.image import Image, sources, to_image
-from tinyloc.program import Program
+from tinyloc.program import Buffer, Program
 from tinyloc.scaling import InputConstants, input_constants
 from tinyloc.stream import Config, Stream, replay, self_test_script
 
@@ -348,6 +348,18 @@ def variant(program: Program, core: str | None = None, stream: bool | None = Non
     return found.retime(1) if stream else found
 
 
+def input_of(program: Program, windows: np.ndarray) -> Buffer:
+    """The input of a Program that names what a device has to know, and of which `windows` are.  Raises ModelError."""
+    missing = [k for k in ("rooms", "aps", "scaler") if k not in program.info]
+    if missing:
+        raise ModelError(f"the model does not name its {missing[0]}: expected rooms, aps and scaler in its info, as "
+                         "`tinyloc train` writes them")
+    x = program.buffers[program.input]
+    if windows.shape[1:] != x.shape or windows.dtype != x.dtype:
+        raise ModelError(f"golden windows: expected {x.dtype} {x.shape}, got {windows.dtype} {windows.shape[1:]}")
+    return x
+
+
 def project(program: Program, windows: np.ndarray, core: str | None = None, stream: bool | None = None,
             update: bool = False) -> dict[str, bytes]:
     """Path -> content of the C project of `program`.
@@ -357,13 +369,7 @@ def project(program: Program, windows: np.ndarray, core: str | None = None, stre
     update: with the sources of updates in the field (kernels/update).
     Raises ModelError for a Program without rooms, aps or scaler in its info, ConfigError for an unknown core.
     """
-    missing = [k for k in ("rooms", "aps", "scaler") if k not in program.info]
-    if missing:
-        raise ModelError(f"the model does not name its {missing[0]}: expected rooms, aps and scaler in its info, as "
-                         "`tinyloc train` writes them")
-    x = program.buffers[program.input]
-    if windows.shape[1:] != x.shape or windows.dtype != x.dtype:
-        raise ModelError(f"golden windows: expected {x.dtype} {x.shape}, got {windows.dtype} {windows.shape[1:]}")
+    x = input_of(program, windows)
     target = toolchain.core(core) if core else None
     made = variant(program, core, stream)
     layout = plan(made)

@@ -22,7 +22,7 @@ import numpy as np
 from tinyloc.data.windows import Scaler
 from tinyloc.emulator.plan import plan
 from tinyloc.errors import BrokenError, ConfigError, ModelError
-from tinyloc.export import InputConstants, extremes, golden, input_constants, inputs_digest, names_data, variant
+from tinyloc.export import InputConstants, extremes, golden, input_constants, input_of, inputs_digest, names_data, variant
 from tinyloc.image import Image, to_image
 from tinyloc.kernels.table import ABI
 from tinyloc.program import Program
@@ -72,13 +72,7 @@ def payload(program: Program, windows: np.ndarray, core: str | None = None, stre
     `export.variant` has them; a firmware that streams takes packages that stream.  ap_names: with a section of them.
     Raises ModelError for a Program without rooms, aps or scaler in its info, ConfigError for an unknown core.
     """
-    missing = [k for k in ("rooms", "aps", "scaler") if k not in program.info]
-    if missing:
-        raise ModelError(f"the model does not name its {missing[0]}: expected rooms, aps and scaler in its info, as "
-                         "`tinyloc train` writes them")
-    x = program.buffers[program.input]
-    if windows.shape[1:] != x.shape or windows.dtype != x.dtype:
-        raise ModelError(f"golden windows: expected {x.dtype} {x.shape}, got {windows.dtype} {windows.shape[1:]}")
+    x = input_of(program, windows)
     made, info = variant(program, core, stream), program.info
     layout = plan(made)
     count, windows_data = golden_data(made, np.concatenate([windows, extremes(program)[2:]]))

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fuzz.h"
+#include "script.h"
 #include "tinyloc.h"
 
 enum { APS = 8, FIXES = 64, LEAST_HEADER = 8 };
@@ -15,31 +15,6 @@ enum { APS = 8, FIXES = 64, LEAST_HEADER = 8 };
 static unsigned long events[4];
 
 static void report(void) { printf("events: %lu %lu %lu %lu\n", events[0], events[1], events[2], events[3]); }
-
-/* The next byte of the script; zeros behind its end */
-typedef struct {
-    const uint8_t *p, *end;
-} script;
-
-static uint32_t byte(script *s) { return s->p < s->end ? *s->p++ : 0; }
-static uint32_t half(script *s)
-{
-    uint32_t low = byte(s);
-    return low | byte(s) << 8;
-}
-static uint32_t word(script *s)
-{
-    uint32_t low = half(s);
-    return low | half(s) << 16;
-}
-
-static void check(int holds, const char *what)
-{
-    if (!holds) {
-        fprintf(stderr, "input: %s\n", what);
-        abort();
-    }
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fuzz.h"
+#include "script.h"
 #include "tinyloc.h"
 
 enum { ARENA = 1 << 13, ROWS = 200, EVENTS = 300 }; /* rows an answer may make up for, and events: no input takes long */
@@ -19,30 +19,6 @@ static void report(void)
     for (int i = 0; i <= TL_SATURATED; i++)
         printf(" %lu", reasons[i]);
     printf("\n");
-}
-
-typedef struct {
-    const uint8_t *p, *end;
-} script;
-
-static uint32_t byte(script *s) { return s->p < s->end ? *s->p++ : 0; }
-static uint32_t half(script *s)
-{
-    uint32_t low = byte(s);
-    return low | byte(s) << 8;
-}
-static uint32_t word(script *s)
-{
-    uint32_t low = half(s);
-    return low | half(s) << 16;
-}
-
-static void check(int holds, const char *what)
-{
-    if (!holds) {
-        fprintf(stderr, "stream: %s\n", what);
-        abort();
-    }
 }
 
 static void listen(const tl_model *m, script *s, uint32_t inputs)
