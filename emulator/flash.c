@@ -39,12 +39,11 @@ static void leave(tl_nor *f, uint32_t at, const uint8_t *after, uint32_t bytes)
 {
     if (f->tear >= TL_TEAR_UNSTABLE && f->weak_count < TL_WEAK) {
         tl_weak *w = &f->weak[f->weak_count];
-        uint32_t place = 0; /* one that no other has */
+        uint32_t used = 0, place = 0; /* one that no other has */
         for (uint32_t i = 0; i < f->weak_count; i++)
-            if (f->weak[i].before == (int64_t)place * f->page) {
-                place++;
-                i = (uint32_t)-1;
-            }
+            used |= 1u << (uint32_t)(f->weak[i].before / f->page);
+        while (used >> place & 1u)
+            place++;
         w->at = at;
         w->bytes = bytes;
         w->tear = f->tear;

@@ -13,8 +13,7 @@ enum {
     TL_TEAR_UNSTABLE, /* each bit reads as before or as after, another way each time */
     TL_TEAR_HARDLY,   /* as before, but rarely a bit as after: what looks erased is not */
     TL_TEAR_ALMOST,   /* as after, but rarely a bit as before */
-    TL_TEAR_ERROR,    /* reads give an error, most of the time */
-    TL_TEARS
+    TL_TEAR_ERROR     /* reads give an error, most of the time */
 };
 
 enum { TL_WEAK = 8 };
@@ -42,7 +41,7 @@ typedef struct {
     uint64_t refused;   /* programs of units that were programmed `most` times: the controller does nothing */
     uint64_t wrong;     /* calls that no driver may make: alignment, range, what must be kept */
     uint32_t weak_count;
-    tl_weak weak[8];    /* TL_WEAK */
+    tl_weak weak[TL_WEAK];
 } tl_nor;
 
 int32_t tl_nor_read(void *nor, uint32_t at, void *to, uint32_t bytes);

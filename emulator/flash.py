@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from tinyloc.emulator.mcu import ZEPHYR
 from tinyloc.errors import ConfigError, unknown
 from tinyloc.kernels._c import ffi, lib
 
 TEARS = ("nothing", "done", "partly", "anything", "unstable", "hardly", "almost", "error")  # TL_TEAR_ of flash.h
 NEVER = 2**64 - 1
-ZEPHYR = "Zephyr, dts/"
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ class Flash:
         self.part, self.pages, self.slot_bytes = which, pages, pages * which.page
         size = 2 * self.slot_bytes
         self._arrays = {n: np.full(b, fill, np.uint8) for n, b, fill in (
-            ("memory", size + 4, 255), ("truth", size, 255), ("past", 8 * which.page, 0), ("writes", size // which.unit, 0))}
+            ("memory", size + 4, 255), ("truth", size, 255), ("past", lib.TL_WEAK * which.page, 0),
+            ("writes", size // which.unit, 0))}
         self.memory = self._arrays["memory"][:size]
         self.nor = ffi.new("tl_nor *", {
             "bytes": size, "page": which.page, "unit": which.unit, "most": which.most, "cut": NEVER, "random": 2 * seed + 1,

@@ -19,24 +19,14 @@ FLASH = tuple(C.parent.parent / "emulator" / n for n in ("flash.c", "flash.h")) 
 FOLDERS = (C, UPDATE, HOST, FLASH[0].parent)  # what they include lies in these
 
 
-def sources() -> list[Path]:
-    """Every .c and .h file of the firmware's folder, sorted."""
-    return sorted([*C.glob("*.c"), *C.glob("*.h")])
-
-
-def update_sources() -> list[Path]:
-    """Every .c and .h file of updates in the field, sorted."""
-    return sorted([*UPDATE.glob("*.c"), *UPDATE.glob("*.h")])
-
-
-def host_sources() -> list[Path]:
-    """Every .c and .h file that only the extension has, sorted."""
-    return sorted([*HOST.glob("*.c"), *HOST.glob("*.h")])
+def sources(folder: Path = C) -> list[Path]:
+    """Every .c and .h file of a folder, sorted."""
+    return sorted([*folder.glob("*.c"), *folder.glob("*.h")])
 
 
 def all_sources() -> list[Path]:
     """Every .c and .h file of the extension."""
-    return [*sources(), *update_sources(), *host_sources(), *FLASH]
+    return [*sources(), *sources(UPDATE), *sources(HOST), *FLASH]
 
 
 def c_digest() -> str:
@@ -63,7 +53,6 @@ extern const char tl_source_digest[];
 #define TL_ABI ...
 #define TL_IMAGE_VERSION ...
 #define TL_MAX_ARGS ...
-#define TL_PACKAGE_VERSION ...
 const tl_kernel *tl_host_kernels(int32_t level);
 void tl_run_windows(const tl_model *m, const uint8_t *x, uint32_t x_bytes, uint8_t *y, uint32_t y_bytes, uint32_t *crcs,
                     int32_t windows);

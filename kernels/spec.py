@@ -32,7 +32,7 @@ WRITTEN = ("out", "state", "scratch")
 CONSTANT = ("weight", "table")
 
 MOST = 2**30 - 1  # of what an expression names or computes
-INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
+INT32_MAX = 2**31 - 1
 # What numbers and elements are most of the time.  A multiplier's lower bound spares SRDHM its one saturation; left shifts
 # are of 32 bits, and right ones end at 31.
 RANGES = {"size": "1..", "zp": "-128..127", "shift": "-31..31", "mult": "0..", "flag": "0..1"}
@@ -145,20 +145,20 @@ def evaluate(expression: str, ints: Mapping[str, int], check: bool = True) -> in
     Raises ValueError for another expression, and, if `check`, SizeError for an int or a result beyond +-MOST on the way.
     """
 
-    def within(value: int, what: str) -> int:
+    def within(value: int, e: ast.expr) -> int:
         if check and not -MOST <= value <= MOST:
-            raise SizeError(f"{what} = {value}, expected at most {MOST} in size")
+            raise SizeError(f"{ast.unparse(e)} = {value}, expected at most {MOST} in size")
         return value
 
     def value(e: ast.expr) -> int:
         if isinstance(e, ast.BinOp) and type(e.op) in _OPERATORS:
-            return within(int(_OPERATORS[type(e.op)](value(e.left), value(e.right))), ast.unparse(e))
+            return within(int(_OPERATORS[type(e.op)](value(e.left), value(e.right))), e)
         if isinstance(e, ast.BinOp) and isinstance(e.op, ast.Pow):
             return int(value(e.left) ** value(e.right))
         if isinstance(e, ast.UnaryOp) and isinstance(e.op, ast.USub):
             return -value(e.operand)
         if isinstance(e, ast.Name) and e.id in ints:
-            return within(ints[e.id], e.id)
+            return within(ints[e.id], e)
         if isinstance(e, ast.Constant) and type(e.value) is int:
             return e.value
         raise ValueError(f"{expression!r}: expected +, -, *, numbers and the names {', '.join(ints)}")

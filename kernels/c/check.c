@@ -5,7 +5,7 @@
  *
  * A spec (spec.h) is a program for a stack of int32, made of the words of `Op.spec` by kernels/encode.py.  Its first two bytes
  * are how many arrays and numbers the step has; then a byte does:
- *   00-0f  push number k of the step          10-15  the next number, from the first on, is in range 0-5 of `ranges`
+ *   00-0f  push number k of the step          10-15  the next number, from the first on, is in range 0-4; 15: any
  *   18-1c  push low and high of range 0-4     20-2f  the next array has so many elements (popped): bits 0-1 log2 of their
  *   30-32  a + b, a - b, a b                         bytes, bits 2-3 where it may lie (READ and so on)
  *   33     low <= value <= high, all popped   34     the same for each element of the last array; 35: of the first `count`

@@ -185,7 +185,7 @@ TL_SMALL int32_t tl_open(tl_model *m, const void *image, uint32_t image_bytes, v
 }
 
 /* The state, at the end of the arena. */
-static uint8_t *state_of(const tl_model *m, const uint32_t *state) { return m->arena + word(m->image, 20)[0] - state_bytes(state); }
+static uint8_t *state_of(const tl_model *m, const uint32_t *state) { return m->arena + tl_head(m, 5) - state_bytes(state); }
 
 TL_SMALL void tl_reset(const tl_model *m)
 {
@@ -202,7 +202,7 @@ TL_SMALL void tl_reset(const tl_model *m)
 
 const uint32_t *tl_section(const tl_model *m, uint32_t kind) { return section(m->image, kind); }
 
-uint32_t tl_arena_bytes(const tl_model *m) { return word(m->image, 20)[0]; }
+uint32_t tl_arena_bytes(const tl_model *m) { return tl_head(m, 5); }
 
 TL_SMALL void *tl_input(const tl_model *m) { return m->arena + section(m->image, INPUT)[1]; }
 

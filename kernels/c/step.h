@@ -5,10 +5,12 @@
 #include "spec.h"
 #include "tinyloc.h"
 
+#define TL_DECLARE(op)                  \
+    void tl_step_##op(const tl_arg *a); \
+    extern const uint8_t tl_spec_##op[];
 #define TL_STEP(op, ...)                                         \
-    void tl_step_##op(const tl_arg *a);                          \
+    TL_DECLARE(op)                                               \
     void tl_step_##op(const tl_arg *a) { tl_##op(__VA_ARGS__); } \
-    extern const uint8_t tl_spec_##op[];                         \
     const uint8_t tl_spec_##op[] = {TL_SPEC_##op};
 
 /* The runner is small beside the kernels in time, but not in flash: it stays so at -O3, where clang would unroll it. */

@@ -1,4 +1,4 @@
-#include "tinyloc.h"
+#include "step.h"
 
 enum { INPUT = 3, OUTPUT = 4, RAILS = 128 };
 
@@ -32,7 +32,7 @@ int32_t tl_stream_open(tl_stream *s, const tl_model *m, const tl_scaler *scaler,
         if (rows != 1 || rails[2] != (rails[0] >> 16) * 8)
             return TL_ERR_STREAM;
         for (uint32_t n = rails[0] >> 16; n; n--, p += 2)
-            if ((p[0] | p[1]) & 3u || p[0] > arena || p[1] > arena - p[0])
+            if ((p[0] | p[1]) & 3u || !tl_inside(p[0], p[1], arena))
                 return TL_ERR_STREAM;
     }
     s->model = m;
@@ -159,7 +159,7 @@ tl_answer tl_stream_answer(tl_stream *s, uint32_t ms)
                 return s->last = unknown(a.reason == TL_ROOM ? TL_SILENT : a.reason);
             }
         }
-        s->rows = (uint16_t)(s->rows + (s->rows != 65535));
+        count(&s->rows);
         if (i == 1 || rows_of(s) == 1)
             saturated = run(s);
     }

@@ -1,11 +1,9 @@
 /* Eight 32-bit lanes: rescaling, rows of int8, stores of a part. */
 #include <string.h>
 
-#define X(op)                           \
-    void tl_step_##op(const tl_arg *a); \
-    extern const uint8_t tl_spec_##op[];
-TL_OPS(X)
-#undef X
+#include "step.h"
+
+TL_OPS(TL_DECLARE)
 
 typedef __m256i v8;
 

@@ -15,8 +15,6 @@ typedef char tl_stream_config_has_14_bytes[sizeof(tl_stream_config) == STREAM_BY
 
 static const uint32_t *words(const void *p) { return p; }
 
-static int32_t inside(uint32_t offset, uint32_t bytes, uint32_t whole) { return offset <= whole && bytes <= whole - offset; }
-
 /* The section's entry: kind | count << 16, offset, bytes; 0 if there is none. */
 TL_APART static const uint32_t *section(const uint8_t *payload, uint32_t kind)
 {
@@ -70,7 +68,7 @@ TL_APART static uint32_t input_bytes(const uint8_t *image, uint32_t bytes, uint3
 {
     uint32_t n = words(image)[2] >> 16 & 255u;
     const uint32_t *s = words(image + IMAGE_HEADER);
-    for (*rows = 0; n && inside(IMAGE_HEADER, 12 * n, bytes); n--, s += 3)
+    for (*rows = 0; n && tl_inside(IMAGE_HEADER, 12 * n, bytes); n--, s += 3)
         if ((s[0] & 255u) == IMAGE_INPUT) {
             *rows = s[0] >> 16;
             return s[2];
@@ -87,7 +85,7 @@ TL_APART int32_t tl_package_open(tl_package *p, const void *payload, uint32_t by
     if ((head[1] & 0xffffu) != TL_PACKAGE_VERSION)
         return TL_UPDATE_VERSION;
     uint32_t count = head[1] >> 16;
-    if (head[2] != bytes || !inside(HEADER, ENTRY * count, bytes)) /* count < 2^16 */
+    if (head[2] != bytes || !tl_inside(HEADER, ENTRY * count, bytes)) /* count < 2^16 */
         return TL_UPDATE_PAYLOAD;
     if (head[3] != TL_ABI)
         return TL_UPDATE_ABI;
@@ -97,13 +95,13 @@ TL_APART int32_t tl_package_open(tl_package *p, const void *payload, uint32_t by
         const uint32_t *s = words(base + HEADER + ENTRY * i);
         uint32_t kind = s[0] & 0xffffu;
         if (kind == 0 || (kind > STREAM && kind < OPTIONAL) || section(base, kind) != s || s[1] & 3u || s[1] < HEADER ||
-            !inside(s[1], s[2], bytes))
+            !tl_inside(s[1], s[2], bytes))
             return TL_UPDATE_PAYLOAD;
     }
     const uint32_t *image = section(base, IMAGE), *scale = section(base, SCALER), *golden = section(base, GOLDEN);
     const uint32_t *rooms = section(base, ROOMS), *names = section(base, INPUTS), *stream = section(base, STREAM);
-    if (!image || !scale || !golden || !rooms || !stream || image[2] < IMAGE_HEADER || stream[2] != STREAM_BYTES || !texts(base, rooms) ||
-        (names && !texts(base, names)))
+    if (!image || !scale || !golden || !rooms || !stream || image[2] < IMAGE_HEADER || stream[2] != STREAM_BYTES ||
+        !texts(base, rooms) || (names && !texts(base, names)))
         return TL_UPDATE_PAYLOAD;
     p->image = base + image[1];
     p->image_bytes = image[2];
