@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinyloc.data.metrics import paired_gain
-from tinyloc.data.split import hold_out, part, time_blocks
+from tinyloc.data.split import hold_out, part, time_blocks, units
 from tinyloc.data.table import Dataset, Samples
 from tinyloc.data.windows import Scaler
 from tinyloc.errors import DataError, ModelError
@@ -25,7 +25,6 @@ from tinyloc.train import Inputs, Progress, Recipe, balanced_as, last_rows, prep
 #: Of the fine-tuning.  At a lower rate, or for half as long, it came less far (three simulated houses, 2 and 5 minutes).
 RECIPE = Recipe()
 BLOCK_S = 20.0  # what `minutes` are chosen by: about as long as somebody stays in a room, so that few blocks hold all rooms
-UNIT_WINDOWS = 5  # a stretch of so many windows is one unit of `paired_gain`: its mistakes are not independent
 
 
 @dataclass(frozen=True)
@@ -78,8 +77,7 @@ def some_minutes(samples: Samples, minutes: float, rate_hz: float, seed: int = 0
 
 def _numbered(samples: Samples, rooms: tuple[str, ...]) -> Samples:
     """The rows, their rooms numbered as in `rooms`."""
-    number = np.array([rooms.index(r) if r in rooms else -1 for r in samples.rooms] + [-1])
-    return replace(samples, room=number[samples.room], rooms=rooms)
+    return replace(samples, room=samples.numbers_in(rooms)[samples.room], rooms=rooms)
 
 
 def transplant(model: Model, dataset: Dataset, seed: int = 0) -> tuple[Model, Dataset]:
@@ -163,8 +161,7 @@ def adapt(model: Model, dataset: Dataset, recipe: Recipe | None = None, *, minut
     judged = {name: scores(y, m.predict(validation.x), rooms)["macro_f1"] for name, m in candidates.items()}
     chosen = max(judged, key=lambda name: judged[name])  # of equal ones the first: nothing changes without a reason
     labels = {name: m.predict(held.x) for name, m in candidates.items()}
-    unit = (time_blocks(site.test, UNIT_WINDOWS * int(start.info["window"]) / site.rate_hz) if site.rate_hz
-            else np.arange(len(true)))
+    unit = units(site.test, int(start.info["window"]), site.rate_hz)
     gain, error = (paired_gain(true, labels["before"], labels[chosen], unit) if same else
                    paired_gain(true, labels["anew"], labels["adapted"], unit))
     new_rooms, new_aps, lost = ([n for n in some if n not in others] for some, others in (

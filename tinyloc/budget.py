@@ -109,7 +109,7 @@ class Demands:
         from tinyloc.verify import audit
 
         found = audit(self.program)
-        return (self.program.retime(1) if found.best is found.stream else self.program), found.best
+        return (self.program.retime(1) if found.streams else self.program), found.best
 
     @cached_property
     def measured(self) -> Measured:

@@ -252,6 +252,12 @@ def calibrate(program: Program, dataset: Dataset, precision: float = PRECISION, 
     return replace(made, info={**info, "confidence": found})
 
 
+def reliability_of(program: Program) -> Reliability:
+    """The table of a Program that has confidences: what `with_table` put there."""
+    _, args = decoder(program)
+    return Reliability(program.data[str(args["table"])], int(args["shift"]))
+
+
 def _precision(y: np.ndarray, true: np.ndarray, limit: int) -> float:
     """Of outputs (w, 2), the share of right ones among those of confidence `limit` and more; 1 where there are none."""
     sure = (y[:, 1] >= limit) & (true >= 0)
@@ -268,11 +274,11 @@ def _least(session: Any, x: np.ndarray, true: np.ndarray, on: np.ndarray, limit:
     order = np.random.default_rng(SEED).random(on.shape) + ~on  # who is heard, in a random order, then the others
     rank = np.argsort(np.argsort(order, 1), 1)
     access_points = np.arange(on.shape[1]) < on.shape[1] - scaler.motion
-    for few in range(enough, 0, -1):
+    for few in range(enough - 1, 0, -1):
         enough_heard = counts >= few
         off = (rank >= few) & access_points
         fewer = np.where(off[enough_heard, None], silent, x[enough_heard]).astype(x.dtype)
-        if _precision(session.run_windows(fewer)[:, -1], true[enough_heard], limit) < kept and few < enough:
+        if _precision(session.run_windows(fewer)[:, -1], true[enough_heard], limit) < kept:
             return few + 1
     return 1
 

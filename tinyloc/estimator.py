@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinyloc.data import Dataset, Samples
+from tinyloc.data.csv_file import BLOCK_WINDOWS
 from tinyloc.data.split import hold_out, part, time_blocks
 from tinyloc.errors import ConfigError, DataError, unknown
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 QUANTIZE = ("int8", "float")
 UNITS = 50  # shares that rows which stand alone are dealt into, before some are held out
 GROUPS = 5  # of fewer recordings none can be spared for validation, and stretches of each are held out
-BLOCK_WINDOWS = 5  # windows a stretch, as for CSV files
 
 
 class TinyLocClassifier(ClassifierMixin, BaseEstimator):

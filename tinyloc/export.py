@@ -27,7 +27,7 @@ from tinyloc.files import sync_folder, temporary_folder, write_synced
 from tinyloc.image import Image, sources, to_image
 from tinyloc.program import Buffer, Program
 from tinyloc.scaling import InputConstants, input_constants
-from tinyloc.stream import Config, Stream, replay, self_test_script
+from tinyloc.stream import Config, Stream, replay, self_test_script, streams
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 MANIFEST = "tinyloc-export.json"
@@ -143,11 +143,6 @@ def _text(s: str) -> str:
 def _rows(values: Iterable[Any], form: str, per: int, indent: str = "    ") -> str:
     items = [form.format(v) for v in values]
     return "\n".join(indent + " ".join(f"{i}," for i in items[at : at + per]) for at in range(0, len(items), per))
-
-
-def streams(program: Program) -> bool:
-    """Whether `tl_stream` takes the Program as it is: not where a state that may saturate passes several rows unseen."""
-    return program.steps_of_time == 1 or not program.saturating
 
 
 def _model(program: Program, constants: InputConstants, rows: int) -> dict[str, str]:
@@ -343,8 +338,7 @@ def variant(program: Program, core: str | None = None, stream: bool | None = Non
 
     found = pack_for(program, core) if core else program
     if stream is None:
-        a = audit(found)
-        stream = a.best is a.stream
+        stream = audit(found).streams
     return found.retime(1) if stream else found
 
 

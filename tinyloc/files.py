@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import re
@@ -171,6 +172,26 @@ def write_safetensors(path: str | Path, arrays: dict[str, np.ndarray], meta: dic
     text = json.dumps(head, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     write_atomic(path, len(text).to_bytes(8, "little") + text + data[end:])
+
+
+def sha256(path: str | Path) -> str:
+    """Hexadecimal digest of a file."""
+    h = hashlib.sha256()
+    with Path(path).open("rb") as f:
+        while part := f.read(1 << 20):
+            h.update(part)
+    return h.hexdigest()
+
+
+def format_of(path: str | Path) -> str | None:
+    """What a safetensors file's metadata call its format; None for any other file."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="numpy") as f:
+            return (f.metadata() or {}).get("format")
+    except (SafetensorError, OSError):
+        return None
 
 
 def read_safetensors(path: str | Path, kind: str, version: int) -> tuple[dict[str, np.ndarray], dict[str, str]]:

@@ -22,10 +22,11 @@ import numpy as np
 from tinyloc.data.windows import Scaler
 from tinyloc.emulator.plan import plan
 from tinyloc.errors import BrokenError, ConfigError, ModelError
-from tinyloc.export import InputConstants, extremes, golden, input_constants, input_of, inputs_digest, names_data, variant
+from tinyloc.export import extremes, golden, input_of, inputs_digest, names_data, variant
 from tinyloc.image import Image, to_image
 from tinyloc.kernels.table import ABI
 from tinyloc.program import Program
+from tinyloc.scaling import InputConstants, input_constants
 from tinyloc.stream import Config
 
 MAGIC, VERSION, HEADER, ENTRY = 0x4B504C54, 1, 28, 12
@@ -33,7 +34,8 @@ IMAGE, SCALER, GOLDEN, ROOMS, INPUTS, STREAM, OPTIONAL = 1, 2, 3, 4, 5, 6, 128
 SECTIONS = {IMAGE: "image", SCALER: "scaler", GOLDEN: "golden windows", ROOMS: "rooms", INPUTS: "inputs", STREAM: "stream"}
 ENVELOPE, ENVELOPE_MAGIC, NOT_BOOTABLE = 32, 0x96F3B83D, 0x10
 PROTECTED_TLVS, TLVS, COUNTER, SHA256, KEY_HASH = 0x6908, 0x6907, 0x50, 0x10, 0x01
-SIGNATURES = {0x24: "Ed25519", 0x22: "ECDSA P-256"}
+ED25519, P256 = 0x24, 0x22
+SIGNATURES = {ED25519: "Ed25519", P256: "ECDSA P-256"}
 LEAST = 224  # bytes of a package, TL_UPDATE_LEAST
 EXTRA = "install it with: pip install 'tinyloc[sign]'"
 KEYGEN = "make one with: imgtool keygen -t ed25519 -k KEY.pem"
@@ -68,7 +70,7 @@ def payload(program: Program, windows: np.ndarray, core: str | None = None, stre
             ap_names: bool = True) -> bytes:
     """What a package holds, before it is signed.
 
-    windows: (w, rows, inputs) codes of golden windows, to which random ones are added; may be empty.  core, stream: as
+    windows: (w, rows, inputs) codes of golden windows, to which a random one is added; may be empty.  core, stream: as
     `export.variant` has them; a firmware that streams takes packages that stream.  ap_names: with a section of them.
     Raises ModelError for a Program without rooms, aps or scaler in its info, ConfigError for an unknown core.
     """
@@ -146,7 +148,7 @@ def device_key(key: Any) -> tuple[int, bytes, bytes]:
     bytes, of a P-256 one."""
     der = public_key(key)
     ed = "ED25519" in str(key.sig_tlv())
-    return (0x24 if ed else 0x22), hashlib.sha256(der).digest(), der[-32:] if ed else der[-64:]
+    return (ED25519 if ed else P256), hashlib.sha256(der).digest(), der[-32:] if ed else der[-64:]
 
 
 def sign(data: bytes, key: Any, version: str, counter: int | None = None) -> bytes:
@@ -253,7 +255,7 @@ class Package:
         if (scheme, key_hash) != (self.scheme, self.key_hash):
             raise BrokenError("package: signed with another key")
         try:
-            if self.scheme == 0x24:  # of the digest; ECDSA makes its own of what is signed
+            if self.scheme == ED25519:  # of the digest; ECDSA makes its own of what is signed
                 key.verify_digest(self.signature, self.hash)
             else:
                 key.verify(self.signature, self.data[: self.signed])

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tinyloc.data import MISSING, Dataset, Scaler, windows
+from tinyloc.data import MISSING, Dataset, Samples, Scaler, windows
 from tinyloc.errors import ConfigError, DataError, ModelError, unknown
 from tinyloc.kernels.fixed import quantize_multiplier
 from tinyloc.kernels.op import Node
@@ -430,6 +430,14 @@ class Candidate:
         return float(more.sum()) > 2 * float(np.sqrt((more**2).sum()))
 
 
+def _training(model: FloatModel, dataset: Dataset, missing: str) -> tuple[Samples, Scaler, int]:
+    """(training rows as the model hears them, its scaler, rows of its windows)."""
+    info = model.info
+    rows = dataset.train.select(info.get("aps", dataset.aps), f"{dataset.name}: the model", missing)
+    scaler = Scaler.from_dict(info["scaler"]) if "scaler" in info else Scaler.fit(rows)
+    return rows, scaler, int(info.get("window", dataset.window))
+
+
 def calibration_of(model: FloatModel, dataset: Dataset, missing: str = MISSING[0]) -> np.ndarray:
     """Windows (b, t, a) of the data set's training rows, one a row, scaled and cut as the model's info says.
 
@@ -437,27 +445,23 @@ def calibration_of(model: FloatModel, dataset: Dataset, missing: str = MISSING[0
     unless `missing` lets it count as not heard (`Samples.select`), or has other rooms than the model was trained for.
     """
     info = model.info
-    dataset = dataset.select(info.get("aps", dataset.aps), f"{dataset.name}: the model", missing)
+    rows, scaler, length = _training(model, dataset, missing)
     if "rooms" in info and tuple(info["rooms"]) != dataset.rooms:
         known, got = info["rooms"], dataset.rooms
         raise DataError(f"{dataset.name}: the model was trained for other rooms ({', '.join(known[:4])}, ...; {len(known)} "
                         f"of them) than the data has ({', '.join(got[:4])}, ...; {len(got)})")
-    scaler = Scaler.from_dict(info["scaler"]) if "scaler" in info else Scaler.fit(dataset.train)
-    return windows(dataset.train, scaler, int(info.get("window", dataset.window)), 1).x
+    return windows(rows, scaler, length, 1).x
 
 
 def stretches_of(model: FloatModel, dataset: Dataset, missing: str = MISSING[0]) -> np.ndarray | None:
     """The training rows of `calibration_of` in windows of STRETCH times the length (or of the longest session, if that is
     shorter), for a model that streams; None for another, and where rows stand alone."""
-    info = model.info
-    length = int(info.get("window", dataset.window))
-    if model.config.family != "mamba" or length == 1:
+    if model.config.family != "mamba" or int(model.info.get("window", dataset.window)) == 1:
         return None
-    samples = dataset.train.select(info.get("aps", dataset.aps), f"{dataset.name}: the model", missing)
-    scaler = Scaler.from_dict(info["scaler"]) if "scaler" in info else Scaler.fit(samples)
-    longest = int((samples.ends() - samples.starts()).max()) + 1
+    rows, scaler, length = _training(model, dataset, missing)
+    longest = int((rows.ends() - rows.starts()).max()) + 1
     length = min(STRETCH * length, longest)
-    found = windows(samples, scaler, length, max(1, length // 2)).x
+    found = windows(rows, scaler, length, max(1, length // 2)).x
     return calibration_windows(found) if len(found) else None
 
 

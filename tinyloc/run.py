@@ -166,7 +166,7 @@ class C:
 
         if lib.TL_ABI != ABI:
             raise ModelError(f"the C kernels have ABI {lib.TL_ABI:#010x}, the op table {ABI:#010x}: set TL_ABI in "
-                             "kernels/c/tinyloc.h and rebuild the extension")
+                             "kernels/c/tinyloc.h and rebuild the extension (python -m tinyloc.kernels.encode)")
         self.program, self.plan, self.image = program, plan(program), to_image(program)
         self.x, self.y = (program.buffers[n] for n in (program.input, program.output))
         self.arena = np.zeros(self.plan.arena_bytes, np.uint8)

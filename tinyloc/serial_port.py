@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from tinyloc.errors import ConfigError, TinylocError
-from tinyloc.export import image_crc, scaler_crc, sign_runs, stream_crc, streams
+from tinyloc.export import image_crc, scaler_crc, sign_runs, stream_crc
 from tinyloc.program import Program
 from tinyloc.scaling import input_constants
+from tinyloc.stream import streams
 from tinyloc.verify import Difference
 
 VERSION = 2
@@ -219,15 +220,21 @@ def check(program: Program, report: Report) -> Verdict:
     return Verdict(report.image, report.runs, windows, core, True, scaler, told, difference, report.passed)
 
 
+def pyserial() -> Any:
+    """The module `serial`.  Raises ConfigError saying which extra has it."""
+    try:
+        import serial
+    except ImportError:
+        raise ConfigError(f"no serial ports: the package pyserial is missing; {EXTRA}") from None
+    return serial
+
+
 def verify_port(program: Program, port: str, baud: int = 115200, timeout: float = 20.0) -> Verdict:
     """Reads a self-test from the serial port `port` and checks it; `timeout`: seconds without a line.
 
     Raises ConfigError for a port that cannot be opened or a missing extra, BoardError for what cannot be compared.
     """
-    try:
-        import serial
-    except ImportError:
-        raise ConfigError(f"no serial ports: the package pyserial is missing; {EXTRA}") from None
+    serial = pyserial()
     if not (math.isfinite(timeout) and timeout > 0):
         raise ConfigError(f"timeout of {timeout:g} s: expected more than 0")
     try:

@@ -7,7 +7,6 @@ checks are bounds below which later stages would give figures that mean little; 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shlex
 from collections.abc import Sequence
@@ -21,11 +20,10 @@ from tinyloc.data import HOLD, Dataset, Samples, forward_fill
 from tinyloc.data.csv_file import BLOCK_WINDOWS, TEST
 from tinyloc.data.split import time_blocks
 from tinyloc.errors import ConfigError, ModelError
-from tinyloc.files import write_atomic
+from tinyloc.files import sha256, write_atomic
 
 COMPILE = "${CC:-cc} -std=c99 -O2 -Isrc host/main.c src/[a-z]*.c -o ../selftest"
 WINDOWS = 10  # a room that the held-out rows should fill
-STAGES = ("record", "compare", "deploy")
 FILE, VERSION = "plan.json", 1
 #: The paper's recommendations for 64 KB and for 32 KB, and ours: title, preset, settings of training.
 MODELS = {"transformer": ("the paper's Transformer for 64 KB", "mdcsa-h16l1", ()),
@@ -309,13 +307,13 @@ class Plan:
         for p in (*step.makes, *step.needs):
             if not p.exists():
                 return f"to do again: {p.name} is gone"
-            if was["files"].get(self._place(p)) != digest(p):
+            if was["files"].get(self._place(p)) != sha256(p):
                 return f"to do again: {p.name} has changed"
         return "done"
 
     def finish(self, step: Step) -> None:
         """Writes down that a step was run."""
-        files = {self._place(p): digest(p) for p in (*step.makes, *step.needs)}
+        files = {self._place(p): sha256(p) for p in (*step.makes, *step.needs)}
         self.done[step.name] = {"command": self.key(step), "files": files}
         self.save()
 
@@ -331,7 +329,7 @@ class Plan:
         self.save()
 
     def _digests(self) -> dict[str, str]:
-        return {str(p): digest(p) for p in self.data_files()}
+        return {str(p): sha256(p) for p in self.data_files()}
 
     def compared(self) -> list[dict[str, Any]]:
         """A row of facts a model, as the report judged them; none before there is one."""
@@ -355,12 +353,3 @@ class Plan:
         """
         able = [r for r in self.compared() if r["fits"] and r["exact"] and r["validation_macro_f1"] is not None]
         return max(able, key=lambda r: (r["validation_macro_f1"], -r["ram"]))["model"] if able else None
-
-
-def digest(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file."""
-    with path.open("rb") as f:
-        h = hashlib.sha256()
-        while part := f.read(1 << 20):
-            h.update(part)
-    return h.hexdigest()

@@ -110,6 +110,11 @@ class Engine(Protocol):
         """(label, confidence, whether a state saturated) of the rows that are there."""
 
 
+def streams(program: Program) -> bool:
+    """Whether `tl_stream` takes the Program as it is: not where a state that may saturate passes several rows unseen."""
+    return program.steps_of_time == 1 or not program.saturating
+
+
 class Integers:
     """A Program as it is, on a backend of `tinyloc.run`."""
 
@@ -117,7 +122,7 @@ class Integers:
         from tinyloc.run import Session
 
         b, self.rows = program.buffers[program.input], program.steps_of_time
-        if program.saturating and self.rows != 1:
+        if not streams(program):
             raise ModelError("the model has states that saturate, and takes a window at once: what saturates between its "
                              "rows cannot be seen; expected one row a run")
         self.program, self.alone = program, self.rows != 1 or int(program.info.get("window", 1)) == 1
@@ -185,7 +190,7 @@ class Stream:
             return
         radio = ap < self.config.aps
         if (ap >= len(self.heard) or not (DBM_LEAST if radio else -128) <= dbm <= (DBM_MOST if radio else 127)
-                or (self.heard[ap][0] != NOT_HEARD and _signed(ms - self.heard[ap][1]) < 0)):
+                or (self.heard[ap][0] != NOT_HEARD and signed(ms - self.heard[ap][1]) < 0)):
             self.dropped = min(self.dropped + 1, 65535)
         else:
             self.heard[ap] = dbm, ms
@@ -195,7 +200,7 @@ class Stream:
         c, due, reason = self.config, 1, ROOM
         if self.last is None:
             self.row = ms
-        elif _signed(ms - self.ms) < 0:
+        elif signed(ms - self.ms) < 0:
             self.heard = [(NOT_HEARD, 0)] * len(self.heard)
             reason = BACKWARDS
         elif c.window != 1 and ms - self.ms & 0xFFFFFFFF > c.gap:
@@ -214,7 +219,7 @@ class Stream:
         return self.last
 
     def _rows(self, ms: int, due: int, reason: int) -> Answer:
-        self.heard = [h if 0 <= _signed(ms - h[1]) <= self.hold else (NOT_HEARD, h[1]) for h in self.heard]
+        self.heard = [h if 0 <= signed(ms - h[1]) <= self.hold else (NOT_HEARD, h[1]) for h in self.heard]
         dbm = [h[0] for h in self.heard]
         heard = sum(v != NOT_HEARD for v in dbm[: self.config.aps])
         if not heard:
@@ -236,7 +241,7 @@ class Stream:
         return Answer(label if reason == ROOM else UNKNOWN, heard, label, confidence, reason)
 
 
-def _signed(ms: int) -> int:
+def signed(ms: int) -> int:
     """A difference of two times as the int32 that it is."""
     return (ms + 2**31 & 0xFFFFFFFF) - 2**31
 
@@ -335,7 +340,7 @@ def float_margins(model: Model, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def float_replay(model: Model, program: Program, events: Events) -> Events:
     """ANSWERs of the same rules with the float model, of which `program` is made: its labels, and the confidences that the
     Program's table has for its margins.  Nothing saturates in float."""
-    from tinyloc.confidence import Reliability, decoder, has_confidence
+    from tinyloc.confidence import decoder, has_confidence, reliability_of
 
     config, scaler = Config.of(program.info), Scaler.from_dict(program.info["scaler"])
     recorder = _Recorder(1 if program.can_stream else program.steps_of_time)
@@ -352,9 +357,7 @@ def float_replay(model: Model, program: Program, events: Events) -> Events:
         found.append([a.room, a.heard, a.label, a.confidence, a.reason, 0])
         where.append(recorder.asked[-1] if len(recorder.asked) > before else again)
     _, args = decoder(program)
-    sure = None
-    if has_confidence(program):
-        sure = Reliability(program.data[str(args["table"])], int(args["shift"]))
+    sure = reliability_of(program) if has_confidence(program) else None
     scale = program.buffers[str(args["x"])].scale
     of_start: list[tuple[np.ndarray, np.ndarray]] = []
     for rows in recorder.starts:

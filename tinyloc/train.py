@@ -33,7 +33,7 @@ from tinyloc.data import (
     paired_gain,
     windows,
 )
-from tinyloc.data.split import time_blocks
+from tinyloc.data.split import units
 from tinyloc.distill import Beliefs, Distillation, Teachers, regressor
 from tinyloc.errors import ConfigError, DataError, ModelError, unknown
 from tinyloc.layers import layers
@@ -41,7 +41,7 @@ from tinyloc.model import Config, Model, Params
 
 FORMAT, VERSION = "tinyloc-checkpoint", 1
 MOTION = ("auto", "on", "off")
-TRIALS, UNIT_WINDOWS = 2, 5  # of `_choose_motion`
+TRIALS = 2  # of `_choose_motion`
 
 
 @dataclass(frozen=True)
@@ -467,8 +467,8 @@ def _beside(checkpoint: str | Path | None, what: str) -> Path | None:
 
 def checkpoints(checkpoint: str | Path) -> list[Path]:
     """All files that `fit` may leave for this checkpoint, to be removed once the model is saved."""
-    return [Path(checkpoint), *(Path(f"{checkpoint}.{name}") for name in (
-        "refit", *(_trial(i, motion) for i in range(TRIALS) for motion in ("off", "on") if _trial(i, motion))))]
+    trials = (_trial(i, motion) for i in range(TRIALS) for motion in ("off", "on"))
+    return [path for what in (*trials, "refit") if (path := _beside(checkpoint, what))]
 
 
 def _trial(number: int, motion: str) -> str:
@@ -484,7 +484,7 @@ def _choose_motion(once: Callable[..., Model], dataset: Dataset, recipe: Recipe,
     Both begin as the same model (`_fit`) and see the same batches.  They part by chance nevertheless, so a second trial, of
     the next seed, has to say the same.  The first "no" ends it, after two trainings where motion is of no use.
     """
-    rate, kept = dataset.rate_hz, True
+    kept = True
     trials: list[dict[str, Any]] = []
     first: list[Model] = []
     for number in range(TRIALS):
@@ -498,7 +498,7 @@ def _choose_motion(once: Callable[..., Model], dataset: Dataset, recipe: Recipe,
         first = first or pair
         seen = [last_rows(m.info, dataset.val) for m in pair]
         true, (off, on) = seen[0].y[:, -1], (m.predict(w.x) for m, w in zip(pair, seen, strict=True))
-        unit = (time_blocks(dataset.val, UNIT_WINDOWS * pair[0].info["window"] / rate) if rate else np.arange(len(true)))
+        unit = units(dataset.val, pair[0].info["window"], dataset.rate_hz)
         f1 = [macro_f1(true, labels, len(dataset.rooms)) for labels in (off, on)]
         gain, error = paired_gain(true, off, on, unit)
         trials.append({"seed": seeded.seed, "rssi": f1[0], "motion": f1[1], "gain": gain, "error": error})
@@ -596,8 +596,7 @@ def last_rows(info: Mapping[str, Any], samples: Samples, missing: str = MISSING[
     lacking = [r for i, r in enumerate(samples.rooms) if r not in known and (samples.room == i).any()]
     if lacking:
         raise DataError(f"the data has a room {lacking[0]!r}, which the model lacks; it knows {', '.join(known)}")
-    number = np.array([known.index(r) if r in known else -1 for r in samples.rooms] + [-1])
-    return Windows(w.x, number[w.y], w.row)
+    return Windows(w.x, samples.numbers_in(known)[w.y], w.row)
 
 
 def scores(true: np.ndarray, predicted: np.ndarray, rooms: tuple[str, ...]) -> dict[str, Any]:

@@ -253,7 +253,7 @@ def evaluate(dataset: Dataset, job: Job) -> Outcome:
         facts["error"] = str(e)
         return ended("failed")
     taken = audit(program)
-    memory, streams = taken.best, taken.best is taken.stream
+    memory, streams = taken.best, taken.streams
     facts |= {"memory": memory.to_dict(), "streams": streams, "bytes": goal.bytes(memory), "over": goal.over(memory),
               "int8": scores, "float": [m.info["validation_macro_f1"] for _, m, _ in found], "best": best,
               "epochs": [m.info["epochs"] for _, m, _ in found], "parameters": model.parameters,

@@ -173,6 +173,11 @@ class Audit:
         """The one that takes less RAM."""
         return min((m for m in (self.window, self.stream) if m), key=lambda m: m.ram)
 
+    @property
+    def streams(self) -> bool:
+        """Whether sample by sample takes less RAM than a window at once."""
+        return self.best is self.stream
+
     def _repr_html_(self) -> str:
         from tinyloc.display import of_audit
 
@@ -181,16 +186,31 @@ class Audit:
     def summary(self) -> str:
         """One line."""
         m = self.best
-        how = "sample by sample" if m is self.stream else f"{m.steps_of_time} samples at once"
+        how = "sample by sample" if self.streams else f"{m.steps_of_time} samples at once"
         return (f"RAM {m.ram} B ({m.activations} activations, {m.state} state, {m.model} runner), flash {m.image} B "
                 f"({m.weights} weights, {m.tables} tables, {m.records} steps), {m.total} B with all in RAM, {how}")
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
         return {"window": self.window.to_dict(), "stream": self.stream and self.stream.to_dict(),
-                "best": "stream" if self.best is self.stream else "window"}
+                "best": "stream" if self.streams else "window"}
 
 
 def audit(program: Program) -> Audit:
     """Memory of a Program both ways of running it."""
     return Audit(memory(program), memory(program.retime(1)) if program.can_stream else None)
+
+
+def streams_alike(program: Program, x: np.ndarray, outputs: np.ndarray, backend: str) -> bool | None:
+    """Whether sample by sample, on a backend, gives the outputs of the windows x; None where the Program does not stream."""
+    from tinyloc.run import Session
+
+    if not program.can_stream:
+        return None
+    session = Session(program.retime(1), backend)
+
+    def alike(window: np.ndarray, whole: np.ndarray) -> bool:
+        session.reset()
+        return np.array_equal(session.run_stream(window), whole)
+
+    return all(alike(window, whole) for window, whole in zip(x, outputs, strict=True))

@@ -37,8 +37,8 @@ from tinyloc.data import Samples
 from tinyloc.errors import ConfigError, DataError, ModelError
 from tinyloc.files import Log
 from tinyloc.program import Program
-from tinyloc.serial_port import EXTRA, BoardError
-from tinyloc.stream import NONE, NOT_HEARD, REASONS, Answer, Stream, script
+from tinyloc.serial_port import BoardError, pyserial
+from tinyloc.stream import NONE, NOT_HEARD, REASONS, Answer, Stream, script, signed
 
 PERIOD_MS = 1000  # between questions, where a model's rows stand alone
 MOST_LINE = 256  # bytes; what is longer is garbage
@@ -113,7 +113,7 @@ class Watch:
 
     def __init__(self, program: Program, backend: str = "c", period: int | None = None, record: Log | None = None,
                  keep: int = 10) -> None:
-        self.program, self.stream, self.record = program, Stream.of(program, backend), record
+        self.stream, self.record = Stream.of(program, backend), record
         self.inputs: tuple[str, ...] = tuple(map(str, program.info["aps"]))
         self.rooms: tuple[str, ...] = tuple(map(str, program.info.get("rooms", ())))
         self.period = period or self.stream.config.period or PERIOD_MS
@@ -239,7 +239,7 @@ class Watch:
 
 def _after(ms: int, other: int) -> int:
     """A difference of two times of a clock of 32 bits."""
-    return (ms - other + 2**31 & 0xFFFFFFFF) - 2**31
+    return signed(ms - other)
 
 
 def row(watch: Watch, said: Said) -> dict[str, Any]:
@@ -318,10 +318,7 @@ def serial_lines(port: str, baud: int = 115200) -> Iterator[bytes | None]:
 
     Raises ConfigError for a port that cannot be opened or a missing extra, BoardError for one that vanishes.
     """
-    try:
-        import serial
-    except ImportError:
-        raise ConfigError(f"no serial ports: the package pyserial is missing; {EXTRA}") from None
+    serial = pyserial()
     try:
         opened = serial.Serial(port, baud, timeout=WAIT_S)
     except (serial.SerialException, OSError, ValueError) as e:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tinyloc import __version__
+from tinyloc.display import MEMORY
 from tinyloc.errors import BrokenError, ConfigError, TinylocError, unknown
 
 if TYPE_CHECKING:
@@ -240,6 +241,5 @@ def progress_bar(label: str, quiet: bool) -> tuple[Progress | None, Callable[[],
     return show, end
 
 
-# Columns and rows of tables of memory: label, attribute of `verify.Memory`.
-BYTES = (("weights", "weights"), ("tables", "tables"), ("steps", "records"), ("state", "state"),
-         ("activations", "activations"), ("runner", "model"))
+# Columns of tables of memory: label, attribute of `verify.Memory`.
+BYTES = MEMORY[:6]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,7 @@ def convert(model: str, source: str | None, target: str | None, out: str, encode
     State dicts of PyTorch modules, as safetensors or .pt, and ONNX graphs become float models, which `tinyloc quantize`
     takes.  Rows a window: --window, or what the data have.  No pickled code is run.
     """
-    from tinyloc.convert import describe, informed, load, to_state, write_state
+    from tinyloc.convert import describe, load, to_state, write_state
     from tinyloc.convert.state import DEFAULTS
     from tinyloc.files import check_writable
 
@@ -71,7 +70,7 @@ def convert(model: str, source: str | None, target: str | None, out: str, encode
 
         where = source_of(data_name, seed, given)
         d = load_source(where)
-        found = _informed(describe(found, d, given["csv_window"]), info_file, informed)
+        found = _informed(describe(found, d, given["csv_window"]), info_file)
         w = last_rows(found.info, d.test)
         found.info |= {"source": where, "test": scores(w.y[:, -1], found.predict(w.x), d.rooms)}
         facts |= {"data": d.name, "simulated": d.simulated, "test": found.info["test"]}
@@ -79,12 +78,14 @@ def convert(model: str, source: str | None, target: str | None, out: str, encode
         text += (f"; macro-F1 {test['macro_f1']:.3f} on test (accuracy {test['accuracy']:.3f}) of {d.name}"
                  + (" (SIMULATED)" if d.simulated else ""))
     else:
-        found = _informed(found, info_file, informed)
+        found = _informed(found, info_file)
     found.save(out)
     emit(as_json, facts, text)
 
 
-def _informed(model: Any, file: str | None, informed: Callable[..., Any]) -> Any:
+def _informed(model: Any, file: str | None) -> Any:
+    from tinyloc.convert import informed
+
     if file is None:
         return model
     try:

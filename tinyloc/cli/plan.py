@@ -23,7 +23,7 @@ ASKS = {"record": "is there enough?", "compare": "which model?", "deploy": "onto
 @main.command()
 @click.option("--data", "data_name", help=f"Of the site: {DATA_HELP}  Or a recording of `tinyloc watch`. [the plan's]")
 @click.option("--out", default="plan", show_default=True, type=click.Path(file_okay=False), help="Folder of the plan.")
-@click.option("--run", "stage", type=click.Choice(["record", "compare", "deploy"]), help="Do what this stage lacks.")
+@click.option("--run", "stage", type=click.Choice(list(ASKS)), help="Do what this stage lacks.")
 @click.option("--mcu", help="Microcontroller in question.")
 @click.option("--ram", help="Budget of RAM, such as 20K: with --mcu, what its other firmware leaves.")
 @click.option("--flash", help="Budget of flash, likewise.")
@@ -68,7 +68,7 @@ def plan(data_name: str | None, out: str, stage: str | None, mcu: str | None, ra
                 answer = all(_run(p, s) for s in steps if not s.by_hand)
                 if stage == "compare":
                     answer = answer and p.chosen() is not None
-    emit(as_json, _facts(p, port, key), "\n".join(_checklist(p, port, key)))
+    emit(as_json, _facts(p, port, key) if as_json else {}, "" if as_json else "\n".join(_checklist(p, port, key)))
     if not answer:
         sys.exit(NO)
 

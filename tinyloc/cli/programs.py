@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tinyloc.cli.common import (
-    BYTES,
     CSV,
     DATA_HELP,
     JSON,
@@ -22,6 +21,7 @@ from tinyloc.cli.common import (
     read_program,
     table,
 )
+from tinyloc.display import MEMORY
 from tinyloc.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def audit(model: str, ram: str | None, flash: str | None, mcu: str | None, all_i
         given = find_budget(mcu, ram, flash)
         limits = {"ram": given.ram_bytes, "flash": given.flash_bytes}
     found = count(program)
-    best, streams = found.best, found.best is found.stream
+    best, streams = found.best, found.streams
     b = program.buffers[program.input]
     rng = np.random.default_rng(0)
     x = np.stack([np.full(b.shape, v, b.dtype) for v in (-128, 127)] + [rng.integers(-128, 128, b.shape).astype(b.dtype)])
@@ -127,8 +127,7 @@ def audit(model: str, ram: str | None, flash: str | None, mcu: str | None, all_i
     ways = {f"{found.window.steps_of_time} samples at once": found.window, "sample by sample": found.stream}
     rows = [["bytes", *(k for k, w in ways.items() if w)]]
     shown = [w for w in ways.values() if w]
-    for label, name in (*BYTES, ("flash (image)", "image"), ("RAM, image in flash", "ram"), ("all in RAM", "total"),
-                        ("least activations possible", "lower_bound")):
+    for label, name in (*MEMORY, ("least activations possible", "lower_bound")):
         rows.append([label, *(f"{getattr(w, name):,}" for w in shown)])
     lines = [table(rows), "in the table, without code and stack; " + (
         "proved: inside these bytes, poisoned around every live buffer, it gives the same bits" if proved else
@@ -208,10 +207,8 @@ def verify(model: str, backend: str, data_name: str | None, windows: int | None,
     Every step of MODEL is compared, over the test rows.  Where the model streams, sample by sample must give the same labels
     too.  Exit code 1: something differs.
     """
-    import numpy as np
 
-    from tinyloc.run import Session
-    from tinyloc.verify import compare
+    from tinyloc.verify import compare, streams_alike
 
     program = read_program(model)
     if port is not None:
@@ -224,13 +221,7 @@ def verify(model: str, backend: str, data_name: str | None, windows: int | None,
         return
     codes, _, d = _codes(program, own_source(program.info, data_name, given), windows, missing)
     found = compare(program, codes, [b.strip() for b in backend.split(",") if b.strip()])
-    stream: bool | None = None
-    if program.can_stream:
-        session = Session(program.retime(1), found.reference)
-        stream = True
-        for window, whole in zip(codes, found.outputs, strict=True):
-            session.reset()
-            stream = stream and bool(np.array_equal(session.run_stream(window), whole))
+    stream = streams_alike(program, codes, found.outputs, found.reference)
     equal = found.equal and stream is not False
     facts = {"model": model, "data": d.name, "windows": len(codes), **found.to_dict(), "stream_equals_window": stream,
              "equal": equal}
@@ -307,7 +298,7 @@ def run(model: str, backend: str, data_name: str | None, stream: bool, unknown: 
     program = read_program(model)
     codes, w, d = _codes(program, own_source(program.info, data_name, given), None, missing)
     if unknown:
-        _answers(model, program, backend, d, out, missing, as_json)
+        _answers(model, program, backend, d, w.y[:, -1], out, missing, as_json)
         return
     if stream:
         session, delay = Session(program.retime(1), backend), int(program.info.get("delay", 0))
@@ -341,8 +332,9 @@ def run(model: str, backend: str, data_name: str | None, stream: bool, unknown: 
     emit(as_json, facts, "\n".join(lines))
 
 
-def _answers(model: str, program: Program, backend: str, d: Dataset, out: str | None, missing: str, as_json: bool) -> None:
-    """What a device answers at each row of each test recording, and how often that is a room, and right."""
+def _answers(model: str, program: Program, backend: str, d: Dataset, true: Any, out: str | None, missing: str,
+             as_json: bool) -> None:
+    """What a device answers at each row of each test recording, and how often that is a room, and right; true (rows,)."""
     import csv
     import io
 
@@ -351,12 +343,11 @@ def _answers(model: str, program: Program, backend: str, d: Dataset, out: str | 
     from tinyloc.files import write_atomic
     from tinyloc.stream import REASONS
     from tinyloc.stream import answers as answers_of
-    from tinyloc.train import last_rows
 
     rows, delay = d.test.select(program.info.get("aps", d.aps), missing=missing), int(program.info.get("delay", 0))
     answers = answers_of(program, rows, backend)
     # An answer is about the row so many before, if there is one in its recording.
-    about, true = np.arange(len(rows)) - delay, last_rows(program.info, d.test, missing).y[:, -1]
+    about = np.arange(len(rows)) - delay
     true = np.where(about >= rows.starts(), true[np.maximum(about, 0)], -1)
     known = answers["room"] >= 0
     right = (answers["room"] == true)[known & (true >= 0)]

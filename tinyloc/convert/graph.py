@@ -87,15 +87,13 @@ class GraphModel:
 
     def save(self, path: str | Path) -> None:
         """Writes parameters (safetensors) with nodes, configuration and info as JSON in the metadata, as `Model.save`."""
-        from safetensors.numpy import save
+        from tinyloc.files import write_safetensors
 
-        from tinyloc.files import write_atomic
-
-        arrays = {f"{n.out}/{k}": np.ascontiguousarray(v) for n in self.nodes for k, v in n.params.items()}
+        arrays = {f"{n.out}/{k}": v for n in self.nodes for k, v in n.params.items()}
         nodes = [[n.kind, n.out, list(n.inputs), list(n.params), n.attrs] for n in self.nodes]
         meta = {"format": FORMAT, "version": str(VERSION), "config": json.dumps(asdict(self.config)),
                 "nodes": json.dumps(nodes), "info": json.dumps(self.info)}
-        write_atomic(path, save(arrays, metadata=meta))
+        write_safetensors(path, arrays, meta)
 
     @staticmethod
     def load(path: str | Path) -> GraphModel:
@@ -126,11 +124,6 @@ class GraphModel:
 
 def load_model(path: str | Path) -> Model | GraphModel:
     """The float model of a file, of either kind."""
-    from safetensors import SafetensorError, safe_open
+    from tinyloc.files import format_of
 
-    try:
-        with safe_open(str(path), framework="numpy") as f:
-            graph = (f.metadata() or {}).get("format") == FORMAT
-    except (SafetensorError, OSError):
-        graph = False  # `Model.load` says what is wrong with it
-    return GraphModel.load(path) if graph else Model.load(path)
+    return GraphModel.load(path) if format_of(path) == FORMAT else Model.load(path)

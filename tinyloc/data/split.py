@@ -8,6 +8,7 @@ import numpy as np
 
 from tinyloc.data.table import Bools, Ints, Samples
 
+UNIT_WINDOWS = 5  # of `units`
 _DRAWS = 300  # random choices that `hold_out` compares; more change the result by under a percent of the rows
 
 
@@ -22,6 +23,12 @@ def time_blocks(samples: Samples, seconds: float) -> Ints:
         block[rows] = following + np.arange(len(rows)) * parts // len(rows)
         following += parts
     return block
+
+
+def units(samples: Samples, window: int, rate_hz: float) -> Ints:
+    """(n,) id of the stretch of UNIT_WINDOWS windows that a row lies in, whose mistakes are not independent; each row its
+    own where rows stand alone (`rate_hz` 0)."""
+    return time_blocks(samples, UNIT_WINDOWS * window / rate_hz) if rate_hz else np.arange(len(samples))
 
 
 def hold_out(unit: Ints, room: Ints, share: float, seed: int) -> Bools:

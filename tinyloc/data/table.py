@@ -153,6 +153,11 @@ class Samples:
             self, rssi=signals[:, [column.get(name, -1) for name in heard]], aps=heard, motions=motions,
             motion=signals[:, [column[name] for name in motions]] if motions else None)
 
+    def numbers_in(self, rooms: Sequence[str]) -> Ints:
+        """Number in `rooms` of each of its own rooms, -1 of one that is not there; at [-1] that of no label, -1."""
+        known = list(rooms)
+        return np.array([known.index(r) if r in known else -1 for r in self.rooms] + [-1])
+
     def counts(self) -> dict[str, int]:
         """Labeled rows a room."""
         counts = np.bincount(self.room[self.room >= 0], minlength=len(self.rooms))

@@ -282,7 +282,7 @@ def cost(program: Program) -> dict[str, Any]:
         return {"memory": best.to_dict(), "code": None, "instructions": None}
     from tinyloc.bench import bench, measure, memory_of
 
-    one = program.retime(1) if best is found.stream else program
+    one = program.retime(1) if found.streams else program
     b = one.buffers[one.input]
     linked = measure(one, CORE, memory_of(None, None, None), np.zeros((1, *b.shape), b.dtype))
     return {"memory": replace(best, stack=linked.stack_bound).to_dict(), "code": linked.sections[".text"],

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinyloc.data import Dataset, confusion
-from tinyloc.data.split import time_blocks
+from tinyloc.data.split import units
 from tinyloc.emulator.mcu import Mcu
 from tinyloc.errors import BrokenError, ConfigError
 from tinyloc.program import Program
@@ -29,7 +29,7 @@ WITHOUT_FLOAT = ("no float model is known for this Program: name the file that w
                  "file instead of the Program")
 # Ends of the histogram's bins, in units of the last place; errors of up to half a unit are what rounding alone makes.
 EDGES = (-32.5, -16.5, -8.5, -4.5, -2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 4.5, 8.5, 16.5, 32.5)
-DRAWS, BLOCK = 1000, 5  # of the bootstrap: how many; windows a block of rows
+DRAWS = 1000  # of the bootstrap
 
 
 # ---- memory ----
@@ -66,26 +66,25 @@ def fit(s: Subject) -> Facts:
     """On which parts it fits, by how many bytes: as linked firmware, code and stack included, where its core is emulated."""
     linked, why = _linked(s)
     counted = s.audit.best
+
+    def judged(core: str, ram: int | None, flash: int | None) -> Facts:
+        """Of limits, None for none: what is needed, what is left."""
+        own, limits = linked.get(core), {"ram": ram, "flash": flash}
+        needs = {"ram": own["ram"], "flash": own["flash"]} if own else {"ram": counted.ram, "flash": counted.image}
+        spare = {k: None if v is None else v - needs[k] for k, v in limits.items()}
+        return {**limits, "needs": needs, "spare": spare, "linked": own is not None,
+                "fits": all(v is None or v >= 0 for v in spare.values())}
+
     parts = []
     for m in s.target.parts():
-        own = linked.get(_core(m))
-        ram, flash = (own["ram"], own["flash"]) if own else (counted.ram, counted.image)
-        limits = m.ram_bytes, m.flash_bytes
+        ram, flash = m.ram_bytes, m.flash_bytes
         if m is s.target.mcu:
-            limits = s.target.ram or m.ram_bytes, s.target.flash or m.flash_bytes
-        spare = {"ram": limits[0] - ram, "flash": None if limits[1] is None else limits[1] - flash}
-        parts.append({"mcu": m.name, "core": m.core, "clock_hz": m.clock_hz, "note": m.note, "ram": limits[0],
-                      "flash": limits[1], "needs": {"ram": ram, "flash": flash}, "spare": spare,
-                      "linked": own is not None, "fits": all(v is None or v >= 0 for v in spare.values())})
+            ram, flash = s.target.ram or ram, s.target.flash or flash
+        parts.append({"mcu": m.name, "core": m.core, "clock_hz": m.clock_hz, "note": m.note, **judged(_core(m), ram, flash)})
     whole = {"ram": counted.ram, "all_in_ram": counted.total, "flash": counted.image}
     budget = None
     if not s.target.mcu and (s.target.ram is not None or s.target.flash is not None):
-        own = linked.get(s.target.core.removeprefix("cortex-"))
-        ram, flash = (own["ram"], own["flash"]) if own else (counted.ram, counted.image)
-        spare = {"ram": None if s.target.ram is None else s.target.ram - ram,
-                 "flash": None if s.target.flash is None else s.target.flash - flash}
-        budget = {"ram": s.target.ram, "flash": s.target.flash, "needs": {"ram": ram, "flash": flash}, "spare": spare,
-                  "linked": own is not None, "fits": all(v is None or v >= 0 for v in spare.values())}
+        budget = judged(s.target.core.removeprefix("cortex-"), s.target.ram, s.target.flash)
     return {"way": "stream" if s.streams else "window", "samples": counted.steps_of_time, "counted": whole,
             "linked": linked, "not_linked": why, "parts": parts, "budget": budget,
             "budgets": [{"bytes": b, "spare": {"ram": b - counted.ram, "all_in_ram": b - counted.total}} for b in BUDGETS]}
@@ -166,8 +165,7 @@ def accuracy(s: Subject) -> Facts:
 
     rooms = tuple(map(str, s.program.info.get("rooms", s.dataset.rooms)))
     true, test = s.windows.y[:, -1], s.dataset.test
-    rate = s.dataset.rate_hz
-    unit = time_blocks(test, BLOCK * s.program.steps_of_time / rate) if rate else np.arange(len(test))
+    unit = units(test, s.program.steps_of_time, s.dataset.rate_hz)
     matrix = confusion(true, s.labels, len(rooms))
 
     def judged(labels: np.ndarray) -> Facts:
@@ -237,8 +235,7 @@ def exactness(s: Subject) -> Facts:
     """Every step of test windows on every backend that this machine has, against the first one."""
     from tinyloc.bench import can_count
     from tinyloc.emulator.toolchain import CORES
-    from tinyloc.run import Session
-    from tinyloc.verify import compare
+    from tinyloc.verify import compare, streams_alike
 
     x = s.codes if s.most is None else s.codes[s.spread(s.most)]
     few = s.codes[s.spread(EMULATED if s.most is None else min(s.most, EMULATED))]
@@ -263,12 +260,7 @@ def exactness(s: Subject) -> Facts:
         outputs = found.outputs if backend == host[0] else outputs
         row |= {"windows": found.windows[backend], "signatures": found.windows[backend] * signatures, "equal": found.equal,
                 "says": None if found.equal else str(found.differences[backend])}
-    stream = None
-    if s.program.can_stream and outputs is not None:
-        session, stream = Session(s.program.retime(1), reference), True
-        for window, whole in zip(x, outputs, strict=True):
-            session.reset()
-            stream = stream and bool(np.array_equal(session.run_stream(window), whole))
+    stream = None if outputs is None else streams_alike(s.program, x, outputs, reference)
     return {"reference": reference, "steps": len(s.program.steps), "backends": rows, "stream_equals_window": stream,
             "equal": all(r["equal"] is not False for r in rows) and stream is not False}
 

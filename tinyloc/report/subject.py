@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from tinyloc.convert.graph import FORMAT as GRAPH
+from tinyloc.convert.graph import GraphModel, load_model
 from tinyloc.data import Dataset, Windows
 from tinyloc.emulator.mcu import MCUS, Mcu, find, parse_size
 from tinyloc.emulator.mcu import budget as find_budget
 from tinyloc.errors import ConfigError, DataError, ModelError
-from tinyloc.files import read_safetensors
+from tinyloc.files import format_of, read_safetensors, sha256
 from tinyloc.model import FORMAT as MODEL
 from tinyloc.model import Model
 from tinyloc.program import FORMAT as PROGRAM
@@ -80,7 +81,7 @@ class Subject:
     path: str
     sha256: str
     program: Program
-    model: Model | None
+    model: Model | GraphModel | None
     floats: tuple[str, str] | None
     quantized: bool
     source: Mapping[str, Any]
@@ -102,7 +103,7 @@ class Subject:
     @property
     def streams(self) -> bool:
         """Whether sample by sample takes less RAM than a window at once."""
-        return self.audit.best is self.audit.stream
+        return self.audit.streams
 
     @cached_property
     def lean(self) -> Program:
@@ -127,20 +128,15 @@ class Subject:
         return np.unique(np.linspace(0, n - 1, min(most, n)).round().astype(np.int64))
 
 
-def sha256(path: str | Path) -> str:
-    """Hexadecimal digest of a file."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-
 def kind_of(path: str | Path) -> str:
-    """`tinyloc.program.FORMAT` or `tinyloc.model.FORMAT`.  Raises ModelError for any other file."""
+    """`tinyloc.program.FORMAT`; or `tinyloc.model.FORMAT`, for float models of either kind.  Raises ModelError for another
+    file."""
+    found = format_of(path)
+    if found in (PROGRAM, MODEL, GRAPH):
+        return PROGRAM if found == PROGRAM else MODEL
     try:
         read_safetensors(path, PROGRAM, 0)
     except ModelError as e:
-        if f"found format {MODEL!r}" in str(e):
-            return MODEL
-        if f"{PROGRAM} version" in str(e):
-            return PROGRAM
         other = f", a {MODEL} file, or the JSON facts of a report" if f"expected a {PROGRAM}" in str(e) else ""
         raise ModelError(f"{e}{other}") from None
     return PROGRAM
@@ -158,7 +154,7 @@ def _float_of(program: Program, path: str, given: Sequence[str]) -> str | None:
     """The file of the Program's float model: of those that were named, else the one that `tinyloc demo` and `search` would
     have written beside it; None without one.  It is told by what is known of its training, which quantization keeps."""
     def made_of(file: str | Path) -> bool:
-        info = Model.load(file).info
+        info = load_model(file).info
         return all(program.info.get(k) == v for k, v in info.items())
 
     for file in given:
@@ -195,7 +191,7 @@ def subjects(paths: Sequence[str], target: Target, *, source_of: Callable[[Mappi
     file: str | None
     for path, name in zip(paths, names, strict=True):
         quantized = kind_of(path) == MODEL
-        model = Model.load(path) if quantized else None
+        model = load_model(path) if quantized else None
         program = None if quantized else Program.load(path)
         source = source_of((model or program).info)  # type: ignore[union-attr]
         dataset = load(source)
@@ -206,7 +202,7 @@ def subjects(paths: Sequence[str], target: Target, *, source_of: Callable[[Mappi
                 program = count(program, dataset, missing=missing)
         file = path if quantized else _float_of(program, path, floats)
         if file and not quantized:
-            model = Model.load(file)
+            model = load_model(file)
             taken.add(file)
         windows = last_rows(program.info, dataset.test, missing)
         if not (windows.y[:, -1] >= 0).any():
