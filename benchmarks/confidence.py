@@ -10,9 +10,10 @@ know how many have to be heard, and where it may not.  Models are kept in build/
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from robustness import strongest, without
@@ -60,9 +61,8 @@ def error_of_windows(model: Model, program: Program, rows: Samples) -> tuple[flo
     w = last_rows(program.info, rows)
     y = Session(program, "c").run_windows(program.buffers[program.input].quantize(w.x))[:, -1]
     _, args = confidence.decoder(program)
-    reliability = confidence.Reliability(program.data[str(args["table"])], int(args["shift"]))
     labels, margin = float_margins(model, w.x)
-    sure = reliability.of(margin[:, -1] / program.buffers[str(args["x"])].scale)
+    sure = confidence.reliability_of(program).of(margin[:, -1] / program.buffers[str(args["x"])].scale)
     true = w.y[:, -1]
     return (float((y[:, 0] == true).mean()), confidence.calibration_error(y[:, 1] / 255, y[:, 0] == true),
             confidence.calibration_error(sure / 255, labels[:, -1] == true))
@@ -85,9 +85,9 @@ def streamed(program: Program, rows: Samples, model: Model | None = None, blind:
     return float((room >= 0).mean()), float((room == true)[known].mean()) if known.any() else np.nan, same
 
 
-def mean(rows: Sequence[Sequence[float]]) -> list[float]:
+def mean(rows: Sequence[Sequence[float]], of: Callable[[Sequence[float]], Any] = np.mean) -> list[float]:
     """Of each column, over what there is: where no answer is a room, none can be right."""
-    return [float(np.mean([v for v in column if v == v] or [np.nan])) for column in zip(*rows, strict=True)]
+    return [float(of([v for v in column if v == v] or [np.nan])) for column in zip(*rows, strict=True)]
 
 
 def main() -> None:
@@ -114,8 +114,7 @@ def main() -> None:
             found.append([*error_of_windows(model, program, data.test), c["threshold"], c["least"], c["warm_up"],
                           *streamed(program, data.test, model), *dead[0], *dead[1]])
             print(name, seed, Config.of(program.info), *(f"{v:.3f}" for v in found[-1]), flush=True)
-        means = mean(found)
-        spread = [float(np.std([v for v in column if v == v] or [np.nan])) for column in zip(*found, strict=True)]
+        means, spread = mean(found), mean(found, np.std)
         rows.append([name, *(f"{m:.0f} ± {s:.0f}" if m >= 1 else f"{m:.3f} ± {s:.3f}"
                              for m, s in zip(means, spread, strict=True))])
     print(f"{args.seeds} seeds")

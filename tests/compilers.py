@@ -18,6 +18,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 C = HERE.parent / "kernels" / "c"
 NOLIBC = HERE / "nolibc"
+try:  # the clang of the extra mcu, which has no headers but a compiler's own: for what is freestanding
+    from ziglang import __file__ as _zig
+    ZIG = (str(Path(_zig).with_name("zig")), "clang", "-nostdlibinc", "-isystem", str(Path(_zig).parent / "lib" / "include"))
+except ImportError:
+    ZIG = ()
 X86 = platform.machine() in ("x86_64", "AMD64") and platform.system() == "Linux"
 
 
@@ -63,9 +68,4 @@ def compilers() -> list[Compiler]:
     """Those that are here; gcc and clang link with binutils' ld."""
     ld = shutil.which("ld")
     found = [Compiler(name, (path,), (ld,)) for name in ("gcc", "clang") if (path := shutil.which(name)) and ld]
-    try:
-        from ziglang import __file__ as zig
-    except ImportError:
-        return found
-    exe, include = str(Path(zig).with_name("zig")), str(Path(zig).parent / "lib" / "include")
-    return [*found, Compiler("zig clang", (exe, "clang", "-nostdlibinc", "-isystem", include), (exe, "ld.lld"))]
+    return [*found, *([Compiler("zig clang", ZIG, (ZIG[0], "ld.lld"))] if ZIG else [])]

@@ -51,3 +51,15 @@ def kernels() -> Callable[..., Any]:
         return made[key]
 
     return get
+
+
+@pytest.fixture(scope="session")
+def cases(tmp_path_factory: pytest.TempPathFactory, level: int) -> Path:
+    """Every op's cases with Numba's results, for tests/vectors.c."""
+    import vectors
+
+    from tinyloc.kernels.table import OPS
+
+    path = tmp_path_factory.mktemp("vectors") / "vectors.bin"
+    assert vectors.write(path, level) >= 3 * len(OPS)
+    return path

@@ -86,16 +86,19 @@ def sdist_of(sources: Sources, folder: Path, out: Path, umask: int, age: int) ->
     return made
 
 
+def unpack(sdist: Path, folder: Path) -> Path:
+    """The one folder that an sdist has, unpacked in `folder`."""
+    with tarfile.open(sdist) as tar:
+        tar.extractall(folder, **({"filter": "data"} if sys.version_info >= (3, 12) else {}))
+    (unpacked,) = folder.iterdir()
+    return unpacked
+
+
 def wheel_of(sdist: Path, folder: Path, out: Path, umask: int, epoch: str) -> Path:
     """The wheel of an sdist that is unpacked in `folder`."""
     before = os.umask(umask)
     try:
-        with tarfile.open(sdist) as tar:
-            if sys.version_info >= (3, 12):
-                tar.extractall(folder, filter="data")
-            else:
-                tar.extractall(folder)
-        (unpacked,) = folder.iterdir()
+        unpacked = unpack(sdist, folder)
         out.mkdir()
         call(sys.executable, "-c", HOOK, "build_wheel", out, cwd=unpacked, SOURCE_DATE_EPOCH=epoch)
     finally:
@@ -125,9 +128,7 @@ def test(sdist: Path, wheel: Path, scratch: Path) -> str:
     pip = (python, "-m", "pip", "install", "-q", "--disable-pip-version-check")
     call(*pip, "--require-hashes", "-r", LOCK)
     call(*pip, "--no-deps", wheel)
-    with tarfile.open(sdist) as tar:
-        tar.extractall(scratch / "tested", **({"filter": "data"} if sys.version_info >= (3, 12) else {}))
-    (unpacked,) = (scratch / "tested").iterdir()
+    unpacked = unpack(sdist, scratch / "tested")
     files = [f"tests/test_{name}.py" for name in TESTS]
     # Not `python -m pytest`, which looks into the folder first: tinyloc's plugin is imported before tests/conftest.py takes
     # it off the path again, and would be the sdist's, which has no kernels.

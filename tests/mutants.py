@@ -171,8 +171,6 @@ def mutants_of(path: str, text: str) -> list[Mutant]:
         news: Iterable[str] = ()
         if t.kind == "op":
             news = (BINARY if operand else UNARY).get(t.text, ())
-            if not operand and t.text == "-" and i + 1 < len(tokens) and before.text == "#":
-                news = ()
         elif t.kind == "number":
             news = _numbers(t.text)
         elif t.kind == "name" and t.text in OTHERS and before.kind != "name":
@@ -598,8 +596,7 @@ def _table(rows: dict[str, Counter[str]]) -> str:
     for name, c in [*sorted(rows.items()), ("all", sum(rows.values(), Counter()))]:
         caught = c["killed"] + c["timeout"]
         score = 100 * caught / max(caught + c["survived"], 1)
-        lines.append((name, *(f"{c[k]:,}" for k in head[2:-1]), f"{score:.1f} %"))
-        lines[-1] = (name, f"{sum(c.values()):,}", *lines[-1][1:])
+        lines.append((name, f"{sum(c.values()):,}", *(f"{c[k]:,}" for k in head[2:-1]), f"{score:.1f} %"))
     widths = [max(len(r[i]) for r in (head, *lines)) for i in range(len(head))]
     return "\n".join("  ".join(v.rjust(w) if i else v.ljust(w) for i, (v, w) in enumerate(zip(r, widths, strict=True)))
                      for r in (head, *lines))

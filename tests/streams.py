@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import struct
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -31,9 +30,9 @@ from tinyloc.image import to_image
 from tinyloc.kernels._c import ffi, lib
 from tinyloc.model import Config as ModelConfig
 from tinyloc.model import Model, preset
-from tinyloc.program import Program
+from tinyloc.program import Buffer, Program
 from tinyloc.quantize import quantize
-from tinyloc.scaling import InputConstants, input_constants
+from tinyloc.scaling import input_constants
 from tinyloc.stream import ANSWER, EVENT, NONE, NOT_HEARD, SATURATED, Config, Events, Stream, replay
 
 HERE = Path(__file__).resolve().parent
@@ -164,6 +163,26 @@ def script(rng: np.random.Generator, config: Config, inputs: int, samples: int) 
 
 # ---- the stream in C ----
 
+class Scaling:
+    """`tl_scaler` of this host's C, with what it points to."""
+
+    def __init__(self, scaler: Scaler, buffer: Buffer) -> None:
+        c = self.constants = input_constants(scaler, buffer)
+        self.aps = ffi.new("tl_ap[]", [dict(mult=m, offset=o, first=f, last=n, fix=k) for m, o, f, n, k in zip(
+            c.mult, c.offset, c.first, c.last, c.fix, strict=True)])
+        self.fixes = ffi.new("uint8_t[]", c.fixes or b"\0")
+        self.curve = ffi.new("int8_t[]", list(np.frombuffer(c.curve, np.int8))) if c.curve else ffi.NULL
+        self.c = ffi.new("tl_scaler *", dict(curve=self.curve, aps=self.aps, fixes=self.fixes, count=c.count,
+                                             curved=c.curved, hold=c.hold, silent=c.silent, least=c.least, most=c.most))
+
+    def codes(self) -> np.ndarray:
+        """(a, 256): each dBm as a row in which all access points hear it."""
+        out, n = np.empty((256, self.c.count), np.int8), self.c.count
+        for row, dbm in zip(out, range(-128, 128), strict=True):
+            lib.tl_scale(self.c, ffi.from_buffer("int8_t[]", row, True), ffi.new("int16_t[]", [dbm] * n))
+        return out.T
+
+
 class Native:
     """`tl_stream` of this host's C."""
 
@@ -173,22 +192,15 @@ class Native:
         self.program = program.retime(1) if program.can_stream and not as_it_is else program
         self.layout, self.image = plan(self.program), to_image(self.program)
         self.config = config or Config.of(program.info)
-        c: InputConstants = input_constants(Scaler.from_dict(program.info["scaler"]),
-                                            self.program.buffers[self.program.input])
-        self.constants = c
+        self.scaling = Scaling(Scaler.from_dict(program.info["scaler"]), self.program.buffers[self.program.input])
+        self.constants, self.scaler = self.scaling.constants, self.scaling.c
         self.arena = ffi.new("uint32_t[]", max(1, -(-self.layout.arena_bytes // 4)))
         self.model, self.stream = ffi.new("tl_model *"), ffi.new("tl_stream *")
-        self.aps = ffi.new("tl_ap[]", [dict(mult=m, offset=o, first=f, last=n, fix=k) for m, o, f, n, k in zip(
-            c.mult, c.offset, c.first, c.last, c.fix, strict=True)])
-        self.fixes = ffi.new("uint8_t[]", c.fixes or b"\0")
-        self.curve = ffi.new("int8_t[]", list(np.frombuffer(c.curve, np.int8))) if c.curve else ffi.NULL
-        self.scaler = ffi.new("tl_scaler *", dict(curve=self.curve, aps=self.aps, fixes=self.fixes, count=c.count,
-                                                  curved=c.curved, hold=c.hold, silent=c.silent, least=c.least, most=c.most))
         self.figures = ffi.new("tl_stream_config *")
         ffi.buffer(self.figures)[:] = self.config.pack()
-        self.heard = ffi.new("tl_heard[]", c.count)
+        self.heard = ffi.new("tl_heard[]", self.constants.count)
         rows = self.program.steps_of_time
-        self.window = ffi.new("int8_t[]", rows * c.count) if rows != 1 else ffi.NULL
+        self.window = ffi.new("int8_t[]", rows * self.constants.count) if rows != 1 else ffi.NULL
         self._image = ffi.from_buffer(self.image)
         self.error = lib.tl_open(self.model, self._image, len(self.image), self.arena, ffi.sizeof(self.arena),
                                  simd.kernels(simd.level())) or self.open()
@@ -238,13 +250,6 @@ def write(path: Path, samples: int) -> int:
     return total
 
 
-def build(out: Path, cc: str, flags: tuple[str, ...] = (*vectors.WARNINGS, *vectors.SANITIZERS)) -> Path:
-    """Compiles tests/stream.c with all C kernels; raises CalledProcessError when the compiler complains."""
-    sources = [str(HERE / "stream.c"), *(str(p) for p in sorted(vectors.C.glob("*.c")))]
-    subprocess.run([*cc.split(), *flags, "-I", str(vectors.C), *sources, "-o", str(out)], check=True)
-    return out
-
-
 # ---- many samples ----
 
 def soak(samples: int, seed: int = SEED, part: int = 20_000) -> Iterator[tuple[str, int, dict[str, int]]]:
@@ -279,7 +284,7 @@ def main() -> int:
     a = parser.parse_args()
     if a.run:
         print(f"{a.run}: {write(a.run, max(1, a.samples // len(CASES))):,} answers")
-        done = vectors.run(build(a.run.with_suffix(".san"), a.cc), a.run)
+        done = vectors.run(vectors.build(a.run.with_suffix(".san"), a.cc, harness="stream.c"), a.run)
         print(done.stdout + done.stderr, end="")
         return done.returncode
     total: dict[str, Any] = {}

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from test_cli import COLUMNS, complaint, facts, tinyloc, walk
 
+from tinyloc.bench import can_count
 from tinyloc.budget import JUDGES, KEYS, peak, read
 from tinyloc.cli import main
 from tinyloc.errors import ConfigError
@@ -21,12 +22,6 @@ from tinyloc.program import Program
 from tinyloc.verify import audit
 
 pytest_plugins = ["pytester"]
-try:
-    from tinyloc.bench import can_count
-
-    COUNTS = can_count()
-except ImportError:
-    COUNTS = False
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +95,7 @@ def test_scores_and_signatures(place: Path, tmp_path: Path) -> None:
     assert f"expected {'0' * 8}: the model is another one" in bad["rows"][1]["text"]
 
 
-@pytest.mark.skipif(not COUNTS, reason="the extra mcu is not installed: pip install 'tinyloc[mcu]'")
+@pytest.mark.skipif(not can_count(), reason="the extra mcu is not installed: pip install 'tinyloc[mcu]'")
 def test_instructions_and_measured_memory(place: Path) -> None:
     n = facts("bench", place / "m8.safetensors", "--core", "cortex-m0plus")["total"]["instructions"]
     for limit, kept in ((n, True), (n - 1, False)):

@@ -22,13 +22,6 @@ BUILDS = [pytest.param(c, bits, o, id=f"{c.name}-{bits}{o}",
           for c in FOUND for bits in (64, 32) for o in ("-O0", "-O1", "-O2", "-O3", "-Os")]
 
 
-@pytest.fixture(scope="module")
-def cases(tmp_path_factory: pytest.TempPathFactory, level: int) -> Path:
-    path = tmp_path_factory.mktemp("vectors") / "vectors.bin"
-    assert vectors.write(path, level) >= 3 * len(OPS)
-    return path
-
-
 def runs(program: Path) -> bool:
     try:
         return subprocess.run([program], capture_output=True).returncode == 2  # it misses its argument

@@ -38,6 +38,7 @@ from typing import Any
 import chromium
 import numpy as np
 import pytest
+import test_completion
 from click.testing import CliRunner
 
 from tinyloc.kernels.table import ABI, OPS
@@ -400,21 +401,12 @@ def test_c_reference_has_every_declaration() -> None:
 def test_commands_page_has_every_option() -> None:
     import click
 
-    from tinyloc.cli import main
-
     page = generate.commands()
-
-    def check(path: str, command: click.Command) -> None:
-        if isinstance(command, click.Group):
-            for name, child in command.commands.items():
-                check(f"{path} {name}", child)
-            return
-        section = page.split(f"## {path}\n")[1].split("\n## ")[0]
+    for name, command in test_completion.commands().items():
+        section = page.split(f"## tinyloc {name}\n")[1].split("\n## ")[0]
         for p in command.params:
             if isinstance(p, click.Option) and not p.hidden:
-                assert f"`{p.opts[0]}" in section or f", {p.opts[0]}" in section, f"{path} {p.opts[0]}"
-
-    check("tinyloc", main)
+                assert f"`{p.opts[0]}" in section or f", {p.opts[0]}" in section, f"tinyloc {name} {p.opts[0]}"
 
 
 def test_directives_that_ask_for_what_is_not_there() -> None:

@@ -20,8 +20,10 @@ import numpy as np
 import pytest
 import vectors
 from click.testing import CliRunner
+from compilers import ZIG
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from streams import Scaling
 
 from tinyloc.cli import main
 from tinyloc.confidence import Reliability, with_table
@@ -136,26 +138,6 @@ every = pytest.mark.parametrize("name", PROJECTS)
 
 # ---- the input in integers ----
 
-class Scaling:
-    """`tl_scaler` of this host's C, with what it points to."""
-
-    def __init__(self, scaler: Scaler, buffer: Buffer = INPUT) -> None:
-        c = self.constants = input_constants(scaler, buffer)
-        self.aps = ffi.new("tl_ap[]", [dict(mult=m, offset=o, first=f, last=n, fix=k) for m, o, f, n, k in zip(
-            c.mult, c.offset, c.first, c.last, c.fix, strict=True)])
-        self.fixes = ffi.new("uint8_t[]", c.fixes)
-        self.curve = ffi.new("int8_t[]", list(np.frombuffer(c.curve, np.int8))) if c.curve else ffi.NULL
-        self.c = ffi.new("tl_scaler *", dict(curve=self.curve, aps=self.aps, fixes=self.fixes, count=c.count,
-                                             curved=c.curved, hold=c.hold, silent=c.silent, least=c.least, most=c.most))
-
-    def codes(self) -> np.ndarray:
-        """(a, 256): each dBm as a row in which all access points hear it."""
-        out, n = np.empty((256, self.c.count), np.int8), self.c.count
-        for row, dbm in zip(out, range(-128, 128), strict=True):
-            lib.tl_scale(self.c, ffi.from_buffer("int8_t[]", row, True), ffi.new("int16_t[]", [dbm] * n))
-        return out.T
-
-
 SCALERS: dict[str, Callable[[], Scaler]] = {
     "whole spans from -128": lambda: Scaler(np.full(256, -128.0), -128.0 + np.arange(256)),
     "whole spans from -120": lambda: Scaler(np.full(128, -120.0), -120.0 + np.arange(128)),
@@ -180,7 +162,7 @@ def test_integer_codes_are_the_float_paths(name: str) -> None:
     if name in ("flat", "tetam", "ujiindoorloc") and not (REAL / name).exists():
         pytest.skip("the data set is not here")
     scaler = SCALERS[name]()
-    s = Scaling(scaler)
+    s = Scaling(scaler, INPUT)
     want = float_codes(scaler, INPUT)
     np.testing.assert_array_equal(s.codes(), want)
     np.testing.assert_array_equal(s.constants.codes(), want)
@@ -214,7 +196,7 @@ def test_integer_codes_of_many_ranges(seed: int) -> None:
     grid = 2.0 ** -(seed % 8) if seed % 8 < 7 else 1e-6
     lo = np.round(rng.uniform(-140, 0, 520) / grid) * grid
     scaler = Scaler(lo, lo + np.round(rng.uniform(0, 130, 520) / grid) * grid)
-    np.testing.assert_array_equal(Scaling(scaler).codes(), float_codes(scaler, INPUT), f"seed {seed}")
+    np.testing.assert_array_equal(Scaling(scaler, INPUT).codes(), float_codes(scaler, INPUT), f"seed {seed}")
 
 
 @pytest.mark.parametrize("name, curved", [("motion beside minmax", 0), ("motion beside powed", 11),
@@ -238,7 +220,7 @@ def test_held_rows_are_python_s(seed: int, start: int, hold: float) -> None:
     zero = np.zeros(n, int)
     samples = Samples(ms / 1000, rssi, zero, zero, ("r",), tuple("abcd"))
     want = INPUT.quantize(scaler.prepare(samples))
-    s = Scaling(scaler)
+    s = Scaling(scaler, INPUT)
     heard, codes = ffi.new("tl_heard[]", aps), ffi.new("int8_t[]", aps)
     lib.tl_forget(s.c, heard)
     for i in range(n):
@@ -324,7 +306,6 @@ def test_host_build(programs: dict[str, Program], folders: dict[str, Path], name
 
 
 @needs_cc
-@needs_cc
 def test_headers_serve_cpp(folders: dict[str, Path], tmp_path: Path, kernels: Callable[[Path, str], list[Path]]) -> None:
     """A C++ file that includes each header finds every function and array of the C objects."""
     src, cc = folders["mamba"] / "src", COMPILERS[0]
@@ -347,15 +328,11 @@ def test_headers_serve_cpp(folders: dict[str, Path], tmp_path: Path, kernels: Ca
 
 def cpp_compilers() -> list[list[object]]:
     found: list[list[object]] = [[cc] for cc in ("g++", "clang++") if shutil.which(cc)]
-    try:
-        from ziglang import __file__ as zig
-        found.append([Path(zig).with_name("zig"), "clang", "-x", "c++", "-nostdinc++", "-nostdlibinc",
-                      "-isystem", Path(zig).parent / "lib" / "include"])
-    except ImportError:
-        pass
+    found += [[*ZIG, "-x", "c++", "-nostdinc++"]] * bool(ZIG)
     return found or pytest.skip("no C++ compiler")
 
 
+@needs_cc
 def test_room_names_survive(folders: dict[str, Path], programs: dict[str, Program], tmp_path: Path) -> None:
     (tmp_path / "names.c").write_text(
         '#include "tl_model.h"\n#include <stdio.h>\nint main(void) { for (int i = 0; i < TL_MODEL_ROOMS; i++) '

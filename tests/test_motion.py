@@ -16,8 +16,9 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from streams import Scaling
 from test_data import archive, stamp
-from test_export import COMPILERS, INPUT, STRICT, Scaling
+from test_export import COMPILERS, INPUT, STRICT
 from test_export import run as compiled
 
 from tinyloc import data, qat, train
@@ -451,7 +452,7 @@ def test_from_samples_to_codes_as_in_firmware(seed: int, signal: str) -> None:
     dbm = np.where(rng.random((60, 2)) < 0.5, -rng.integers(30, 99, (60, 2)), np.nan)
     s = walk(60, time=np.arange(60) * 0.2, motion=levels, rssi=dbm)
     scaler = Scaler.fit(s.take(slice(0, 30)), signal=signal)
-    c, want = Scaling(scaler), INPUT.quantize(scaler.prepare(s))
+    c, want = Scaling(scaler, INPUT), INPUT.quantize(scaler.prepare(s))
     heard, codes = ffi.new("tl_heard[]", 3), ffi.new("int8_t[]", 3)
     lib.tl_forget(c.c, heard)
     for i in range(60):

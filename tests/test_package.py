@@ -297,9 +297,9 @@ def test_an_export_brings_the_sources(program: Program, tmp_path: Path) -> None:
 def test_scaler_sections_hold_the_constants(aps: int) -> None:
     """Rows and curve; what C makes of them is in test_update."""
     from tinyloc.data import Scaler
-    from tinyloc.export import input_constants
     from tinyloc.program import Buffer
     from tinyloc.quantize import INPUT_SCALE, INPUT_ZERO
+    from tinyloc.scaling import input_constants
 
     lo = np.full(aps, -90.0, np.float32) if aps == 30 else np.array([-90, -80, -99], np.float32)
     scaler = Scaler(lo=lo, hi=np.full(aps, -30, np.float32))

@@ -18,6 +18,7 @@ from pathlib import Path
 import dist
 import pytest
 import vectors
+from compilers import ZIG
 
 from tinyloc.errors import unknown
 from tinyloc.kernels import build_c, simd
@@ -28,12 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 C = ROOT / "kernels" / "c"
 COMPILERS = [cc for cc in ("gcc", "clang") if shutil.which(cc)]
 compilers = pytest.mark.parametrize("cc", COMPILERS or [pytest.param("", marks=pytest.mark.skip("no gcc, no clang"))])
-try:  # the clang of the extra mcu, which has no headers but a compiler's own: for what is freestanding
-    from ziglang import __file__ as _zig
-    ZIG = [str(Path(_zig).with_name("zig")), "clang", "-nostdlibinc", "-isystem", str(Path(_zig).parent / "lib" / "include")]
-except ImportError:
-    ZIG = []
-strict_compilers = pytest.mark.parametrize("cc", [[cc] for cc in COMPILERS] + [ZIG] * bool(ZIG),
+strict_compilers = pytest.mark.parametrize("cc", [[cc] for cc in COMPILERS] + [list(ZIG)] * bool(ZIG),
                                            ids=lambda cc: Path(cc[0]).name)
 
 
@@ -170,13 +166,6 @@ def sanitized(tmp_path_factory: pytest.TempPathFactory) -> Path:
                       capture_output=True).returncode:
         pytest.skip(f"{COMPILERS[0]} has no sanitizers here")
     return vectors.build(folder / "vectors.san", COMPILERS[0])
-
-
-@pytest.fixture(scope="module")
-def cases(tmp_path_factory: pytest.TempPathFactory, level: int) -> Path:
-    path = tmp_path_factory.mktemp("vectors") / "vectors.bin"
-    assert vectors.write(path, level) >= 3 * len(OPS)
-    return path
 
 
 def test_sanitized_c_equals_numba(sanitized: Path, cases: Path) -> None:

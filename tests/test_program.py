@@ -25,7 +25,7 @@ def test_header_lists_the_ops_and_their_digest():
     listed = re.findall(r"X\((\w+)\)", text[text.index("#define TL_OPS") :].split("\n\n")[0])
     assert listed == list(NUMBERS)
     assert re.findall(r"#define TL_ABI (0x\w+)u", text) == [f"{ABI:#010x}"], (
-        f"names or arguments of ops changed: set TL_ABI in kernels/c/tinyloc.h to {ABI:#010x}u and rebuild")
+        f"names or arguments of ops changed: python -m tinyloc.kernels.encode sets TL_ABI to {ABI:#010x}u; then rebuild")
 
 
 @pytest.mark.parametrize("op", OPS.values(), ids=lambda o: o.name)

@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.util import find_spec
@@ -19,18 +20,20 @@ from xml.etree.ElementTree import Element
 import chromium
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_cli import tinyloc
 
 from tinyloc.bench import can_count
 from tinyloc.cli import main
+from tinyloc.convert.graph import GraphConfig, GraphModel
 from tinyloc.data import Area, flat, load, macro_f1, simulate, tetam, ujiindoorloc
 from tinyloc.emulator.mcu import MCUS
 from tinyloc.errors import ConfigError, DataError, ModelError
+from tinyloc.kernels.op import Node
 from tinyloc.model import Model, preset
 from tinyloc.program import Program
-from tinyloc.report import document, facts, page, views
+from tinyloc.report import document, facts, page, subject, views
 from tinyloc.report.sections import SECTIONS
 from tinyloc.report.subject import Target, name_of
 from tinyloc.run import BACKENDS, Session
@@ -50,12 +53,6 @@ LIMIT = 2_000_000  # bytes of a page
 mcu = pytest.mark.skipif(not can_count(), reason="the extra mcu is not installed: pip install 'tinyloc[mcu]'")
 browsers = pytest.mark.skipif(chromium.path() is None, reason="no Chromium on the PATH (Debian: apt install chromium), or "
                               "none with a POSIX pipe")
-
-
-def tinyloc(*args: object, code: int = 0) -> Result:
-    result = CliRunner().invoke(main, [str(a) for a in args])
-    assert result.exit_code == code, f"tinyloc {' '.join(map(str, args))}: {result.exit_code}\n{result.output}"
-    return result
 
 
 def said(*args: object, code: int = 0) -> dict[str, Any]:
@@ -205,6 +202,21 @@ def test_the_same_inputs_give_the_same_bytes(place: Path, known: dict[str, Any],
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "soon")
     with pytest.raises(ConfigError, match="SOURCE_DATE_EPOCH='soon': expected a whole number"):
         document._created()
+
+
+def test_a_graph_is_a_float_model_too(place: Path, tmp_path: Path) -> None:
+    """A converted graph beside a Program, or named with --float, is asked whether the Program was made of it."""
+    dense = Node("linear", "logits", ("x",), {"weight": np.ones((2, 5), np.float32)}, {"wide": True})
+    nodes = [Node("input", "x", ()), dense, Node("argmax", "label", ("logits",))]
+    small = Path(shutil.copy(programs(place)[0], tmp_path / "net.int8.safetensors"))
+    program, graph = Program.load(small), tmp_path / "net.safetensors"
+    for info, found in ({"name": "another"}, None), ({"name": program.info["name"]}, str(graph)):
+        GraphModel(GraphConfig(5, 2, 6), nodes, info).save(graph)
+        assert subject.kind_of(graph) == subject.MODEL and subject._float_of(program, str(small), ()) == found
+        assert subject._float_of(program, str(tmp_path / "elsewhere"), (str(graph),)) == found
+    first = graph.read_bytes()
+    GraphModel.load(graph).save(graph)
+    assert graph.read_bytes() == first, "the same model is the same file"
 
 
 def test_a_float_model_is_quantized_as_the_command_does(place: Path, known: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from tinyloc.kernels.op import Args, Op
 from tinyloc.kernels.table import OPS
 from tinyloc.run import Session
 
-FAST = sorted(set(re.findall(r"#define TL_FAST_(\w+)", "".join(p.read_text() for p in build_c.host_sources()))))
+FAST = sorted(set(re.findall(r"#define TL_FAST_(\w+)", "".join(p.read_text() for p in build_c.sources(build_c.HOST)))))
 
 
 def test_levels_are_those_of_the_header() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import subprocess
@@ -15,11 +14,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import test_cli
 from click.testing import CliRunner, Result
-from test_cli import walk
+from test_cli import tinyloc, walk
 
 from tinyloc import data, site_plan
-from tinyloc.cli import main
 from tinyloc.data import Samples
 from tinyloc.data.csv_file import read_csv
 from tinyloc.errors import DataError, ModelError
@@ -32,14 +31,11 @@ COLUMNS = ("--time", "t", "--room", "label", "--rssi", "ap*", "--window", "4", "
 
 
 def plan(*args: str | Path, code: int = 0) -> Result:
-    done = CliRunner().invoke(main, ["plan", *map(str, args)])
-    assert done.exit_code == code, f"{done.exit_code}: {done.output}"
-    return done
+    return tinyloc("plan", *args, code=code)
 
 
 def facts(*args: str | Path, code: int = 0) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(plan(*args, "--json", code=code).stdout)
-    return found
+    return test_cli.facts("plan", *args, code=code)
 
 
 # ---- record ----
@@ -71,7 +67,7 @@ def without(s: Samples, rssi: np.ndarray) -> Samples:
 
 
 GOOD = samples()
-GAPPY = replace(GOOD, time=GOOD.time + np.where(np.arange(len(GOOD)) % 50 == 0, 0, 0) + (np.arange(len(GOOD)) // 100) * 9.0)
+GAPPY = replace(GOOD, time=GOOD.time + (np.arange(len(GOOD)) // 100) * 9.0)
 SILENT = without(GOOD, np.where((np.arange(len(GOOD)) % 10 < 3)[:, None], np.nan, GOOD.rssi))
 FEW = without(GOOD, np.where(np.arange(4) < 2, GOOD.rssi, np.nan))
 

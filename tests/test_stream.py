@@ -164,7 +164,7 @@ def test_both_ends_of_every_half_word(tmp_path: Path) -> None:
 def test_sanitized(tmp_path: Path, level: int) -> None:
     """As firmware is: C alone, each array a block of its own size."""
     try:
-        program = streams.build(tmp_path / "stream", CC)
+        program = vectors.build(tmp_path / "stream", CC, harness="stream.c")
     except subprocess.CalledProcessError:
         probe = tmp_path / "probe.c"
         probe.write_text("int main(void) { return 0; }\n")

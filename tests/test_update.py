@@ -26,10 +26,10 @@ from tinyloc import patch
 from tinyloc.data import Scaler
 from tinyloc.emulator.flash import PARTS, TEARS, Device, Flash, Part, codes, text
 from tinyloc.errors import ConfigError, ModelError
-from tinyloc.export import input_constants
 from tinyloc.kernels._c import ffi, lib
 from tinyloc.kernels.build_c import UPDATE, C
 from tinyloc.package import GOLDEN, IMAGE, ROOMS, SCALER, STREAM, Package, device_key
+from tinyloc.scaling import input_constants
 
 CODES = dict(codes())
 NAMES = {n: name for name, n in CODES.items()}
@@ -591,8 +591,7 @@ class Trial:
         d, p = self.device, self.new
         if self.patch is None:
             return d.install(p.data, p.id, 244)
-        lib.tl_patch_begin(d.patch, d.c, d.booted)
-        return int(lib.tl_patch_write(d.patch, self.patch, len(self.patch)) or lib.tl_patch_finish(d.patch))
+        return pushed(d, self.patch, len(self.patch))
 
     def lose_power(self, at: int, tear: str, seed: int) -> None:
         """The update goes on, and fails at operation `at` from here, maybe in the boot after it."""

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 import pytest
 import streams
-from click.testing import CliRunner, Result
+from click.testing import Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_cli import tinyloc
 
 from tinyloc import data
-from tinyloc.cli import main
 from tinyloc.data import Samples
 from tinyloc.data.csv_file import read_csv
 from tinyloc.errors import ConfigError
@@ -298,9 +298,7 @@ def test_a_recording_is_never_written_over(tmp_path: Path) -> None:
 # ---- the command ----
 
 def run(*args: str | Path, code: int = 0) -> Result:
-    done = CliRunner().invoke(main, ["watch", *map(str, args)])
-    assert done.exit_code == code, done.output
-    return done
+    return tinyloc("watch", *args, code=code)
 
 
 def test_command_records_and_replays(model: Path, house: Samples, programs: dict[str, Program], tmp_path: Path) -> None:

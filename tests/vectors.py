@@ -82,10 +82,11 @@ def write(path: Path, level: int = 1, seeds: Sequence[int] = (SEED,), names: Seq
     return count
 
 
-def build(out: Path, cc: str, flags: Sequence[str] = (*WARNINGS, *SANITIZERS), level: str = "") -> Path:
-    """Compiles tests/vectors.c with all C kernels, and has it run those of a level of the host; raises CalledProcessError
-    when the compiler complains."""
-    sources = [str(HERE / "vectors.c"), *(str(p) for p in sorted(C.glob("*.c")))]
+def build(out: Path, cc: str, flags: Sequence[str] = (*WARNINGS, *SANITIZERS), level: str = "",
+          harness: str = "vectors.c") -> Path:
+    """Compiles tests/vectors.c (or another harness) with all C kernels, and has it run those of a level of the host; raises
+    CalledProcessError when the compiler complains."""
+    sources = [str(HERE / harness), *(str(p) for p in sorted(C.glob("*.c")))]
     if level:
         flags = (*flags, f"-DTL_HOST_TABLE=tl_{level}_kernels", "-I", str(HOST))
         sources += [str(p) for p in sorted(HOST.glob("*.c"))]
