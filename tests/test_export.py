@@ -449,6 +449,8 @@ def test_build_files_parse_and_name_what_is_there(folders: dict[str, Path], name
     manifest = json.loads((f / MANIFEST).read_text())
     there = {p.relative_to(f).as_posix() for p in f.rglob("*") if p.is_file()}
     assert set(manifest["sha256"]) == there - {MANIFEST}
+    ours = Path(__file__).resolve().parent.parent / "LICENSE"
+    assert not ours.is_file() or ours.read_bytes() == (f / "LICENSE").read_bytes()
 
 
 @pytest.mark.skipif(not shutil.which("g++"), reason="no g++")
