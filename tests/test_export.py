@@ -651,9 +651,8 @@ def test_zephyr(folders: dict[str, Path], programs: dict[str, Program], name: st
                 tmp_path: Path) -> None:
     if machine and not shutil.which(qemu.EXECUTABLE):
         pytest.skip(f"no {qemu.EXECUTABLE}")
-    run("cmake", "-S", folders[name] / "zephyr" / "sample", "-B", tmp_path, f"-DBOARD={board}")
-    said = run("cmake", "--build", tmp_path, "-j2")
-    assert "tinyloc_model" in said
+    run("cmake", "-G", "Ninja", "-S", folders[name] / "zephyr" / "sample", "-B", tmp_path, f"-DBOARD={board}")
+    run("cmake", "--build", tmp_path, "-j2")
     report = until_verdict([qemu.EXECUTABLE, "-M", *machine, "-nographic", "-kernel", tmp_path / "zephyr" / "zephyr.elf"]
                            if machine else [tmp_path / "zephyr" / "zephyr.exe"])
     verdict = check(programs[PROJECTS[name][0]], report)
