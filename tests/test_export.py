@@ -638,6 +638,23 @@ def test_ctest_on_qemu(folders: dict[str, Path], programs: dict[str, Program], n
 
 
 @pytest.mark.level2
+@pytest.mark.skipif(not shutil.which("cc"), reason="no cc")
+def test_the_readmes_commands(projects: dict[str, dict[str, bytes]], tmp_path: Path) -> None:
+    """As they stand, in the folder, where the tools are; then the folder can be exported to again."""
+    write_project(projects["mamba-packed"], tmp_path / "model")
+    section = (tmp_path / "model" / "README.md").read_text().split("## Self-test")[1].split("## ")[0]
+    commands = re.findall(r"^    (\S.*)$", section, re.M)
+    assert [c.split()[0] for c in commands] == ["cc", "cmake", "cmake", qemu.EXECUTABLE, "west", "pio"]
+    for c, needs in zip(commands, (["cc"], ["cmake"], ["cmake", "arm-none-eabi-gcc"], [qemu.EXECUTABLE]), strict=False):
+        if not all(map(shutil.which, needs)) or (c.startswith(qemu.EXECUTABLE) and not (tmp_path / "build-arm").exists()):
+            continue  # west needs a workspace, PlatformIO a board's packages
+        done = subprocess.run(c, shell=True, cwd=tmp_path / "model", capture_output=True, text=True)
+        assert done.returncode == 0 and "warning" not in done.stderr, done.stdout + done.stderr
+        assert re.search("^PASS 5|100% tests passed|Built target selftest", done.stdout + done.stderr, re.M), c
+    assert write_project(projects["mamba-packed"], tmp_path / "model") is None
+
+
+@pytest.mark.level2
 @needs_cmake
 @pytest.mark.skipif(not os.environ.get("ZEPHYR_BASE"), reason="ZEPHYR_BASE names no Zephyr (3.7 or later)")
 @pytest.mark.parametrize("name, board, machine", [

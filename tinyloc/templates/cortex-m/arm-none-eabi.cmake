@@ -1,4 +1,4 @@
-# cmake -S . -B build-arm -DCMAKE_TOOLCHAIN_FILE=cortex-m/arm-none-eabi.cmake && cmake --build build-arm
+# cmake -S . -B ../build-arm -DCMAKE_TOOLCHAIN_FILE=cortex-m/arm-none-eabi.cmake && cmake --build ../build-arm
 set(CMAKE_SYSTEM_NAME Generic)
 set(CMAKE_SYSTEM_PROCESSOR arm)
 set(CMAKE_C_COMPILER arm-none-eabi-gcc)

@@ -1,4 +1,4 @@
-# cmake -S . -B build-zig -DCMAKE_TOOLCHAIN_FILE=cortex-m/zig.cmake && cmake --build build-zig
+# cmake -S . -B ../build-zig -DCMAKE_TOOLCHAIN_FILE=cortex-m/zig.cmake && cmake --build ../build-zig
 # Clang and lld of Zig: a `zig` on the PATH, that of `pip install ziglang`, or -DTL_ZIG=/path/to/zig.
 set(CMAKE_SYSTEM_NAME Generic)
 set(CMAKE_SYSTEM_PROCESSOR arm)
