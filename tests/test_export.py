@@ -787,6 +787,8 @@ def test_verify_serial_of_another_model(port: Any, console: Callable[[str, str],
     (["tinyloc 1 0 0 0 0"], "self-test has version 1, expected 3"),
     (["tinyloc 3 0 1 1 1 1", "refused the arena is too small"], "the board refuses its image: the arena is too small"),
     (["tinyloc 3 0 1 1 1 1", "scaler 0", "PASS 1"], "damaged or incomplete self-tests: 1"),
+    (["tinyloc 3 0 1 1 1 1", "scaler 0", "input 0 00", "sign 0 1 0", "sign 0 2 0", "PASS 1"], "incomplete self-tests: 1"),
+    (["tinyloc 3 0 1 1 1", "scaler 0"], "incomplete self-tests: 1"),
     (["tinyloc 3 0 1 1 1 1", "scaler 0", "PASS 1"] * 5, "nothing but damaged lines"),
 ])
 def test_verify_serial_bad_input(port: Any, programs: dict[str, Program], tmp_path: Path, parts: list[Any],
@@ -825,9 +827,22 @@ def test_damage_on_the_way_is_never_believed(sample: bytes, data: st.DataObject)
     n = data.draw(st.integers(1, 40))
     noise = data.draw(st.binary(min_size=n, max_size=n))
     damaged = sample[:at] + (b"" if kind == "lost" else noise) + sample[at + (0 if kind == "inserted" else n) :]
-    want, got = report_of(sample), report_of(damaged + b"\n" + sample)
+    believed(sample, damaged + b"\n", f"{kind} at {at}")
+
+
+def test_a_line_that_is_lost_or_comes_twice_is_never_believed(sample: bytes) -> None:
+    """Each line is whole in itself: a window's input and signatures are several."""
+    lines = sample.splitlines(keepends=True)
+    for i, line in enumerate(lines):
+        for n in (0, 2):
+            believed(sample, b"".join([*lines[:i], *[line] * n, *lines[i + 1 :]]), f"{n} times: {line!r}")
+
+
+def believed(sample: bytes, before: bytes, what: str) -> None:
+    """What is read of `before` and a whole report is the whole one."""
+    want, got = report_of(sample), report_of(before + sample)
     assert (got.image, got.scaler, got.inputs, got.labels, got.passed) == (
-        want.image, want.scaler, want.inputs, want.labels, want.passed), f"{kind} at {at}"
+        want.image, want.scaler, want.inputs, want.labels, want.passed), what
     np.testing.assert_array_equal(got.signatures, want.signatures)
 
 
