@@ -811,11 +811,12 @@ def test_verify_serial_without_a_port(programs: dict[str, Program], tmp_path: Pa
     assert "pip install 'tinyloc[serial]'" in verify(tmp_path, p, "x", 2).stderr
 
 
-@pytest.fixture(scope="module")
-def sample(folders: dict[str, Path], built: Any, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+@pytest.fixture(scope="module", params=["mamba", "mdcsa"])  # windows of several lines; signatures too
+def sample(request: pytest.FixtureRequest, folders: dict[str, Path], built: Any,
+           tmp_path_factory: pytest.TempPathFactory) -> bytes:
     if not COMPILERS:
         pytest.skip("no gcc, no clang")
-    return subprocess.run([built(folders["mamba"], tmp_path_factory.mktemp("sample") / "selftest")],
+    return subprocess.run([built(folders[request.param], tmp_path_factory.mktemp("sample") / "selftest")],
                           capture_output=True, check=True).stdout
 
 
