@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from streams import Scaling
 from tinyloc.cli import main
 from tinyloc.confidence import Reliability, with_table
 from tinyloc.data import HOLD, NOT_HEARD, Samples, Scaler, load, windows
-from tinyloc.emulator import toolchain
+from tinyloc.emulator import qemu, toolchain
 from tinyloc.errors import ConfigError, ModelError
 from tinyloc.export import MANIFEST, image_crc, project, scaler_crc, variant, write_project
 from tinyloc.image import Image, to_image
@@ -289,6 +289,7 @@ def test_host_build(programs: dict[str, Program], folders: dict[str, Path], name
                     tmp_path: Path) -> None:
     done = subprocess.run([built(folders[name], tmp_path / "selftest", cc)], capture_output=True)
     assert done.returncode == 0, done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 200, "consoles cut longer lines"
     report = report_of(done.stdout)
     verdict = check(programs[PROJECTS[name][0]], report)
     assert report.passed and verdict.equal and verdict.windows == 5, verdict.summary()
@@ -448,6 +449,8 @@ def test_build_files_parse_and_name_what_is_there(folders: dict[str, Path], name
     manifest = json.loads((f / MANIFEST).read_text())
     there = {p.relative_to(f).as_posix() for p in f.rglob("*") if p.is_file()}
     assert set(manifest["sha256"]) == there - {MANIFEST}
+    ours = Path(__file__).resolve().parent.parent / "LICENSE"
+    assert not ours.is_file() or ours.read_bytes() == (f / "LICENSE").read_bytes()
 
 
 @pytest.mark.skipif(not shutil.which("g++"), reason="no g++")
@@ -548,20 +551,152 @@ def test_on_every_core(console: Callable[[str, str], bytes], programs: dict[str,
     assert check(programs[PROJECTS[name][0]], report_of(console(name, which))).equal
 
 
-@pytest.mark.skipif(not (shutil.which("cmake") and shutil.which("arm-none-eabi-gcc")), reason="no cmake, or no Arm gcc")
-def test_cmake_arm(folders: dict[str, Path], programs: dict[str, Program], tmp_path: Path) -> None:
-    pytest.importorskip("unicorn", reason="the extra mcu is not installed: pip install 'tinyloc[mcu]'")
-    pytest.importorskip("elftools", reason="the extra mcu is not installed: pip install 'tinyloc[mcu]'")
+# ---- by the usual builds ----
+
+needs_cmake = pytest.mark.skipif(not shutil.which("cmake"), reason="no cmake")
+by_compiler = pytest.mark.parametrize("compiler", [
+    pytest.param(c, marks=pytest.mark.skipif(c not in toolchain.compilers(), reason=f"no {what}"))
+    for c, what in (("clang", "ziglang (extra mcu)"), ("gcc", "arm-none-eabi-gcc"))])
+
+
+def deep(first: tuple[str, str], cores: Iterable[str]) -> list[Any]:
+    """(project, core): `first`, and at level 2 all others."""
+    others = [(name, which) for name in PROJECTS for which in cores if (name, which) != first]
+    return [first, *(pytest.param(*o, marks=pytest.mark.level2) for o in others)]
+
+
+def cmake(folder: Path, out: Path, compiler: str, which: str, *options: str) -> Path:
+    """The self-test's ELF for a core, by one of the project's toolchain files."""
+    core, file = toolchain.core(which), {"gcc": "arm-none-eabi.cmake", "clang": "zig.cmake"}[compiler]
+    flags = " ".join((f"-mcpu={core.cpu}", "-mthumb", *(core.flags or ("-mfloat-abi=soft",))))
+    run("cmake", "-S", folder, "-B", out, f"-DCMAKE_TOOLCHAIN_FILE={folder / 'cortex-m' / file}", f"-DTL_CPU_FLAGS={flags}",
+        f"-DTL_PYTHON={sys.executable}", *options)
+    run("cmake", "--build", out, "-j2")
+    return out / "selftest.elf"
+
+
+def until_verdict(command: Sequence[object]) -> Report:
+    """The self-test that a machine prints, which is then ended: on its own it repeats it for ever."""
+    with subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT) as p:
+        assert p.stdout is not None
+        stop = threading.Timer(120, p.kill)
+        stop.start()
+        said = b""
+        for line in p.stdout:
+            said += line
+            if line.startswith((b"PASS", b"FAIL", b"refused")):
+                break
+        stop.cancel()
+        p.kill()
+    return report_of(said)
+
+
+@needs_cmake
+@by_compiler
+@pytest.mark.parametrize("name, which", deep(("mamba-packed", "m4"), toolchain.EMULATED))
+def test_cmake_for_a_core(folders: dict[str, Path], programs: dict[str, Program], name: str, which: str, compiler: str,
+                          tmp_path: Path) -> None:
+    for module in ("unicorn", "elftools", "capstone"):
+        pytest.importorskip(module, reason="the extra mcu is not installed: pip install 'tinyloc[mcu]'")
+    from elftools.elf.elffile import ELFFile
+
     from tinyloc.emulator.cortexm import Machine
     from tinyloc.emulator.elf import Elf
 
-    f = folders["mamba-packed"]
-    run("cmake", "-S", f, "-B", tmp_path, f"-DCMAKE_TOOLCHAIN_FILE={f / 'cortex-m' / 'arm-none-eabi.cmake'}")
-    run("cmake", "--build", tmp_path, "-j2")
-    m = Machine(toolchain.core("m4"), Elf((tmp_path / "selftest.elf").read_bytes()),
-                toolchain.Memory(256 << 10, 64 << 10))
+    elf = cmake(folders[name], tmp_path, compiler, which)
+    memory = toolchain.Memory(256 << 10, 64 << 10)
+    with elf.open("rb") as f:
+        for s in ELFFile(f).iter_segments("PT_LOAD"):  # what a flash tool reads
+            start, size = (memory.flash_origin, memory.flash) if s["p_filesz"] else (memory.ram_origin, memory.ram)
+            assert not s["p_memsz"] or start <= s["p_paddr"] <= s["p_paddr"] + s["p_memsz"] <= start + size, s.header
+    m = Machine(toolchain.core(which), Elf(elf.read_bytes()), memory)
     assert m.run() == 0, m.console.decode()
-    assert check(programs["mamba-h8l1"], report_of(bytes(m.console))).equal
+    verdict = check(programs[PROJECTS[name][0]], report_of(bytes(m.console)))
+    assert verdict.equal, verdict.summary()
+
+
+@needs_cmake
+@pytest.mark.skipif(not shutil.which(qemu.EXECUTABLE), reason=f"no {qemu.EXECUTABLE}")
+@by_compiler
+@pytest.mark.parametrize("name, which", deep(("mdcsa", "m55"), toolchain.CORES))
+def test_ctest_on_qemu(folders: dict[str, Path], programs: dict[str, Program], name: str, which: str, compiler: str,
+                       tmp_path: Path) -> None:
+    """With a linker script of one's own, as the README says."""
+    board, script = qemu.BOARDS[which], (folders[name] / "cortex-m" / "link.ld").read_text()
+    ram = min(board.ram, 64 << 10)
+    for region, origin, length in (("FLASH", board.flash_origin, board.flash), ("RAM", board.ram_end - ram, ram)):
+        script, n = re.subn(rf"(?<={region} )(\(\w+\)) : .*", rf"\1 : ORIGIN = {origin:#x}, LENGTH = {length}", script)
+        assert n == 1
+    (tmp_path / "my part.ld").write_text(script)
+    cmake(folders[name], tmp_path / "b", compiler, which, f"-DTL_LINKER_SCRIPT={tmp_path / 'my part.ld'}",
+          f"-DCMAKE_CROSSCOMPILING_EMULATOR={qemu.EXECUTABLE};-M;{board.name};-nographic;-semihosting;-kernel")
+    said = run("ctest", "--test-dir", tmp_path / "b", "-V", "--timeout", "120")
+    assert "100% tests passed" in said
+    verdict = check(programs[PROJECTS[name][0]], report_of(re.sub("^1: ", "", said, flags=re.M).encode()))
+    assert verdict.equal, verdict.summary()
+
+
+@pytest.mark.level2
+@pytest.mark.skipif(not shutil.which("cc"), reason="no cc")
+def test_the_readmes_commands(projects: dict[str, dict[str, bytes]], tmp_path: Path) -> None:
+    """As they stand, in the folder, where the tools are; then the folder can be exported to again."""
+    write_project(projects["mamba-packed"], tmp_path / "model")
+    section = (tmp_path / "model" / "README.md").read_text().split("## Self-test")[1].split("## ")[0]
+    commands = re.findall(r"^    (\S.*)$", section, re.M)
+    assert [c.split()[0] for c in commands] == ["cc", "cmake", "cmake", qemu.EXECUTABLE, "west", "pio"]
+    for c, needs in zip(commands, (["cc"], ["cmake"], ["cmake", "arm-none-eabi-gcc"], [qemu.EXECUTABLE]), strict=False):
+        if not all(map(shutil.which, needs)) or (c.startswith(qemu.EXECUTABLE) and not (tmp_path / "build-arm").exists()):
+            continue  # west needs a workspace, PlatformIO a board's packages
+        done = subprocess.run(c, shell=True, cwd=tmp_path / "model", capture_output=True, text=True)
+        assert done.returncode == 0 and "warning" not in done.stderr, done.stdout + done.stderr
+        assert re.search("^PASS 5|100% tests passed|Built target selftest", done.stdout + done.stderr, re.M), c
+    assert write_project(projects["mamba-packed"], tmp_path / "model") is None
+
+
+@pytest.mark.level2
+@needs_cmake
+@pytest.mark.skipif(not os.environ.get("ZEPHYR_BASE"), reason="ZEPHYR_BASE names no Zephyr (3.7 or later)")
+@pytest.mark.parametrize("name, board, machine", [
+    ("mamba", "qemu_cortex_m3", ("lm3s6965evb",)),
+    ("mdcsa-packed", "mps2/an385", ("mps2-an385",)),
+    ("mamba-packed", "mps2/an521/cpu0", ("mps2-an521",)),
+    ("mdcsa", "mps3/an547", ("mps3-an547",)),
+    ("mamba-window", "native_sim/native/64", None),
+])
+def test_zephyr(folders: dict[str, Path], programs: dict[str, Program], name: str, board: str, machine: tuple[str] | None,
+                tmp_path: Path) -> None:
+    if machine and not shutil.which(qemu.EXECUTABLE):
+        pytest.skip(f"no {qemu.EXECUTABLE}")
+    run("cmake", "-G", "Ninja", "-S", folders[name] / "zephyr" / "sample", "-B", tmp_path, f"-DBOARD={board}")
+    run("cmake", "--build", tmp_path, "-j2")
+    report = until_verdict([qemu.EXECUTABLE, "-M", *machine, "-nographic", "-kernel", tmp_path / "zephyr" / "zephyr.elf"]
+                           if machine else [tmp_path / "zephyr" / "zephyr.exe"])
+    verdict = check(programs[PROJECTS[name][0]], report)
+    assert verdict.equal, verdict.summary()
+
+
+def platformio(*arguments: object, cwd: Path) -> str:
+    done = subprocess.run(["pio", *map(str, arguments)], text=True, capture_output=True, cwd=cwd)
+    return done.stdout + done.stderr
+
+
+@pytest.mark.level2
+@pytest.mark.skipif(not shutil.which("pio"), reason="no pio: pip install platformio")
+@pytest.mark.parametrize("name", ["mamba", "mdcsa-packed"])
+def test_platformio(folders: dict[str, Path], programs: dict[str, Program], name: str, tmp_path: Path) -> None:
+    if "native" not in platformio("pkg", "list", "-g", "--only-platforms", cwd=tmp_path):
+        pytest.skip("PlatformIO has no native platform: pio pkg install -g -p native")
+    (tmp_path / "src").mkdir()
+    shutil.copy(folders[name] / "host" / "main.c", tmp_path / "src")
+    (tmp_path / "platformio.ini").write_text(f"[env:host]\nplatform = native\nlib_deps = symlink://{folders[name]}\n")
+    said = platformio("run", cwd=tmp_path)
+    assert "[SUCCESS]" in said and "warning" not in said, said
+    verdict = check(programs[PROJECTS[name][0]], until_verdict([tmp_path / ".pio" / "build" / "host" / "program"]))
+    assert verdict.equal, verdict.summary()
+    # The manifest's own check: all of it, or all but the license, whose list of names it fetches.
+    said = platformio("pkg", "pack", "-o", tmp_path / "p.tar.gz", folders[name], cwd=tmp_path)
+    assert (tmp_path / "p.tar.gz").exists() or "fields: {'license': ['Could not load SPDX licenses for validation']}" in said
 
 
 # ---- a board on a serial port ----
@@ -618,7 +753,7 @@ def test_verify_serial(port: Any, console: Callable[[str, str], bytes], programs
                        name: str) -> None:
     """The exported self-test on an emulated Cortex-M4, its console on a pseudo-terminal; the host joins in the middle."""
     said = console(name, "m4")
-    port[1]([b"boot v1.2\r\n\xff\x00\xfe garbage", said[len(said) // 3 :], b"tinyloc 2 noise\n", said])
+    port[1]([b"boot v1.2\r\n\xff\x00\xfe garbage", said[len(said) // 3 :], b"tinyloc 3 noise\n", said])
     found = json.loads(verify(tmp_path, programs[PROJECTS[name][0]], port[0], 0, "--json").stdout)
     crc = image_crc(to_image(variant(programs[PROJECTS[name][0]], *PROJECTS[name][1:])))
     assert found["equal"] and found["windows"] == 5 and found["image"] == f"{crc:08x}"
@@ -649,10 +784,13 @@ def test_verify_serial_of_another_model(port: Any, console: Callable[[str, str],
     ([], "0.4 s without a line of the self-test (0 bytes came)"),
     ([b"hello\n" * 20], "without a line of the self-test (120 bytes came)"),
     ([b"refused "], "without a line"),
-    (["tinyloc 1 0 0 0 0"], "self-test has version 1, expected 2"),
-    (["tinyloc 2 0 1 1 1", "refused the arena is too small"], "the board refuses its image: the arena is too small"),
-    (["tinyloc 2 0 1 1 1", "scaler 0", "PASS 1"], "damaged or incomplete self-tests: 1"),
-    (["tinyloc 2 0 1 1 1", "scaler 0", "PASS 1"] * 5, "nothing but damaged lines"),
+    (["tinyloc 1 0 0 0 0"], "self-test has version 1, expected 3"),
+    (["tinyloc 3 0 1 1 1 1", "refused the arena is too small"], "the board refuses its image: the arena is too small"),
+    (["tinyloc 3 0 1 1 1 1", "scaler 0", "PASS 1"], "damaged or incomplete self-tests: 1"),
+    (["tinyloc 3 0 1 1 1 1", "scaler 0", "input 0 00", "sign 0 1 0", "sign 0 2 0", "PASS 1"], "incomplete self-tests: 1"),
+    (["tinyloc 3 0 1 1 1 1", "scaler 0", "input 0 00", "sign 0 1 0", "PASS 1"], "incomplete self-tests: 1"),
+    (["tinyloc 3 0 1 1 1", "scaler 0"], "incomplete self-tests: 1"),
+    (["tinyloc 3 0 1 1 1 1", "scaler 0", "PASS 1"] * 5, "nothing but damaged lines"),
 ])
 def test_verify_serial_bad_input(port: Any, programs: dict[str, Program], tmp_path: Path, parts: list[Any],
                                  message: str) -> None:
@@ -674,11 +812,12 @@ def test_verify_serial_without_a_port(programs: dict[str, Program], tmp_path: Pa
     assert "pip install 'tinyloc[serial]'" in verify(tmp_path, p, "x", 2).stderr
 
 
-@pytest.fixture(scope="module")
-def sample(folders: dict[str, Path], built: Any, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+@pytest.fixture(scope="module", params=["mamba", "mdcsa"])  # windows of several lines; signatures too
+def sample(request: pytest.FixtureRequest, folders: dict[str, Path], built: Any,
+           tmp_path_factory: pytest.TempPathFactory) -> bytes:
     if not COMPILERS:
         pytest.skip("no gcc, no clang")
-    return subprocess.run([built(folders["mamba"], tmp_path_factory.mktemp("sample") / "selftest")],
+    return subprocess.run([built(folders[request.param], tmp_path_factory.mktemp("sample") / "selftest")],
                           capture_output=True, check=True).stdout
 
 
@@ -690,9 +829,22 @@ def test_damage_on_the_way_is_never_believed(sample: bytes, data: st.DataObject)
     n = data.draw(st.integers(1, 40))
     noise = data.draw(st.binary(min_size=n, max_size=n))
     damaged = sample[:at] + (b"" if kind == "lost" else noise) + sample[at + (0 if kind == "inserted" else n) :]
-    want, got = report_of(sample), report_of(damaged + b"\n" + sample)
+    believed(sample, damaged + b"\n", f"{kind} at {at}")
+
+
+def test_a_line_that_is_lost_or_comes_twice_is_never_believed(sample: bytes) -> None:
+    """Each line is whole in itself: a window's input and signatures are several."""
+    lines = sample.splitlines(keepends=True)
+    for i, line in enumerate(lines):
+        for n in (0, 2):
+            believed(sample, b"".join([*lines[:i], *[line] * n, *lines[i + 1 :]]), f"{n} times: {line!r}")
+
+
+def believed(sample: bytes, before: bytes, what: str) -> None:
+    """What is read of `before` and a whole report is the whole one."""
+    want, got = report_of(sample), report_of(before + sample)
     assert (got.image, got.scaler, got.inputs, got.labels, got.passed) == (
-        want.image, want.scaler, want.inputs, want.labels, want.passed), f"{kind} at {at}"
+        want.image, want.scaler, want.inputs, want.labels, want.passed), what
     np.testing.assert_array_equal(got.signatures, want.signatures)
 
 

@@ -23,7 +23,7 @@ from tinyloc.scaling import input_constants
 from tinyloc.stream import streams
 from tinyloc.verify import Difference
 
-VERSION = 2
+VERSION = 3
 MOST = 1 << 20  # bytes of a line: what is longer is noise
 ATTEMPTS = 5  # self-tests that may come damaged
 EXTRA = "install it with: pip install 'tinyloc[serial]'"
@@ -98,8 +98,8 @@ def read_report(read: Callable[[], bytes], timeout: float) -> Report:
                 if kind == "tinyloc":
                     if rest[0] != f"{VERSION:x}":
                         raise BoardError(f"the board's self-test has version {rest[0]}, expected {VERSION}: export it anew")
-                    head, scaler, stream, inputs, signs = [int(w, 16) for w in rest[1:5]], None, None, [], []
-                    _expect(len(head) == 4 and len(rest) == 5)
+                    head, scaler, stream, inputs, signs = [int(w, 16) for w in rest[1:]], None, None, [], []
+                    _expect(len(head) == 5)
                 elif not head:
                     continue
                 elif kind == "refused":
@@ -110,16 +110,22 @@ def read_report(read: Callable[[], bytes], timeout: float) -> Report:
                     _expect(scaler is not None and not inputs)
                     stream = int(rest[0], 16)
                 elif kind == "input":
-                    _expect(int(rest[0], 16) == len(inputs) == len(signs))
-                    inputs.append(bytes.fromhex(rest[1]))
+                    if len(inputs) == len(signs):
+                        inputs.append(b"")
+                    inputs[-1] += bytes.fromhex(rest[1])
+                    _expect(int(rest[0], 16) == len(inputs) - 1 == len(signs) and len(rest) == 2)
                 elif kind == "sign":
-                    _expect(int(rest[0], 16) == len(signs) == len(inputs) - 1 and len(rest) == 2 + head[2] + 1)
-                    signs.append([int(w, 16) for w in rest[1:]])
+                    window, label, *crcs = (int(w, 16) for w in rest)
+                    if len(signs) < len(inputs):
+                        _expect(len(inputs[-1]) == head[4])
+                        signs.append([label])
+                    _expect(window == len(signs) - 1 and label == signs[-1][0])
+                    signs[-1] += crcs
                 elif kind in ("PASS", "FAIL"):
-                    _expect(scaler is not None and len(inputs) == len(signs) == head[3] > 0)
-                    crcs = np.array([s[1:] for s in signs], np.uint32)
+                    _expect(scaler is not None and len(inputs) == len(signs) == head[3] > 0 and
+                            all(len(s) == 2 + head[2] for s in signs))
                     return Report(head[0], head[2], head[1], scaler or 0, stream, tuple(inputs), tuple(s[0] for s in signs),
-                                  crcs, kind == "PASS")
+                                  np.array([s[1:] for s in signs], np.uint32), kind == "PASS")
                 else:
                     _expect(False)
             except (ValueError, IndexError) as e:

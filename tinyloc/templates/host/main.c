@@ -1,4 +1,4 @@
-/* The self-test on this machine: cc -std=c99 -O2 -Isrc host/main.c src/[a-z]*.c -o selftest && ./selftest */
+/* The self-test on this machine: cc -std=c99 -O2 -Isrc host/main.c src/[a-z]*.c -o ../selftest && ../selftest */
 #include "tl_selftest.h"
 #include <stdio.h>
 

@@ -1,6 +1,10 @@
 #include "tl_selftest.h"
 #include "tl_golden.h"
 
+#define INPUT_BYTES (TL_GOLDEN_RUNS * TL_GOLDEN_RUN_BYTES)
+#define LINE_BYTES 64u
+#define LINE_CRCS 16u
+
 typedef struct {
     tl_put put;
     uint32_t crc;
@@ -109,11 +113,12 @@ int32_t tl_selftest(tl_selftest_memory *m, tl_put put)
     line l = {put, 0};
     uint32_t wrong = 0, crc = scaler_crc();
     int32_t error = tl_open(&m->model, tl_model_image, sizeof tl_model_image, m->arena, sizeof m->arena, tl_model_kernels);
-    word(&l, "tinyloc 2");
+    word(&l, "tinyloc 3");
     crc32(&l, TL_MODEL_IMAGE_CRC);
     number(&l, TL_GOLDEN_RUNS);
     number(&l, TL_MODEL_STEPS);
     number(&l, TL_GOLDEN_WINDOWS);
+    number(&l, INPUT_BYTES);
     end(&l);
     if (error) {
         word(&l, "refused ");
@@ -134,20 +139,27 @@ int32_t tl_selftest(tl_selftest_memory *m, tl_put put)
 #endif
     for (uint32_t w = 0; w < TL_GOLDEN_WINDOWS; w++) {
         uint32_t label = run(m, w), differ = label ^ tl_golden_label[w];
-        word(&l, "input");
-        number(&l, w);
-        word(&l, " ");
-        for (uint32_t i = 0; i < TL_GOLDEN_RUNS * TL_GOLDEN_RUN_BYTES; i++)
+        for (uint32_t i = 0; i < INPUT_BYTES; i++) {
+            if (i % LINE_BYTES == 0) {
+                word(&l, "input");
+                number(&l, w);
+                word(&l, " ");
+            }
             hex(&l, tl_golden_input[w][i], 2);
-        end(&l);
-        word(&l, "sign");
-        number(&l, w);
-        number(&l, label);
+            if (i % LINE_BYTES == LINE_BYTES - 1 || i == INPUT_BYTES - 1)
+                end(&l);
+        }
         for (uint32_t i = 0; i <= TL_MODEL_STEPS; i++) {
+            if (i % LINE_CRCS == 0) {
+                word(&l, "sign");
+                number(&l, w);
+                number(&l, label);
+            }
             crc32(&l, m->signature[i]);
             differ |= m->signature[i] ^ tl_golden_signature[w][i];
+            if (i % LINE_CRCS == LINE_CRCS - 1 || i == TL_MODEL_STEPS)
+                end(&l);
         }
-        end(&l);
         wrong += differ != 0;
     }
     failed |= wrong != 0;

@@ -1,13 +1,14 @@
 /* Runs the golden windows of tl_golden.c on this device and prints what it computed, one line each.
  *
- * A line is text, a space, '*', the text's CRC-32 (zlib's, 8 digits) and a newline; all numbers are hexadecimal:
- *   tinyloc 2 IMAGE RUNS STEPS WINDOWS   version of these lines; CRC-32 in the image's header; runs a window
- *   scaler CRC                           of the codes of all access points, each from -128 to 127 dBm
- *   stream CRC                           of what tl_stream answers to a script; left out where it cannot run the model
- *   input WINDOW BYTES                   what was run
- *   sign WINDOW LABEL CRC...             the last label; a CRC-32 a step, and the state's (see tl_golden.h)
- *   PASS WINDOWS, or FAIL WINDOWS        how many were as expected, or were not; FAIL 0: scaler or stream alone
- *   refused TEXT                         in place of all but the first: why the image cannot run
+ * A line is text, a space, '*', the text's CRC-32 (zlib's, 8 digits) and a newline; all numbers are hexadecimal.  None is
+ * longer than 200 characters, since consoles may cut what is (Zephyr's native_sim: 255):
+ *   tinyloc 3 IMAGE RUNS STEPS WINDOWS BYTES   version of these lines; CRC-32 in the image's header; runs, bytes a window
+ *   scaler CRC                                 of the codes of all access points, each from -128 to 127 dBm
+ *   stream CRC                                 of what tl_stream answers to a script; left out where it cannot run the model
+ *   input WINDOW BYTES                         what was run, at most 64 bytes a line: a window is all of its lines
+ *   sign WINDOW LABEL CRC...                   the last label; a CRC-32 a step, and the state's (see tl_golden.h), 16 a line
+ *   PASS WINDOWS, or FAIL WINDOWS              how many were as expected, or were not; FAIL 0: scaler or stream alone
+ *   refused TEXT                               in place of all but the first: why the image cannot run
  * `tinyloc verify MODEL --serial PORT` reads them and computes the same on the host. */
 #ifndef TL_SELFTEST_H
 #define TL_SELFTEST_H

@@ -1,0 +1,28 @@
+# cmake -S . -B ../build-zig -DCMAKE_TOOLCHAIN_FILE=cortex-m/zig.cmake && cmake --build ../build-zig
+# Clang and lld of Zig: a `zig` on the PATH, that of `pip install ziglang`, or -DTL_ZIG=/path/to/zig.
+set(CMAKE_SYSTEM_NAME Generic)
+set(CMAKE_SYSTEM_PROCESSOR arm)
+find_program(TL_ZIG zig)
+if(NOT TL_ZIG)
+  find_program(TL_PYTHON NAMES python3 python)
+  execute_process(COMMAND "${TL_PYTHON}" -c "import os, ziglang; print(os.path.dirname(ziglang.__file__))"
+                  OUTPUT_VARIABLE folder OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+  file(TO_CMAKE_PATH "${folder}" folder)
+  find_program(TL_ZIG zig PATHS "${folder}" NO_DEFAULT_PATH)
+endif()
+execute_process(COMMAND "${TL_ZIG}" env OUTPUT_VARIABLE environment ERROR_QUIET)
+if(NOT environment MATCHES "lib_dir\"? *[=:] *\"([^\"]+)\"")
+  message(FATAL_ERROR "no Zig: expected one on the PATH, pip install ziglang, or -DTL_ZIG=/path/to/zig")
+endif()
+file(TO_CMAKE_PATH "${CMAKE_MATCH_1}/include" headers)
+set(CMAKE_C_COMPILER "${TL_ZIG}" clang)
+set(CMAKE_C_COMPILER_TARGET arm-none-eabi)
+set(CMAKE_C_ARCHIVE_CREATE "\"${TL_ZIG}\" ar qc <TARGET> <OBJECTS>")
+set(CMAKE_C_ARCHIVE_FINISH "\"${TL_ZIG}\" ranlib <TARGET>")
+set(CMAKE_C_LINK_EXECUTABLE "\"${TL_ZIG}\" ld.lld <LINK_FLAGS> <OBJECTS> -o <TARGET> <LINK_LIBRARIES>")
+set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
+set(TL_CPU_FLAGS "@CPU_FLAGS@" CACHE STRING "The core, and how it passes floats (there are none)")
+list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES TL_CPU_FLAGS TL_ZIG)
+set(CMAKE_C_FLAGS_INIT "${TL_CPU_FLAGS} -nostdlibinc -isystem \"${headers}\" -ffreestanding -fno-common -ffunction-sections \
+-fdata-sections -fno-unroll-loops -fno-unwind-tables -fno-asynchronous-unwind-tables")
+set(CMAKE_EXE_LINKER_FLAGS_INIT "--gc-sections -z max-page-size=4")
