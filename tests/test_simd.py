@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,12 +19,22 @@ from tinyloc.kernels.op import Args, Op
 from tinyloc.kernels.table import OPS
 from tinyloc.run import Session
 
+CPUINFO = Path("/proc/cpuinfo")
 FAST = sorted(set(re.findall(r"#define TL_FAST_(\w+)", "".join(p.read_text() for p in build_c.sources(build_c.HOST)))))
 
 
 def test_levels_are_those_of_the_header() -> None:
     names = re.findall(r"TL_(\w+)_LEVEL\b", re.search(r"enum \{(.*?)\}", (build_c.HOST / "host.h").read_text())[1])
     assert tuple(n.lower() for n in names) == simd.LEVELS and simd.levels()[0] == "portable"
+
+
+@pytest.mark.skipif(not (CPUINFO.exists() and platform.machine() == "x86_64"), reason="not Linux on x86-64")
+def test_levels_are_what_linux_says_of_the_processor() -> None:
+    """A build whose compiler never says yes would run portable code everywhere, unnoticed."""
+    flags = set(re.search(r"^flags\s*:(.*)", CPUINFO.read_text(encoding="ascii"), re.M)[1].split())
+    needed = {"portable": set(), "avx2": {"avx2"},
+              "avx512": {"avx2", "avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512_vnni"}}  # fmt: skip
+    assert simd.levels() == [name for name in simd.LEVELS if needed[name] <= flags]
 
 
 @pytest.mark.parametrize(("named", "message"), [("sse9", "unknown TINYLOC_SIMD 'sse9'"), ("AVX2 ", "did you mean 'avx2'")])

@@ -39,7 +39,7 @@ def compiled(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 @needs_zig
 @pytest.mark.parametrize("target", ["x86_64-windows-gnu", "aarch64-windows-gnu", "x86_64-apple-macos10.13",
-                                    "arm64-apple-macos11.0", "aarch64-linux-gnu", "x86_64-linux-musl"])  # fmt: skip
+                                    "arm64-apple-macos11.0", "aarch64-linux-gnu"])  # fmt: skip
 def test_every_platform_takes_the_c(target: str) -> None:
     """Without a warning, the vector kernels included."""
     done = compiled(f"--target={target}", *vectors.WARNINGS, "-fsyntax-only", *SOURCES)
@@ -52,16 +52,14 @@ NO_GNU = ("-U__GNUC__", "-U__clang__", "-D__attribute__(x)=@", "-D__asm__=@", "-
 
 
 @needs_zig
-@pytest.mark.parametrize("source", SOURCES, ids=lambda p: p.name)
-def test_msvc_would_take_the_c(source: Path, tmp_path: Path) -> None:
+def test_msvc_would_take_the_c(tmp_path: Path) -> None:
     """There is no MSVC here: clang in its place, with its extensions and without GNU's."""
     (tmp_path / "string.h").write_text("void *memcpy(void *to, const void *from, unsigned long long n);\n"
                                        "void *memmove(void *to, const void *from, unsigned long long n);\n"
                                        "void *memset(void *to, int value, unsigned long long n);\n"
                                        "int memcmp(const void *a, const void *b, unsigned long long n);\n")
-    (tmp_path / "stdio.h").touch()  # the functions of nolibc's are declared with attributes
-    done = compiled("--target=x86_64-pc-windows-msvc", "-fms-compatibility", "-fms-extensions", "-isystem", tmp_path, *NO_GNU,
-                    "-Wall", "-Werror", "-fsyntax-only", source)
+    done = compiled("--target=x86_64-pc-windows-msvc", "-fms-compatibility", "-fms-extensions", f"-I{tmp_path}", *NO_GNU,
+                    "-Wall", "-Werror", "-fsyntax-only", *SOURCES)
     assert done.returncode == 0 and not done.stderr, done.stderr
 
 
