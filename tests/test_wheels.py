@@ -1,4 +1,4 @@
-"""Wheels for other platforms: C that their compilers take, bits that their emulators give, a workflow that says what is true."""
+"""Wheels for other platforms: C that their compilers take, Numba's bits where they are emulated, the workflow's promises."""
 
 from __future__ import annotations
 
@@ -143,8 +143,8 @@ def test_the_wheel_of_a_platform(one: Platform, tmp_path: Path) -> None:
     assert [p.suffix for p in made] == [".gz", ".whl"]
     for tag in one.tags.split("."):
         options = ["--platform", tag, "--implementation", "cp", "--python-version", "3.12", "--abi", "abi3"]
-        subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--only-binary", ":all:", *options,
-                        "--find-links", tmp_path / "dist", "--target", tmp_path / tag, "tinyloc"], check=True)
+        subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--only-binary", ":all:",
+                        *options, "--find-links", tmp_path / "dist", "--target", tmp_path / tag, "tinyloc"], check=True)
         assert (tmp_path / tag / one.file).is_file()
 
 
@@ -166,10 +166,9 @@ def steps(workflow: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 def test_each_wheel_is_tested_on_its_own_platform(workflow: dict[str, Any]) -> None:
     rows = workflow["jobs"]["test"]["strategy"]["matrix"]["include"]
     assert {row["platform"] for row in rows} == set(PLATFORMS)
-    runners = {"linux-x86_64": "ubuntu", "linux-aarch64": "ubuntu.*-arm", "macos-x86_64": "macos.*-intel", "macos-arm64": "macos",
-               "windows-x86_64": "windows", "windows-arm64": "windows.*-arm"}  # fmt: skip
+    runners = {"linux": "ubuntu", "macos": "macos", "windows": "windows"}
     for row in rows:
-        assert re.match(runners[row["platform"]], row["runner"])
+        assert row["runner"].startswith(runners[row["platform"].split("-")[0]])
         assert ("-arm" in row["runner"]) == row["platform"].endswith(("aarch64", "windows-arm64")), row
         assert ("intel" in row["runner"]) == (row["platform"] == "macos-x86_64"), row
     for name in PLATFORMS:

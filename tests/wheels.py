@@ -5,11 +5,11 @@
     python tests/wheels.py test dist                          # the sdist's tests on this platform's wheel, installed afresh
     python tests/wheels.py test dist --sdist                  # on what this platform's own compiler makes of the sdist
 
-One compiler makes them all, the clang of PyPI's ziglang with the C libraries that it brings: the bytes depend on the sources
-and on pinned packages, not on whose machine it was.  An extension of the limited API needs little of a platform: the sizes of
-C's types (pyconfig.h beside this file, in the place of this Python's) and, for Windows, an import library of python3.dll, made
-of the list of the stable ABI (abi3info), such that whatever is not in it does not link.  The rest of a wheel is that of this
-machine's wheel, byte for byte.
+One compiler makes them all, the clang of PyPI's ziglang with the C libraries that it brings: the bytes depend on the
+sources and on pinned packages, not on whose machine it was.  An extension of the limited API needs little of a platform: the
+sizes of C's types (pyconfig.h beside this file, in the place of this Python's) and, for Windows, an import library of
+python3.dll, made of the list of the stable ABI (abi3info), such that whatever is not in it does not link.  The rest of a
+wheel is that of this machine's wheel, byte for byte.
 
 musllinux is left out: Numba, which tinyloc needs, has no wheel for it.
 """
@@ -75,7 +75,7 @@ class Platform:
 
 
 UCRT = r"python3\.dll|KERNEL32\.dll|api-ms-win-crt-[a-z]+-l1-1-0\.dll"  # of every Windows since 10
-# Linux: the C library of CentOS 7, the oldest that pip knows by a tag (PEP 600).  macOS: the oldest that Python 3.10 runs on.
+# Linux: the C library of CentOS 7 (manylinux2014, PEP 599).  macOS: the oldest that python.org's Pythons run on.
 PLATFORMS = {p.name: p for p in (
     Platform("linux-x86_64", "x86_64-linux-gnu.2.17", "manylinux2014_x86_64.manylinux_2_17_x86_64", r"libc\.so\.6"),
     Platform("linux-aarch64", "aarch64-linux-gnu.2.17", "manylinux2014_aarch64.manylinux_2_17_aarch64", r"libc\.so\.6"),
@@ -97,10 +97,12 @@ def import_library(arch: str, folder: Path) -> Path:
 
     lines = ["LIBRARY python3.dll", "EXPORTS"]
     for table, kind in ((FUNCTIONS, ""), (DATAS, " DATA")):
-        lines += sorted(s.name + kind for s, known in table.items()
-                        if (known.added.major, known.added.minor) <= PYTHON and (not known.ifdef or known.ifdef.windows is True))
+        for symbol, known in sorted(table.items(), key=lambda item: item[0].name):
+            if (known.added.major, known.added.minor) <= PYTHON and (not known.ifdef or known.ifdef.windows is True):
+                lines.append(symbol.name + kind)
     (folder / "python3.def").write_text("\n".join(lines) + "\n", encoding="ascii")
-    zig("dlltool", "-m", {"x86_64": "i386:x86-64", "aarch64": "arm64"}[arch], "-d", "python3.def", "-l", "python3.lib", cwd=folder)
+    machine = {"x86_64": "i386:x86-64", "aarch64": "arm64"}[arch]
+    zig("dlltool", "-m", machine, "-d", "python3.def", "-l", "python3.lib", cwd=folder)
     return folder / "python3.lib"
 
 
@@ -145,12 +147,13 @@ def wheel_with(wheel: Path, platform: Platform, made: Path, out: Path) -> Path:
     return target
 
 
-def check(wheel: Path, platform: Platform, scratch: Path) -> None:
+def check(wheel: Path, platform: Platform) -> None:
     """Exits unless the extension exports its one symbol, loads the system's libraries alone and is of the stable ABI (Linux:
     and of the C library that the tag says)."""
     import lief
     from wheel.wheelfile import WheelFile
 
+    lief.logging.disable()
     with WheelFile(wheel) as z:
         (name,) = (n for n in z.namelist() if n.startswith(MODULE + "."))
         binary: Any = lief.parse(z.read(name))
@@ -180,14 +183,13 @@ def build(out: Path, platforms: Iterable[Platform], scratch: Path) -> list[Path]
     files = [sdist]
     for platform in platforms:
         made = []
-        for i, (wheel, folder) in enumerate(((pure, "a"), (other_pure, "another/much/deeper"))):
+        for wheel, folder in ((pure, "a"), (other_pure, "another/much/deeper")):
             place = scratch / "cross" / platform.name / folder
-            unpacked = dist.unpack(sdist, place / "sources")
-            (place / "wheel").mkdir()
-            made.append(wheel_with(wheel, platform, extension(platform, unpacked, place / f"made{i}", cache), place / "wheel"))
+            native = extension(platform, dist.unpack(sdist, place / "sources"), place / "made", cache)
+            made.append(wheel_with(wheel, platform, native, place))
         if dist.sha256(made[0]) != dist.sha256(made[1]):
             sys.exit(f"{made[0].name}: two builds of the same sources differ")
-        check(made[0], platform, scratch)
+        check(made[0], platform)
         files.append(made[0])
     out.mkdir(parents=True, exist_ok=True)
     for path in files:
@@ -199,16 +201,16 @@ def test(folder: Path, scratch: Path, from_sdist: bool = False) -> str:
     """The last line of pytest over the sdist's tests, in a fresh environment that has tinyloc from `folder`: the wheel that
     pip chooses for this platform, or what the platform's compiler makes of the sdist."""
     (sdist,) = folder.glob("*.tar.gz")
-    how = ("--no-binary", "tinyloc") if from_sdist else ("--only-binary", ":all:")
-    return dist.test(sdist, ("--find-links", folder.resolve(), "--no-index", *how, "--no-build-isolation", "tinyloc"), scratch,
-                     LOCK)
+    how = ("--no-binary", "tinyloc", "--no-build-isolation") if from_sdist else ("--only-binary", ":all:")
+    return dist.test(sdist, ("--no-index", "--find-links", folder.resolve(), *how, "tinyloc"), scratch, LOCK)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     a = parser().parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="tinyloc-wheels-") as tmp:
         if a.what == "test":
-            print(f"installed from the {'sdist' if a.sdist else 'wheel'}, tested from the sdist:", test(a.folder, Path(tmp), a.sdist))
+            said = test(a.folder, Path(tmp), a.sdist)
+            print(f"installed from the {'sdist' if a.sdist else 'wheel'}, tested from the sdist: {said}")
             return 0
         for path in build(a.folder, [PLATFORMS[name] for name in a.only or PLATFORMS], Path(tmp)):
             print(f"{dist.sha256(path)}  {path}")

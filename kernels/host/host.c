@@ -3,8 +3,8 @@
 #ifdef TL_X86
 #include <cpuid.h>
 
-/* The levels that processor and operating system have, a bit each (Intel SDM, volume 1, 14.3 and 15.2-4).  Asked here and not by
- * __builtin_cpu_supports: its answer comes from the compiler's library, and that of zig says no to everything. */
+/* The levels that processor and operating system have, a bit each (Intel SDM, volume 1, 14.3 and 15.2-4).  Asked here and not
+ * by __builtin_cpu_supports: its answer comes from the compiler's library, and that of zig says no to everything. */
 static uint32_t levels(void)
 {
     enum { OSXSAVE = 1 << 27, AVX2 = 1 << 5, VNNI = 1 << 11, YMM = 0x6, ZMM = 0xe6 };
