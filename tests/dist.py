@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "tests" / "requirements" / "ci.txt"
 HOOK = "import sys; from setuptools import build_meta; getattr(build_meta, sys.argv[1])(sys.argv[2])"
 # What says most about an installation: every kernel, a Program and an image in full, the command line, C that compiles.
-TESTS = ("frozen", "kernels", "program", "image", "run", "cli", "missing", "mcu", "sizes")
+TESTS = ("frozen", "kernels", "program", "image", "run", "cli", "missing", "mcu", "sizes", "simd")
 
 
 def call(*command: object, cwd: Path = ROOT, **env: str) -> str:
