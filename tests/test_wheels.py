@@ -83,6 +83,24 @@ def test_the_import_library_is_the_stable_abi(arch: str, tmp_path: Path) -> None
     assert not {"PyType_GetName", "PyOS_AfterFork_Child", "PyDict_GetItemRef", "PyUnicode_AsUTF8"} & names
 
 
+def test_a_wheel_gets_the_extension_and_tags_of_a_platform(tmp_path: Path) -> None:
+    """And keeps all else, with the hashes of what it now has."""
+    WheelFile = pytest.importorskip("wheel.wheelfile", reason="what `make wheels` needs is not here").WheelFile
+    native, one = tmp_path / "tinyloc-1.0-cp310-abi3-linux_x86_64.whl", PLATFORMS["windows-arm64"]
+    with WheelFile(native, "w") as z:
+        z.writestr("tinyloc/__init__.py", "x = 1\n")
+        z.writestr("tinyloc/kernels/_c.abi3.so", b"this machine's")
+        z.writestr("tinyloc-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: cp310-abi3-linux_x86_64\n\n")
+    (tmp_path / "_c.pyd").write_bytes(b"another's")
+    (tmp_path / "out").mkdir()
+    made = wheels.wheel_with(native, one, tmp_path / "_c.pyd", tmp_path / "out")
+    assert made.name == "tinyloc-1.0-cp310-abi3-win_arm64.whl"
+    with WheelFile(made) as z:  # which compares what it reads with RECORD
+        assert {n: z.read(n) for n in z.namelist() if not n.endswith("/RECORD")} == {
+            "tinyloc/__init__.py": b"x = 1\n", "tinyloc/kernels/_c.pyd": b"another's",
+            "tinyloc-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nTag: cp310-abi3-win_arm64\n\n"}
+
+
 # ---- programs of other platforms, emulated ----
 
 RUNNERS = {"x86_64-linux-musl": [], "aarch64-linux-musl": ["qemu-aarch64-static", "qemu-aarch64"],
@@ -141,6 +159,10 @@ def test_the_wheel_of_a_platform(one: Platform, tmp_path: Path) -> None:
         pytest.importorskip(module, reason="what `make wheels` needs is not here")
     made = wheels.build(tmp_path / "dist", [one], tmp_path / "scratch")
     assert [p.suffix for p in made] == [".gz", ".whl"]
+    for other in PLATFORMS.values():
+        if other.libraries != one.libraries or (other.macos and other != one):
+            with pytest.raises(SystemExit, match=r"loads|is for macOS"):
+                wheels.check(made[1], other)
     for tag in one.tags.split("."):
         options = ["--platform", tag, "--implementation", "cp", "--python-version", "3.12", "--abi", "abi3"]
         subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--only-binary", ":all:",

@@ -148,8 +148,8 @@ def wheel_with(wheel: Path, platform: Platform, made: Path, out: Path) -> Path:
 
 
 def check(wheel: Path, platform: Platform) -> None:
-    """Exits unless the extension exports its one symbol, loads the system's libraries alone and is of the stable ABI (Linux:
-    and of the C library that the tag says)."""
+    """Exits unless the extension exports its one symbol, loads the system's libraries alone, is of the stable ABI and of the
+    system that the tag says (Linux: of its C library; macOS: of its version, and signed where it has to be)."""
     import lief
     from wheel.wheelfile import WheelFile
 
@@ -165,6 +165,12 @@ def check(wheel: Path, platform: Platform) -> None:
         sys.exit(f"{wheel.name}: exports {', '.join(sorted(exported))}, expected {EXPORTED} alone")
     if name != platform.file:
         sys.exit(f"{wheel.name}: has {name}, expected {platform.file}")
+    if platform.macos:
+        oldest = binary.build_version.minos if binary.has_build_version else binary.version_min.version
+        if platform.tags.split("_")[1:3] != [str(n) for n in oldest[:2]]:
+            sys.exit(f"{wheel.name}: is for macOS {'.'.join(map(str, oldest))} and newer")
+        if "aarch64" in platform.target and not binary.has_code_signature:
+            sys.exit(f"{wheel.name}: no signature, without which macOS loads nothing on arm64")
     dist.call(sys.executable, "-m", "twine", "check", "--strict", wheel)
     dist.call(sys.executable, "-m", "abi3audit", "--strict", wheel)
     if platform.name.startswith("linux"):
