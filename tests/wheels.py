@@ -181,6 +181,8 @@ def check(wheel: Path, platform: Platform) -> None:
 
 def build(out: Path, platforms: Iterable[Platform], scratch: Path) -> list[Path]:
     """The sdist and the wheels, in the folder `out`; exits when two builds differ, or a check fails."""
+    if not sys.platform.startswith("linux"):
+        sys.exit(f"wheels are built on Linux, where auditwheel judges them; this is {sys.platform}")
     os.environ["SOURCE_DATE_EPOCH"] = dist.epoch()  # of RECORD
     (sdist, other_sdist), (pure, other_pure) = dist.twice(scratch)
     if dist.sha256(sdist) != dist.sha256(other_sdist) or dist.sha256(pure) != dist.sha256(other_pure):
