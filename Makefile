@@ -86,10 +86,15 @@ coverage: $(TEST_STAMP) $(EXTENSION) ## lines and branches of kernels/c that the
 dist: $(VENV)/dist ## sdist and wheel in dist/: built twice and compared, checked (ARGS=--test: installed afresh and tested)
 	$(PY) tests/dist.py dist $(ARGS)
 
-lock: ## pin what CI installs, with hashes, to the newest versions: tests/requirements/ci.txt
+wheels: $(VENV)/dist ## sdist and the wheels of every platform in dist/: cross-compiled twice and compared (ARGS=--only …)
+	$(PY) tests/wheels.py build dist $(ARGS)
+
+lock: ## pin what CI installs, with hashes, to the newest versions: tests/requirements/*.txt
 	@[ -x $(VENV)/bin/uv ] || { $(MAKE) --no-print-directory $(VENV)/made && $(PIP) 'uv>=0.8'; }
 	$(VENV)/bin/uv pip compile -q --universal --upgrade --generate-hashes --python-version 3.10 --custom-compile-command 'make lock' \
 	    $(LOCKED:%=--extra %) -c tests/requirements/limits.txt tests/requirements/dist.in pyproject.toml -o tests/requirements/ci.txt
+	$(VENV)/bin/uv pip compile -q --universal --upgrade --generate-hashes --python-version 3.10 --custom-compile-command 'make lock' \
+	    tests/requirements/wheels.in -o tests/requirements/wheels.txt
 
 docs: $(VENV)/docs $(EXTENSION) ## the documentation as a site, in build/site: strict, readable from the folder, without a network
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build -q --strict
@@ -99,7 +104,7 @@ clean: ## remove what make built (and the virtual environment)
 
 # ---- set-up; each file stands for what is installed ----
 
-.PHONY: help demo test test-torch lint types bench vectors san fuzz vectors-c mutants coverage dist lock docs clean
+.PHONY: help demo test test-torch lint types bench vectors san fuzz vectors-c mutants coverage dist wheels lock docs clean
 
 LOCKED := test tflm mcu lint docs
 # With a lock, setuptools and cffi are its own too.

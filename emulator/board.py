@@ -43,7 +43,7 @@ class Board:
         chosen, folder = core(which), kernel_folder()
         with tempfile.TemporaryDirectory() as tmp:
             for name, text in {**sources(self.image, self.layout.arena_bytes), **(stream or {})}.items():
-                (Path(tmp) / name).write_text(text)
+                (Path(tmp) / name).write_text(text, encoding="utf-8")
             kernels = Build(chosen, compiler, optimize, include=(folder,))
             parts = ("FW_SIGN",) * sign + ("FW_STREAM",) * bool(stream)
             own = Build(chosen, compiler, optimize, parts, (Path(tmp), folder, FIRMWARE))

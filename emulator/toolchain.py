@@ -156,7 +156,7 @@ def _digest(parts: Iterable[bytes | str]) -> str:
 def host_library(source: Path, *included: Path) -> Path:
     """Compiles one freestanding C file for this machine into a cached shared library; raises ConfigError.
 
-    Linux and other ELF hosts: the clang of ziglang; elsewhere, or without it: `cc`.  included: the files it includes.
+    Linux: the clang of ziglang; elsewhere `cc`, or `zig cc` where there is none.  included: the files it includes.
     """
     elf = sys.platform.startswith("linux")
     name = "".join(c for c in sys.platform if c.isalnum())
@@ -172,10 +172,8 @@ def host_library(source: Path, *included: Path) -> Path:
                   str(source), "-o", obj])
             _run([zig, "ld.lld", "-shared", obj, "-o", lib])
         else:
-            cc = shutil.which("cc") or shutil.which("gcc")
-            if cc is None:
-                raise ConfigError("no C compiler for this machine (cc)")
-            _run([cc, "-O2", "-fPIC", "-shared", str(source), "-o", lib])
+            cc = shutil.which("cc")
+            _run([*((cc, "-fPIC") if cc else (_zig()[0], "cc")), "-O2", "-shared", str(source), "-o", lib])
         write_atomic(out, Path(lib).read_bytes())
     return out
 
@@ -287,7 +285,7 @@ SECTIONS
 def _link(build: Build, objects: Sequence[Path], text: str, keep: Sequence[str]) -> bytes:
     with tempfile.TemporaryDirectory() as tmp:
         ld, out = os.path.join(tmp, "link.ld"), os.path.join(tmp, "firmware.elf")
-        Path(ld).write_text(text)
+        Path(ld).write_text(text, encoding="utf-8")
         undefined = [x for symbol in keep for x in ("-u", symbol)]
         if build.compiler == "clang":
             command = [_zig()[0], "ld.lld", "--gc-sections", "-z", "max-page-size=4", *undefined, "-T", ld,

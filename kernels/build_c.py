@@ -41,7 +41,7 @@ def c_digest() -> str:
 def cdef() -> str:
     """c/tinyloc.h, update/update.h and the flash model's header without their preprocessor lines, and without what only a
     C++ compiler reads."""
-    text = "".join(p.read_text() for p in (C / "tinyloc.h", UPDATE / "update.h", FLASH[1]))
+    text = "".join(p.read_text(encoding="utf-8") for p in (C / "tinyloc.h", UPDATE / "update.h", FLASH[1]))
     text = re.sub(r"^#ifdef __cplusplus\n.*?^#endif\n", "", text, flags=re.M | re.S)
     text = re.sub(r"^[ \t]*#(?:[^\n]*\\\n)*[^\n]*\n", "", text, flags=re.M)
     return text + EXTRA_CDEF

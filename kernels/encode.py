@@ -133,7 +133,7 @@ def main() -> None:
 
     c = Path(__file__).resolve().parent / "c"
     write_atomic(c / "spec.h", header(OPS.values()))
-    write_atomic(c / "tinyloc.h", with_abi((c / "tinyloc.h").read_text()))
+    write_atomic(c / "tinyloc.h", with_abi((c / "tinyloc.h").read_text(encoding="utf-8")))
     print("kernels/c/spec.h and TL_ABI in kernels/c/tinyloc.h are current; rebuild the extension")
 
 

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "tests" / "requirements" / "ci.txt"
 HOOK = "import sys; from setuptools import build_meta; getattr(build_meta, sys.argv[1])(sys.argv[2])"
 # What says most about an installation: every kernel, a Program and an image in full, the command line, C that compiles.
-TESTS = ("frozen", "kernels", "program", "image", "run", "cli", "missing", "mcu", "sizes")
+TESTS = ("frozen", "kernels", "program", "image", "run", "cli", "missing", "mcu", "sizes", "simd")
 
 
 def call(*command: object, cwd: Path = ROOT, **env: str) -> str:
@@ -121,18 +122,20 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test(sdist: Path, wheel: Path, scratch: Path) -> str:
-    """The last line of pytest, in a fresh environment of locked packages, over the sdist's own tests."""
-    python = scratch / "venv" / "bin" / "python"
+def test(sdist: Path, tinyloc: Sequence[object], scratch: Path, lock: Path = LOCK) -> str:
+    """The last line of pytest, in a fresh environment of locked packages and of what pip installs as `tinyloc` (a wheel, or
+    options that find one), over the sdist's own tests."""
+    folder = scratch / "venv" / ("Scripts" if os.name == "nt" else "bin")
+    python = folder / ("python.exe" if os.name == "nt" else "python")
     call(sys.executable, "-m", "venv", scratch / "venv")
     pip = (python, "-m", "pip", "install", "-q", "--disable-pip-version-check")
-    call(*pip, "--require-hashes", "-r", LOCK)
-    call(*pip, "--no-deps", wheel)
+    call(*pip, "--require-hashes", "-r", lock)
+    call(*pip, "--no-deps", *tinyloc)
     unpacked = unpack(sdist, scratch / "tested")
     files = [f"tests/test_{name}.py" for name in TESTS]
     # Not `python -m pytest`, which looks into the folder first: tinyloc's plugin is imported before tests/conftest.py takes
     # it off the path again, and would be the sdist's, which has no kernels.
-    said = call(python.with_name("pytest"), "-q", "-n", str(min(os.cpu_count() or 1, 8)), *files, cwd=unpacked,
+    said = call(folder / "pytest", "-q", "-n", str(min(os.cpu_count() or 1, 8)), *files, cwd=unpacked,
                 OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     return said.strip().splitlines()[-1]
 
@@ -156,7 +159,7 @@ def main() -> int:
             print(f"{sha256(path)}  {a.out / path.name}")
         print("built twice, the same bytes; twine check and abi3audit have nothing to say")
         if a.test:
-            print("installed from the wheel, tested from the sdist:", test(*files, Path(tmp)))
+            print("installed from the wheel, tested from the sdist:", test(files[0], files[1:], Path(tmp)))
     return 0
 
 

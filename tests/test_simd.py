@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import platform
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +27,23 @@ FAST = sorted(set(re.findall(r"#define TL_FAST_(\w+)", "".join(p.read_text() for
 def test_levels_are_those_of_the_header() -> None:
     names = re.findall(r"TL_(\w+)_LEVEL\b", re.search(r"enum \{(.*?)\}", (build_c.HOST / "host.h").read_text())[1])
     assert tuple(n.lower() for n in names) == simd.LEVELS and simd.levels()[0] == "portable"
+
+
+def has_avx2() -> bool:
+    """Whether the operating system says that the processor has AVX2."""
+    if sys.platform == "win32":
+        import ctypes
+
+        return bool(ctypes.windll.kernel32.IsProcessorFeaturePresent(40))  # PF_AVX2_INSTRUCTIONS_AVAILABLE
+    if sys.platform == "darwin":
+        done = subprocess.run(["sysctl", "-n", "hw.optional.avx2_0"], text=True, capture_output=True)
+        return done.stdout.strip() == "1"
+    return bool(re.search(r"^flags\s*:.* avx2\b", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.M))
+
+
+def test_levels_are_what_the_system_says_of_the_processor() -> None:
+    """A build whose compiler never says yes would run portable code everywhere, unnoticed."""
+    assert ("avx2" in simd.levels()) == (platform.machine() in ("x86_64", "AMD64") and has_avx2())
 
 
 @pytest.mark.parametrize(("named", "message"), [("sse9", "unknown TINYLOC_SIMD 'sse9'"), ("AVX2 ", "did you mean 'avx2'")])

@@ -436,7 +436,7 @@ def _earlier_export(folder: Path) -> str | None:
     if not present:
         return None
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         known = dict(manifest["sha256"]) if manifest["format"] == "tinyloc-export" else {}
     except (OSError, ValueError, KeyError, TypeError):
         known = {}

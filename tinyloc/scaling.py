@@ -10,7 +10,7 @@ from tinyloc.data import Scaler
 from tinyloc.errors import ModelError
 from tinyloc.program import Buffer
 
-DBM = np.arange(-128, 128)  # the whole numbers for which the input's constants hold
+DBM = np.arange(-128, 128, dtype=np.int64)  # the whole numbers for which the input's constants hold
 FRACTION = 24  # bits of them
 AP_BYTES = 12  # of a tl_ap
 
@@ -45,8 +45,8 @@ class InputConstants:
         curve = np.repeat(np.frombuffer(self.curve, np.int8).reshape(-1, len(DBM)), self.curved, 0).astype(np.int64)
         if self.curved == self.count:
             return curve
-        mult, offset, first, last, fix = (np.array(v)[:, None] for v in (self.mult, self.offset, self.first, self.last,
-                                                                          self.fix))
+        given = self.mult, self.offset, self.first, self.last, self.fix
+        mult, offset, first, last, fix = (np.array(v, np.int64)[:, None] for v in given)
         d = np.clip(DBM, first, last) - first
         bits = np.frombuffer(self.fixes, np.uint8)[fix + d // 8] >> (d % 8) & 1
         line = self.least + ((d * mult + offset & 0xFFFFFFFF) >> FRACTION) + bits
@@ -63,7 +63,7 @@ def _line(u: np.ndarray) -> tuple[int, int]:
     """(mult, offset), both >= 0, with floor((d mult + offset) / 2^24) = u[d], or u[d] - 1 for as few d as it finds."""
     if len(u) == 1:
         return 0, int(u[0]) << FRACTION
-    one, d = 1 << FRACTION, np.arange(len(u))
+    one, d = 1 << FRACTION, np.arange(len(u), dtype=np.int64)
     a, c = np.triu_indices(len(u), 1)
     rise, run = (u[c] - u[a]) * one, c - a
     # For each pair, (u[c] - u[a] - 1) 2^24 < (c - a) mult < (u[c] - u[a] + 1) 2^24.  Where all of that holds there is an
@@ -115,7 +115,7 @@ def _constants(want: np.ndarray, curved: int, least: int, most: int, silent: int
             first = last = min(first, len(DBM) - 1)
         u = codes[first : last + 1] - least
         mult, offset = _line(u)
-        over = u - (np.arange(len(u)) * mult + offset >> FRACTION)
+        over = u - (np.arange(len(u), dtype=np.int64) * mult + offset >> FRACTION)
         if ((over != 0) & (over != 1)).any():
             raise ModelError(f"scaler: input {number}: no formula in integers gives its codes")
         bits = np.packbits(over.astype(bool), bitorder="little").tobytes()

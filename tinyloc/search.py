@@ -22,6 +22,7 @@ import contextlib
 import json
 import math
 import os
+import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -266,11 +267,16 @@ COUNTED = ("done", "stopped", "failed")  # what a trial that counts may have bec
 
 def _locked(path: Path) -> Any:
     """The open file `path`, which no other process has; the system lets go of it when this one ends, however it does."""
-    import fcntl
-
-    file = path.open("a")
+    file = path.open("a", encoding="utf-8")
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         file.close()
         raise ConfigError(f"{path.parent}: another search is at work there; wait for it, or name another folder") from None

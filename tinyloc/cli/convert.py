@@ -89,7 +89,7 @@ def _informed(model: Any, file: str | None) -> Any:
     if file is None:
         return model
     try:
-        given = json.loads(Path(file).read_text())
+        given = json.loads(Path(file).read_text(encoding="utf-8"))
     except (OSError, ValueError) as e:
         raise ConfigError(f"{file}: no JSON file ({e})") from None
     if not isinstance(given, dict):

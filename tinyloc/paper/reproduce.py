@@ -241,7 +241,7 @@ def _score(job: Job, bar: Bar | None = None) -> str:
 
     task, path = job.task, _file(job.out, job.task.seed, job.task.preset, "scores.json")
     what = f"seed {task.seed}, {task.preset}"
-    done = json.loads(path.read_text()) if path.exists() else None
+    done = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
     data = _dataset(job.source, task.seed)
     columns = {c: made for c, made in OURS.items() if made[0] in ways(data)}
     if done is None or done["ours"].keys() != columns.keys() or (
@@ -337,7 +337,7 @@ def _claim(out: Path, identity: dict[str, Any]) -> None:
     if not path.exists():
         return write_atomic(path, json.dumps(identity, indent=1))
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
         raise ConfigError(f"{path}: damaged; expected JSON (remove the folder, or name another)") from None
     for key, value in json.loads(json.dumps(identity)).items():
@@ -418,7 +418,7 @@ def reproduce(settings: Settings, out: str | Path, *, jobs: int = 1, say: Callab
             for seed in seeds for student in students for name in ways(data) if name != "baseline"]
     every(sorted(more, key=lambda t: -sizes[t.preset]), _train)
     every([Task(seed, p) for p in students for seed in seeds], _score)
-    scores = [json.loads(_file(out, seed, p, "scores.json").read_text()) for p in students for seed in seeds]
+    scores = [json.loads(_file(out, seed, p, "scores.json").read_text(encoding="utf-8")) for p in students for seed in seeds]
     return Results(data.name, beside, data.simulated, len(data.aps), len(data.rooms),
                    {"source": dict(settings.source), "seeds": settings.runs, "epochs": epochs, "budget": settings.budget,
                     "teachers": list(settings.teachers), "quick": settings.quick}, table, scores)
