@@ -198,7 +198,7 @@ def test_every_flipped_bit_and_every_truncation_of_a_model_is_refused() -> None:
 # ---- the targets of tests/fuzz, for a few seconds ----
 
 
-@pytest.mark.parametrize(("target", "runs"), [("csv", 120), ("model", 600), ("program", 600)])
+@pytest.mark.parametrize(("target", "runs"), [("csv", 120), ("model", 600), ("graph", 200), ("program", 600)])
 def test_files_of_any_bytes(target: str, runs: int, level: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     tried, accepted = files.run(target, runs * level**3, 2)
@@ -210,6 +210,7 @@ DAMAGED = {  # a file that names more than it has, or what no number is: (key of
     "a kernel of gigabytes": ("config", '"kernels": [1]', '"kernels": [1073741824]', "kernels: expected whole numbers"),
     "nested too deep": ("info", "{}", "[" * 100_000, "damaged configuration"),
     "info that is no mapping": ("info", "{}", "[]", "info is list"),
+    "a width that is true": ("config", '"k": 4', '"k": true', "k: expected a whole number"),
     "infinity for a width": ("config", '"d": 8', '"d": Infinity', "d: expected a whole number"),
 }
 

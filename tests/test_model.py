@@ -134,6 +134,8 @@ def test_unknown_presets(name: str, words: str) -> None:
     ({"positions": "sine"}, "unknown encoding of positions 'sine'"),
     ({"fc1": 0}, "fc1: expected a whole number from 1"),
     ({"family": "mamba", "inner": 1.5}, "inner: expected a whole number"),
+    ({"family": "mamba", "k": True}, "k: expected a whole number"), ({"tied": 1}, "tied: expected true or false, got 1"),
+    ({"kernels": (1, 2.5)}, "kernels: expected whole numbers"), ({"kernels": (True,)}, "kernels: expected whole numbers"),
     ({"kernels": (1, 4, 7, 10)}, "expected 1 to 3 kernel sizes")])
 def test_bad_configurations(change: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigError, match=words):

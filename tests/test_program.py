@@ -100,6 +100,7 @@ BAD = {  # what is wrong: (how it comes about, what the error says)
     "no such buffer": (lambda p: with_step(p, 0, x="nowhere"), "no buffer 'nowhere' for x"),
     "number for a buffer": (lambda p: with_step(p, 0, x=3), "x must be a buffer"),
     "buffer for a number": (lambda p: with_step(p, 0, n="x"), "n must be a number"),
+    "truth for a number": (lambda p: with_step(p, 0, n=True), "n must be a number"),
     "float for a number": (lambda p: with_step(p, 0, n=1.5), "n must be a number"),
     "dimension that disagrees": (lambda p: with_step(p, 0, k=3), "buffer 'x' has 24 elements, x takes t*k = 18"),
     "negative dimension": (lambda p: with_step(p, 0, t=-6), "t = -6, expected at least 1"),

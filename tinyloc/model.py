@@ -84,12 +84,15 @@ class Config:
             value = getattr(self, name)
             if name in WIDTHS_OF[self.family] and value is None:
                 continue
-            if not isinstance(value, int) or not 1 <= value <= 4096:
+            if type(value) is not int or not 1 <= value <= 4096:  # which True is not
                 raise ConfigError(f"{name}: expected a whole number from 1 to 4096, got {value!r}")
+        for name in ("tied", "dead_weights", "final_norm", "head_bias"):
+            if type(getattr(self, name)) is not bool:
+                raise ConfigError(f"{name}: expected true or false, got {getattr(self, name)!r}")
         if self.positions not in POSITIONS:
             raise unknown("encoding of positions", self.positions, POSITIONS)
-        object.__setattr__(self, "kernels", tuple(int(k) for k in self.kernels))
-        if any(not 1 <= k <= 4096 for k in self.kernels):
+        object.__setattr__(self, "kernels", tuple(self.kernels))
+        if any(type(k) is not int or not 1 <= k <= 4096 for k in self.kernels):
             raise ConfigError(f"kernels: expected whole numbers from 1 to 4096, got {self.kernels}")
         try:
             out_conv_geometry(len(self.kernels))

@@ -248,7 +248,7 @@ def _check_step(i: int, step: Step, buffers: Mapping[str, Buffer], data: Mapping
     if len(step.args) != len(op.params):
         raise ModelError(f"step {i} ({op.name}): expected {len(op.params)} arguments, found {len(step.args)}")
     for p, a in zip(op.params, step.args, strict=True):
-        if p.is_array != isinstance(a, str) or not isinstance(a, (str, int)):
+        if type(a) is not (str if p.is_array else int):
             raise ModelError(f"step {i} ({op.name}): {p.name} must be {'a buffer' if p.is_array else 'a number'}")
         if isinstance(a, str):
             if a not in buffers:

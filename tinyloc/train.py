@@ -103,7 +103,7 @@ class Inputs:
                 raise unknown(name, getattr(self, name), known)
         for name in ("least", "delay"):
             value = getattr(self, name)
-            if not isinstance(value, int) or not 0 <= value <= 10**6:
+            if type(value) is not int or not 0 <= value <= 10**6:
                 raise ConfigError(f"inputs: {name} = {value!r}; expected a whole number from 0 to 1000000")
 
     def heard(self, samples: Samples) -> list[str]:

@@ -21,6 +21,7 @@ from unittest import mock
 
 import numpy as np
 
+from tinyloc.convert.graph import GraphConfig, GraphModel
 from tinyloc.data import split
 from tinyloc.data.csv_file import load_csv
 from tinyloc.errors import TinylocError
@@ -41,12 +42,17 @@ def _model(path: Path) -> None:
     json.dumps(model.info)
 
 
+def _graph(path: Path) -> None:
+    model = GraphModel.load(path)
+    json.dumps(model.info)
+
+
 def _program(path: Path) -> None:
     program = Program.load(path)
     json.dumps(dict(program.info))
 
 
-TARGETS: dict[str, Callable[[Path], None]] = {"csv": _csv, "model": _model, "program": _program}
+TARGETS: dict[str, Callable[[Path], None]] = {"csv": _csv, "model": _model, "graph": _graph, "program": _program}
 # What a file is made of: words that mutants get from here, not from a coin.
 WORDS = {
     "csv": (b"nan", b"NA", b"-1e309", b"1e300", b"-0", b"1_0", b"\x00", b"\xff", b'"', b",", b"\n", b"\r", b"inf", b"1e-300",
@@ -54,6 +60,7 @@ WORDS = {
     "model": (b"[", b"]", b"{", b"}", b"null", b"true", b"-1", b"1e999", b"4096", b"999999999999", b'\\"', b"NaN", b"F16",
               b"I8", b"BF16", b"F64", b'""', b"0", b"2.5", b"Infinity"),
 }
+WORDS["graph"] = (*WORDS["model"], b"linear", b"logits", b"label", b"matmul", b"input", b"softmax")
 WORDS["program"] = (*WORDS["model"], b"int8", b"weight", b"state", b"input", b"linear_s8")
 
 
@@ -71,6 +78,10 @@ def seeds(target: str) -> list[bytes]:
         if target == "model":
             for name in ("mamba-h8l1", "mdcsa-h8l1"):
                 Model.create(preset(name, 3, 3)).save(path.with_suffix(f".{name}"))
+        elif target == "graph":
+            for name in ("mamba-h8l1", "mdcsa-h8l1"):
+                model = Model.create(preset(name, 3, 3))
+                GraphModel(GraphConfig(3, 3, 4), model.graph(4), {}).save(path.with_suffix(f".{name}"))
         else:
             from programs import random_program, streaming_program
 

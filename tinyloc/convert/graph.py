@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyloc.errors import ModelError
+from tinyloc.errors import ConfigError, ModelError
 from tinyloc.kernels.op import Node
 from tinyloc.model import Model
 
@@ -30,6 +30,12 @@ class GraphConfig:
     window: int
     family: str = "graph"
     tied: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("aps", "classes", "window"):
+            value = getattr(self, name)
+            if type(value) is not int or not 1 <= value <= 4096:
+                raise ConfigError(f"{name}: expected a whole number from 1 to 4096, got {value!r}")
 
 
 @dataclass
@@ -103,23 +109,40 @@ class GraphModel:
 
         arrays, meta = read_safetensors(path, FORMAT, VERSION)
         try:
-            config = GraphConfig(**json.loads(meta["config"]))
             nodes = [Node(kind, out, tuple(inputs), {k: arrays[f"{out}/{k}"] for k in names}, dict(attrs))
                      for kind, out, inputs, names, attrs in json.loads(meta["nodes"])]
-            info = json.loads(meta["info"])
-        except (KeyError, TypeError, ValueError) as e:
+            model = GraphModel(GraphConfig(**json.loads(meta["config"])), nodes, json.loads(meta["info"]))
+            if not isinstance(model.info, dict):
+                raise TypeError(f"info is {type(model.info).__name__}, expected names with values")
+            made: set[str] = set()
+            for n in nodes:
+                if n.kind != "input" and n.kind not in LAYERS:
+                    raise ModelError(f"node {n.out!r}: this version has no layer {n.kind!r}")
+                if unmade := sorted(set(n.inputs) - made):
+                    raise ModelError(f"node {n.out!r} reads {unmade[0]!r}, which no node before it makes")
+                for k, v in n.params.items():
+                    if v.dtype.kind != "f" or not np.isfinite(v).all():
+                        raise ModelError(f"node {n.out!r}: {k}: expected finite floating-point numbers")
+                made.add(n.out)
+            if [n.out for n in nodes[-2:]] != ["logits", "label"] or nodes[0].kind != "input":
+                raise ModelError("expected an input first, and logits and label last")
+        except ModelError as e:
+            raise ModelError(f"{path}: {e}") from None
+        except (KeyError, IndexError, TypeError, ValueError, OverflowError, RecursionError) as e:
             raise ModelError(f"{path}: damaged graph ({type(e).__name__}: {e})") from None
-        made: set[str] = set()
-        for n in nodes:
-            if n.kind != "input" and n.kind not in LAYERS:
-                raise ModelError(f"{path}: node {n.out!r}: this version has no layer {n.kind!r}")
-            unmade = sorted(set(n.inputs) - made)
-            if unmade:
-                raise ModelError(f"{path}: node {n.out!r} reads {unmade[0]!r}, which no node before it makes")
-            made.add(n.out)
-        if [n.out for n in nodes[-2:]] != ["logits", "label"] or nodes[0].kind != "input":
-            raise ModelError(f"{path}: expected an input first, and logits and label last")
-        return GraphModel(config, nodes, info)
+        model._check(path)
+        return model
+
+    def _check(self, path: str | Path) -> None:
+        """Raises ModelError unless the shapes of all nodes go together, which one window tells."""
+        c = self.config
+        try:
+            with np.errstate(all="ignore"):
+                found = self.forward(np.zeros((1, c.window, c.aps), np.float32))[0].shape
+        except Exception as e:  # whatever a layer makes of shapes and attributes that are none of its own
+            raise ModelError(f"{path}: the graph cannot be computed ({type(e).__name__}: {e})") from None
+        if len(found) != 3 or found[2] != c.classes:
+            raise ModelError(f"{path}: logits of shape {found}; expected {c.classes} rooms in the last dimension")
 
 
 def load_model(path: str | Path) -> Model | GraphModel:
