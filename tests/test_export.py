@@ -169,6 +169,16 @@ def test_integer_codes_are_the_float_paths(name: str) -> None:
     assert scaler_crc(s.constants) == zlib.crc32(s.codes().tobytes())
 
 
+@pytest.mark.parametrize("name", ["many of one range", "few of one range, not a line"])
+def test_beyond_the_curve_are_its_ends(name: str) -> None:
+    s = Scaling(SCALERS[name](), INPUT)
+    codes, aps = s.codes(), range(s.constants.curved)
+    assert aps
+    for ap in aps:
+        for dbm in (-32767, -129, -128, 127, 128, 32767):
+            assert lib.tl_code(s.c, ap, dbm) == codes[ap, min(max(dbm, -128), 127) + 128], f"{dbm} dBm"
+
+
 def test_some_ranges_need_exceptions_and_most_do_not() -> None:
     """Which widths have no linear formula is known: 510 / width has many odd multiples there, whose ties float32 rounds
     either way."""

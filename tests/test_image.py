@@ -15,6 +15,7 @@ from tinyloc.emulator.plan import plan
 from tinyloc.errors import ModelError
 from tinyloc.image import CODES, ENTRY, HEADER, INPUT, MAGIC, OUTPUT, RAILS, STATE, STEPS, Image, ImageError, to_image
 from tinyloc.kernels._c import ffi, lib
+from tinyloc.kernels.softmax import exponentials
 from tinyloc.kernels.table import ABI, NUMBERS, OPS
 from tinyloc.program import CONSTANT, Buffer, Program, Step
 from tinyloc.run import Session, complete
@@ -346,6 +347,23 @@ def test_the_largest_arrays(op, n, code):
     found = CODES[lib.tl_open(model, ffi.from_buffer(image), len(image), arena, 2**32 - 4, lib.tl_all_kernels)]
     assert found == code
     assert found != "OK" or parsed(image) == "OK"
+
+
+def test_scratch_beyond_the_middle_of_the_places():
+    """An array in the arena has nothing to do with one of the image, whose places have bit 15, however far it reaches."""
+    table, quads = exponentials(0.5), 9000  # 16 bytes of scratch each, 36,000 units: more than the planner uses
+    buffers = {"x": Buffer("x", (1, 4), "int8", "input"), "y": Buffer("y", (1, 4), "int8", "output"),
+               "t": Buffer("t", table.shape, "int32", "table"), "s": Buffer("s", (2,), "int8", "scratch"),
+               "p": Buffer("p", (4,), "uint32", "scratch")}
+    step = Step("attention_s8", ("y", "x", "x", "x", "t", "s", "p", 1, 1, 4, 4, len(table), 1, 0, 0, 0, 0, 0,
+                                 1 << 30, -5, 1 << 30, -5))
+    image = to_image(Program(buffers, (step,), {"t": table}, "x", "y"))
+    parts = Image.parse(image)
+    record = next(s.offset for s in parts.sections if s.kind == STEPS) + 6
+    for at, form, value in ((record + 4 * 6, "H", parts.arena_bytes // 4), (record + 4 * 6 + 2, "H", 4 * quads),
+                            (record + 4 * 7 + 2 * 5, "H", quads), (20, "I", parts.arena_bytes + 16 * quads)):
+        image = poke(image, at, form, value)
+    assert opened(image)[0] == parsed(image) == "OK" and Image.parse(image).steps[0].places[6].extent == 16 * quads
 
 
 def test_bytes_of_input_and_output():
