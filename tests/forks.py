@@ -19,6 +19,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 import types
 from collections import Counter
 from pathlib import Path
@@ -68,7 +69,8 @@ class Server:
     """A pytest plugin: when all is collected, it answers requests instead of running the tests."""
 
     def __init__(self, swap: Swap, out: int) -> None:
-        self.swap, self.out, self.noticed = swap, out, Counter[str]()
+        self.swap, self.out = swap, out
+        self.noticed, self.cost = Counter[str](), dict[str, float]()  # by test: mutants, seconds
 
     def pytest_runtestloop(self, session: Any) -> bool:
         warm()
@@ -85,7 +87,7 @@ class Server:
     def answer(self, items: list[Any], request: dict[str, Any]) -> dict[str, Any]:
         """What a fork says: "by", the test that noticed, or ""; "timeout"; "seconds" of processor time."""
         chosen = [i for i in items if re.search(request["tests"], i.nodeid)]
-        chosen.sort(key=lambda i: -self.noticed[i.nodeid])
+        chosen.sort(key=lambda i: -self.noticed[i.nodeid] / self.cost.get(i.nodeid, 0.01))
         assert chosen, request["tests"]
         reading, writing = os.pipe()
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -100,7 +102,9 @@ class Server:
         os.close(writing)
         with os.fdopen(reading) as f:
             by = f.read()
-        status, last = os.waitpid(child, 0)[1], by.rpartition("\n")[2]
+        status, lines = os.waitpid(child, 0)[1], by.splitlines()
+        self.cost |= {test: max(float(t), 0.001) for test, _, t in (line.partition("\t") for line in lines) if t}
+        last = lines[-1].partition("\t")[0]
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         found = {"by": "", "timeout": False, "seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime}
         if os.WIFSIGNALED(status):
@@ -130,14 +134,17 @@ class Server:
             sys.modules["tinyloc.kernels.jit"]._CACHE = None  # type: ignore[attr-defined]  # Numba's knows no constants
             exec(compile(text, sys.modules[module].__file__ or module, "exec"), vars(sys.modules[module]))
         for item, following in zip(items, [*items[1:], None], strict=True):
+            begin = time.process_time()
             os.write(out, f"\n{item.nodeid}".encode())
-            if any(r.failed for r in runtestprotocol(item, log=False, nextitem=following)):
+            failed = any(r.failed for r in runtestprotocol(item, log=False, nextitem=following))
+            os.write(out, f"\t{time.process_time() - begin:.4f}".encode())
+            if failed:
                 return 1
         return 0
 
 
 def short(test: str) -> str:
-    return test.rpartition("/")[2].replace("\t", " ")
+    return test.removeprefix("tests/")
 
 
 def warm() -> None:
