@@ -135,6 +135,8 @@ class Server:
         os.write(out, b"loading")
         if request.get("library"):
             self.swap.load(Path(request["library"]))
+        if request.get("c"):
+            sys.modules["vectors"].C = Path(request["c"])  # type: ignore[attr-defined]  # a test that compiles it takes it there
         if request.get("python"):
             module, text = request["python"]
             sys.modules["tinyloc.kernels.jit"]._CACHE = None  # type: ignore[attr-defined]  # Numba's knows no constants

@@ -284,7 +284,7 @@ RUNNER = r"test_image\.py(?!.*(out_of_bounds|large_images))|test_fuzz\.py::test_
 INPUT = (r"test_export\.py::test_(integer_codes(?!.*(uji|tetam|flat|powed))|held_rows|beyond)|"
          r"test_motion\.py::test_(levels|every_level|too_few|from_samples)")
 STREAM = (r"test_stream\.py::test_(every_reason|at_an_end|figures_(that|at)|the_scaler_of|a_window_at_once|"
-          r"saturating_states|states_that_saturate|no_answer_is_stale|images_of_another)")
+          r"saturating_states|states_that_saturate|no_answer_is_stale|images_of_another|both_ends|a_stream_opened|a_period|more_access)")
 RUN = r"|test_run\.py::test_(signatures_are|state_goes_on|an_output_in_parts|bad_input)"
 DEVICES = (r"test_update\.py::test_(codes_have|updates_one|the_input_is|a_stranger|packages_can|a_firmware_with|an_older|"
            r"a_model_|without_another|flash_that_rots|calls_out)")
@@ -307,8 +307,10 @@ PYTEST = {
 
 
 # File -> the target of tests/fuzz, or the harness, that reads bytes from anywhere through it.
-FUZZED = {"kernels/c/run.c": "image", "kernels/c/check.c": "image", "kernels/c/step.h": "image",
-          "kernels/c/input.c": "input", "kernels/c/stream.c": "stream", "kernels/update/package.c": "update"}
+FUZZED = {"kernels/c/run.c": ("image",), "kernels/c/check.c": ("image",), "kernels/c/step.h": ("image",),
+          "kernels/c/input.c": ("input",), "kernels/c/stream.c": ("replay", "stream"),
+          "kernels/update/package.c": ("update",)}
+HARNESSES = {"replay": "stream.c", "update": "update.c"}  # the others are of tests/fuzz
 REPLAYED = ("kernels/c/stream.c",)  # files that tests/stream.c judges before pytest does
 ANSWERS = 3000  # of each of its cases
 RUNS = 20_000  # of a target, as in test_fuzz.py
@@ -432,7 +434,8 @@ class Bench:
         if mutant.path in PYTEST:
             verdict = self.extension.judge(mutant, text)
             if deep and verdict.what == "survived" and mutant.path in FUZZED and mutant.key not in explained():
-                verdict = self.fuzzed.judge(mutant, text) or verdict
+                for target in FUZZED[mutant.path]:
+                    verdict = self.fuzzed.judge(mutant, text, target) or verdict
             return verdict
         with tempfile.TemporaryDirectory(dir=self.folder) as tmp:
             folder = Path(tmp)
@@ -608,7 +611,7 @@ class Extension:
             if mutant.path in REPLAYED and self.replay(made, Path(tmp) / "replay"):
                 return Verdict("killed", "tests/stream.c")
             library = self.make(made, Path(tmp) / "mutant.so")
-            verdict = self.noticed(tests, library=str(library))
+            verdict = self.noticed(tests, library=str(library), c=str(tree.root / "c"))
             return verdict or Verdict(*(("equal",) if self._same(tree, made) else ("survived", "pytest")))
 
     def _objects(self, tree: Tree, changed: Path) -> dict[str, Path] | None:
@@ -666,7 +669,7 @@ class Fuzzed:
 
     def _all(self, tree: Tree, folder: Path, target: str) -> dict[str, Path]:
         """Folder and name -> object: all of kernels/c and kernels/update, and the target's own."""
-        own = [ROOT / "tests" / "update.c"] if target == "update" else [FUZZ / f"{target}.c", FUZZ / "driver.c"]
+        own = [ROOT / "tests" / HARNESSES[target]] if target in HARNESSES else [FUZZ / f"{target}.c", FUZZ / "driver.c"]
         made = {}
         for source in (*sorted(tree.root.glob("[cu]*/*.c")), *own):
             part = target if source in own else source.parent.name
@@ -688,17 +691,20 @@ class Fuzzed:
     @cache  # noqa: B019
     def arguments(self, target: str) -> list[str]:
         """The bytes to read."""
-        if target != "update":
+        if target not in HARNESSES:
             paths = fuzz.write_corpus(target, self.folder / f"{target}-corpus", presets=False)
             return [str(RUNS), "1", *map(str, paths)]
+        import streams
         import updates
 
-        out = self.folder / "payloads.bin"
-        out.write_bytes(updates.payload_cases(3000))
+        out = self.folder / f"{target}.bin"
+        if target == "update":
+            out.write_bytes(updates.payload_cases(3000))
+        else:
+            streams.write(out, ANSWERS)
         return [str(out)]
 
-    def judge(self, mutant: Mutant, text: str) -> Verdict | None:
-        target = FUZZED[mutant.path]
+    def judge(self, mutant: Mutant, text: str, target: str) -> Verdict | None:
         with tempfile.TemporaryDirectory(dir=self.folder) as tmp:
             tree = Tree(Path(tmp))
             changed = tree.copy(mutant.path)

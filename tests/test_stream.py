@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import streams
+import updates
 import vectors
 
 from tinyloc import confidence, data
@@ -358,6 +359,36 @@ def test_no_answer_is_stale(programs: dict[str, Program], name: str) -> None:
         fresh = int((ms - last[: c.aps] <= native.constants.hold).sum())
         if native.stream.row != before or c.window == 1:
             assert a.heard == fresh and (a.room == -1 or fresh >= c.least)
+
+
+def test_more_access_points_than_a_byte_counts() -> None:
+    native = streams.Native(updates.program(alike=300))
+    for ap in range(300):
+        lib.tl_stream_hear(native.stream, ap, -60, 0)
+    assert lib.tl_stream_answer(native.stream, 0).heard == 300
+
+
+def test_a_period_means_nothing_to_rows_that_stand_alone(programs: dict[str, Program]) -> None:
+    program = programs["mamba of rows that stand alone"]
+    config = replace(Config.of(program.info), period=200, gap=1000)
+    engine = Stream.of(program).engine
+    python, native = Stream(engine, config, len(program.info["aps"]), engine.hold), streams.Native(program, config)
+    events = streams.script(np.random.default_rng(10), config, len(program.info["aps"]), 300)
+    assert not streams.differ(native.replay(events), replay(python, events)).any()
+
+
+@each_case
+def test_a_stream_opened_again_is_as_new(programs: dict[str, Program], name: str) -> None:
+    """Whatever was in its memory, and whatever the model's state has become; it counts what Python counts."""
+    native, python = streams.Native(programs[name]), Stream.of(programs[name])
+    events = streams.script(np.random.default_rng(9), native.config, native.constants.count, 200)
+    first, _ = native.replay(events), replay(python, events)
+    counts = native.stream.dropped, native.stream.saturated
+    assert counts == (python.dropped, python.saturated) and counts[0] > 0
+    assert counts[1] > 0 or not streams.CASES[name].louder
+    ffi.memmove(native.stream, b"\x55" * ffi.sizeof("tl_stream"), ffi.sizeof("tl_stream"))
+    assert native.open() == 0 and not streams.differ(native.replay(events), first).any()
+    assert (native.stream.dropped, native.stream.saturated) == counts
 
 
 # ---- what it is given ----
