@@ -368,6 +368,13 @@ def test_more_access_points_than_a_byte_counts() -> None:
     assert lib.tl_stream_answer(native.stream, 0).heard == 300
 
 
+def test_counts_end_at_65535(programs: dict[str, Program]) -> None:
+    native = streams.Native(programs["mamba"])
+    for n in range(1, 65540):
+        lib.tl_stream_hear(native.stream, 65535, -60, 0)
+        assert native.stream.dropped == min(n, 65535)
+
+
 def test_a_period_means_nothing_to_rows_that_stand_alone(programs: dict[str, Program]) -> None:
     program = programs["mamba of rows that stand alone"]
     config = replace(Config.of(program.info), period=200, gap=1000)
