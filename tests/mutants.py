@@ -2,7 +2,7 @@
 
     python tests/mutants.py                                # all of kernels/c; continues where it was stopped
     python tests/mutants.py kernels/c/softmax.c --list     # the mutants of a file
-    python tests/mutants.py --survived                     # run those again that nothing noticed
+    python tests/mutants.py --survived                     # run those again that nothing noticed, nor explains
 
 A mutant is one token or one statement changed (`mutants_of`).  It is compiled and linked with the unchanged rest, and run:
 on the vectors of tests/vectors.py in each form of the sources that a macro chooses (FORMS), then under the sanitizers, then
@@ -795,7 +795,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Mutation testing of the C kernels.")
     parser.add_argument("files", nargs="*", help="C files (default: all of kernels/c)")
     parser.add_argument("--list", action="store_true", help="print the mutants and stop")
-    parser.add_argument("--survived", action="store_true", help="run survivors again")
+    parser.add_argument("--survived", action="store_true", help="run survivors again that nothing explains")
     parser.add_argument("--only", default="", help="mutants whose key holds this text")
     parser.add_argument("--sample", type=int, default=0, help="that many of them, drawn with a fixed seed")
     parser.add_argument("--jobs", type=int, default=1, help="mutants at a time (default: 1)")
@@ -815,7 +815,9 @@ def main() -> int:
             digest, what, by, key = line.split("\t")
             if digest == bench.digest(key.partition(" | ")[0]):
                 known[key] = Verdict(what, by)
-    todo = [m for m in wanted if m.key not in known or (a.survived and known[m.key].what == "survived")]
+    reasons = explained()
+    again = {k for k, v in known.items() if v.what == "survived" and k not in reasons} if a.survived else set()
+    todo = [m for m in wanted if m.key not in known or m.key in again]
     print(f"{len(wanted):,} mutants, {len(todo):,} to run", flush=True)
     a.out.parent.mkdir(parents=True, exist_ok=True)
     with a.out.open("a") as log, ThreadPoolExecutor(a.jobs) as pool:
@@ -823,7 +825,6 @@ def main() -> int:
             known[m.key] = verdict
             log.write(f"{bench.digest(m.path)}\t{verdict.what}\t{verdict.by}\t{m.key}\n")
             log.flush()
-    reasons = explained()
     rows: dict[str, Counter[str]] = {}
     bare = []
     for m in wanted:

@@ -73,7 +73,7 @@ def test_codes_have_texts():
     assert len(CODES) == lib.TL_ERR_COUNT
     assert [getattr(lib, f"TL_ERR_{n}") for n in CODES] == list(range(len(CODES)))
     texts = [ffi.string(lib.tl_error_text(i)).decode() for i in range(-1, len(CODES) + 2)]
-    assert texts[0] == texts[-1] == texts[-2] == "" and len(set(texts[1:-2])) == len(CODES)
+    assert texts[0] == texts[-1] == texts[-2] == "" and len(set(texts[1:-2])) == len(CODES) and all(texts[1:-2])
     assert "CRC" in texts[1 + CODES.index("CRC")] and "arena is too small" in texts[1 + CODES.index("ARENA")]
     assert "linked" in texts[1 + CODES.index("KERNEL")]
 
