@@ -368,6 +368,31 @@ def test_scratch_beyond_the_middle_of_the_places():
     assert opened(image)[0] == parsed(image) == "OK" and Image.parse(image).steps[0].places[6].extent == 16 * quads
 
 
+@pytest.mark.parametrize("size", [46, 48, 50])
+def test_half_a_step_is_not_looked_at(size):
+    """What lies behind the records is no op: not even one whose kernel is missing."""
+    own = NUMBERS["depthwise_conv_s8"]
+    table = ffi.new("tl_kernel[]", [lib.tl_all_kernels[i] if i == own else (ffi.NULL, ffi.NULL) for i in range(len(OPS))])
+    image = to_image(small())
+    assert opened(image, 64, table)[0] == "OK"
+    bad = poke(poke(image, AT + 2, "H", 2), AT + 8, "I", size)
+    assert opened(bad, 64, table)[0] == opened(bad, 64)[0] == parsed(bad) == "STEP"
+
+
+@pytest.mark.parametrize(("form", "rows", "size", "code"), [
+    (8, 2, 6, "OK"), (0, 2, 6, "OK"), (9, 1, 6, "OK"), (1, 3, 6, "OK"), (10, 1, 4, "OK"), (2, 1, 4, "OK"),
+    (9, 2, 6, "SECTION"), (1, 2, 2, "SECTION"), (10, 1, 6, "SECTION"), (2, 2, 4, "SECTION"), (3, 1, 4, "SECTION"),
+    (11, 1, 8, "SECTION"), (4, 1, 4, "SECTION"), (12, 1, 4, "SECTION"), (16, 1, 4, "SECTION"), (128, 1, 4, "SECTION"),
+    (8, 3, 4, "SECTION"), (8, 4, 3, "SECTION"), (8, 5, 8, "SECTION"), (8, 0, 4, "SECTION"), (8, 1, 0, "SECTION")])
+@pytest.mark.parametrize("which", [2, 3])
+def test_rows_of_a_known_dtype(which, form, rows, size, code):
+    entry = AT + which * ENTRY
+    image = to_image(small())
+    for at, value_form, value in ((entry + 1, "B", form), (entry + 2, "H", rows), (entry + 8, "I", size)):
+        image = poke(image, at, value_form, value)
+    assert opened(image)[0] == parsed(image) == code
+
+
 def test_bytes_of_input_and_output():
     model = opened(to_image(small()))[1][0]
     assert (lib.tl_input_bytes(model), lib.tl_output_bytes(model)) == (6, 6)
