@@ -393,6 +393,51 @@ def test_rows_of_a_known_dtype(which, form, rows, size, code):
     assert opened(image)[0] == parsed(image) == code
 
 
+def bare(arena: int, state: tuple[int, int] | None = None, units: int = 0x22, size: int = 0, extra: int = 0) -> bytes:
+    """An image without steps.  state: (words, bytes); units, size: format and bytes of the section of steps, at the end."""
+    count = 3 + (state is not None)
+    at, words, content = HEADER + ENTRY * count, *(state or (0, 0))
+    sections = [(STATE, 0, words, at, content)] * (count - 3)
+    sections += [(INPUT, 8, 1, 0, 1), (OUTPUT, 8, 1, 0, 1), (STEPS, units, 0, at + content, size)]
+    body = struct.pack("<4I", 1 | count << 16, at + content + size + extra, ABI, arena)
+    body += b"".join(struct.pack("<BBHII", *s) for s in sections) + bytes(range(1, content + 1)) + bytes(size + extra)
+    return sealed(struct.pack("<2I", MAGIC, 0) + body)
+
+
+@pytest.mark.parametrize(("options", "code"), [
+    ({}, "OK"), ({"arena": 5}, "OK"), ({"arena": 0}, "SECTION"), ({"state": (2, 8)}, "OK"), ({"state": (2, 4)}, "OK"),
+    ({"state": (2, 0)}, "OK"), ({"state": (3, 8)}, "SECTION"), ({"state": (1, 8)}, "SECTION"),
+    ({"state": (2, 6)}, "SECTION"), ({"state": (2, 5)}, "SECTION"), ({"state": (1, 4), "arena": 9}, "SECTION"), ({"state": (1, 4), "arena": 10}, "SECTION"),
+    ({"units": 0x12}, "SECTION"), ({"units": 0x21}, "SECTION"), ({"units": 0x20}, "SECTION"), ({"units": 0x02}, "SECTION"),
+    ({"units": 0x32}, "OK"), ({"units": 0x23}, "OK"), ({"units": 0x42}, "OK"), ({"units": 0x24}, "OK"),
+    ({"units": 0x82}, "OK"), ({"units": 0x28}, "OK"), ({"units": 0xFF}, "OK"), ({"size": 1}, "SECTION"), ({"size": 2}, "OK"),
+    ({"size": 3}, "SECTION"), ({"size": 4}, "STEP"), ({"size": 6}, "STEP"), ({"extra": 2}, "OK")], ids=str)
+def test_images_without_steps(options, code):
+    """Each limit of what is checked before them."""
+    image = bare(**{"arena": 8, **options})
+    assert opened(image)[0] == parsed(image) == code
+
+
+@pytest.mark.parametrize(("words", "content"), [(2, 8), (2, 4), (3, 4), (5, 8), (1, 4), (4, 0)])
+def test_the_state_begins_as_the_image_says(words, content):
+    """At the end of the arena, and zeros follow; nothing before it is touched."""
+    code, (model, _, arena, _) = opened(bare(24, (words, content)))
+    assert code == "OK"
+    for _ in range(2):
+        arena[:] = 0x55555555
+        lib.tl_reset(model)
+        want = b"\x55" * (24 - 4 * words) + bytes(range(1, content + 1)).ljust(4 * words, b"\0") + b"\x55" * 4
+        assert arena.tobytes() == want
+
+
+def test_an_input_of_more_than_2_gib_has_rows():
+    for size, code in ((2**31 + 1, "OK"), (2**32 - 8, "OK")):
+        image = poke(bare(2**32 - 4), HEADER + 8, "I", size)
+        model = ffi.new("tl_model *")
+        found = lib.tl_open(model, ffi.from_buffer(image), len(image), ffi.new("uint32_t *"), 2**32 - 4, lib.tl_all_kernels)
+        assert CODES[found] == parsed(image) == code
+
+
 def test_bytes_of_input_and_output():
     model = opened(to_image(small()))[1][0]
     assert (lib.tl_input_bytes(model), lib.tl_output_bytes(model)) == (6, 6)
