@@ -407,7 +407,8 @@ def bare(arena: int, state: tuple[int, int] | None = None, units: int = 0x22, si
 @pytest.mark.parametrize(("options", "code"), [
     ({}, "OK"), ({"arena": 5}, "OK"), ({"arena": 0}, "SECTION"), ({"state": (2, 8)}, "OK"), ({"state": (2, 4)}, "OK"),
     ({"state": (2, 0)}, "OK"), ({"state": (3, 8)}, "SECTION"), ({"state": (1, 8)}, "SECTION"),
-    ({"state": (2, 6)}, "SECTION"), ({"state": (2, 5)}, "SECTION"), ({"state": (1, 4), "arena": 9}, "SECTION"), ({"state": (1, 4), "arena": 10}, "SECTION"),
+    ({"state": (2, 6)}, "SECTION"), ({"state": (2, 5)}, "SECTION"),
+    ({"state": (1, 4), "arena": 9}, "SECTION"), ({"state": (1, 4), "arena": 10}, "SECTION"),
     ({"units": 0x12}, "SECTION"), ({"units": 0x21}, "SECTION"), ({"units": 0x20}, "SECTION"), ({"units": 0x02}, "SECTION"),
     ({"units": 0x32}, "OK"), ({"units": 0x23}, "OK"), ({"units": 0x42}, "OK"), ({"units": 0x24}, "OK"),
     ({"units": 0x82}, "OK"), ({"units": 0x28}, "OK"), ({"units": 0xFF}, "OK"), ({"size": 1}, "SECTION"), ({"size": 2}, "OK"),
