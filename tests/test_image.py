@@ -13,7 +13,21 @@ from programs import random_program, streaming_program, windows
 
 from tinyloc.emulator.plan import plan
 from tinyloc.errors import ModelError
-from tinyloc.image import CODES, ENTRY, HEADER, INPUT, MAGIC, OUTPUT, RAILS, STATE, STEPS, Image, ImageError, to_image
+from tinyloc.image import (
+    CODES,
+    ENTRY,
+    HEADER,
+    INPUT,
+    MAGIC,
+    OPTIONAL,
+    OUTPUT,
+    RAILS,
+    STATE,
+    STEPS,
+    Image,
+    ImageError,
+    to_image,
+)
 from tinyloc.kernels._c import ffi, lib
 from tinyloc.kernels.softmax import exponentials
 from tinyloc.kernels.table import ABI, NUMBERS, OPS
@@ -393,11 +407,13 @@ def test_rows_of_a_known_dtype(which, form, rows, size, code):
     assert opened(image)[0] == parsed(image) == code
 
 
-def bare(arena: int, state: tuple[int, int] | None = None, units: int = 0x22, size: int = 0, extra: int = 0) -> bytes:
-    """An image without steps.  state: (words, bytes); units, size: format and bytes of the section of steps, at the end."""
-    count = 3 + (state is not None)
+def bare(arena: int, state: tuple[int, int] | None = None, units: int = 0x22, size: int = 0, extra: int = 0,
+         more: int = 0) -> bytes:
+    """An image without steps.  state: (words, bytes); units, size: format and bytes of the section of steps, at the end;
+    more: sections that a runner skips."""
+    count = 3 + (state is not None) + more
     at, words, content = HEADER + ENTRY * count, *(state or (0, 0))
-    sections = [(STATE, 0, words, at, content)] * (count - 3)
+    sections = [(STATE, 0, words, at, content)] * (state is not None) + [(OPTIONAL + i, 0, 0, at, 0) for i in range(more)]
     sections += [(INPUT, 8, 1, 0, 1), (OUTPUT, 8, 1, 0, 1), (STEPS, units, 0, at + content, size)]
     body = struct.pack("<4I", 1 | count << 16, at + content + size + extra, ABI, arena)
     body += b"".join(struct.pack("<BBHII", *s) for s in sections) + bytes(range(1, content + 1)) + bytes(size + extra)
@@ -412,11 +428,17 @@ def bare(arena: int, state: tuple[int, int] | None = None, units: int = 0x22, si
     ({"units": 0x12}, "SECTION"), ({"units": 0x21}, "SECTION"), ({"units": 0x20}, "SECTION"), ({"units": 0x02}, "SECTION"),
     ({"units": 0x32}, "OK"), ({"units": 0x23}, "OK"), ({"units": 0x42}, "OK"), ({"units": 0x24}, "OK"),
     ({"units": 0x82}, "OK"), ({"units": 0x28}, "OK"), ({"units": 0xFF}, "OK"), ({"size": 1}, "SECTION"), ({"size": 2}, "OK"),
-    ({"size": 3}, "SECTION"), ({"size": 4}, "STEP"), ({"size": 6}, "STEP"), ({"extra": 2}, "OK")], ids=str)
+    ({"size": 3}, "SECTION"), ({"size": 4}, "STEP"), ({"size": 6}, "STEP"), ({"extra": 2}, "OK"),
+    ({"more": 124}, "OK"), ({"more": 128}, "OK")], ids=str)
 def test_images_without_steps(options, code):
     """Each limit of what is checked before them."""
     image = bare(**{"arena": 8, **options})
     assert opened(image)[0] == parsed(image) == code
+
+
+def test_a_header_alone_has_no_sections():
+    image = sealed(struct.pack("<6I", MAGIC, 0, 1, HEADER, ABI, 8))
+    assert opened(image)[0] == parsed(image) == "SECTION"
 
 
 @pytest.mark.parametrize(("words", "content"), [(2, 8), (2, 4), (3, 4), (5, 8), (1, 4), (4, 0)])
