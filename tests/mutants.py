@@ -1,6 +1,6 @@
-"""Mutation testing of the C kernels: one small mistake at a time is put into the sources, and the tests must notice it.
+"""Mutation testing of the kernels: one small mistake at a time is put into the sources, and the tests must notice it.
 
-    python tests/mutants.py                                # all of kernels/c; continues where it was stopped
+    python tests/mutants.py                                # kernels/c, update, fixed.py; continues where it was stopped
     python tests/mutants.py kernels/c/softmax.c --list     # the mutants of a file
     python tests/mutants.py --survived                     # run those again that nothing noticed, nor explains
 
@@ -8,7 +8,8 @@ A mutant is one token or one statement changed (`mutants_of`).  It is compiled a
 on the vectors of tests/vectors.py in each form of the sources that a macro chooses (FORMS), then under the sanitizers, then
 on more vectors (DEEP).  Where its objects equal the original's in every byte it is no mutant (Papadakis et al., "Trivial
 compiler equivalence", ICSE 2015); where no form compiles it, it is none either.  What the vectors do not reach, PYTEST names
-the tests of: they run in a fork, on an extension made of the mutant.
+the tests of: they run on an extension made of the mutant (forks.py).  What they leave, and bytes from anywhere come to, the
+targets of tests/fuzz try, sanitized (FUZZED).
 
 The verdicts go to build/mutants.tsv, a line each.  Those that survive are explained in tests/mutants.txt, by keys that hold
 no line number; test_mutants.py holds that file to be about code that is there.
@@ -280,7 +281,8 @@ FORMS = (
 
 GENERATED = ("spec.h",)  # bytes that kernels/encode.py writes and a test compares
 # File -> the tests that reach what no vector does, as an expression for their names.
-RUNNER = r"test_image\.py(?!.*(out_of_bounds|large_images))|test_fuzz\.py::test_both_judges"
+RUNNER = (r"test_image\.py(?!.*out_of_bounds)|test_fuzz\.py::test_both_judges|"
+          r"test_stream\.py::test_(saturating_states|images_of_another)")
 INPUT = (r"test_export\.py::test_(integer_codes(?!.*(uji|tetam|flat|powed))|held_rows|beyond)|"
          r"test_motion\.py::test_(levels|every_level|too_few|from_samples)")
 STREAM = r"test_stream\.py::test_(?!python_equals_c|sanitized|on_an_emulated|float_and|script_of|answers_of)"
@@ -792,8 +794,8 @@ def _table(rows: dict[str, Counter[str]]) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Mutation testing of the C kernels.")
-    parser.add_argument("files", nargs="*", help="C files (default: all of kernels/c)")
+    parser = argparse.ArgumentParser(description="Mutation testing of the kernels.")
+    parser.add_argument("files", nargs="*", help="of kernels/ (default: all that have mutants)")
     parser.add_argument("--list", action="store_true", help="print the mutants and stop")
     parser.add_argument("--survived", action="store_true", help="run survivors again that nothing explains")
     parser.add_argument("--only", default="", help="mutants whose key holds this text")
