@@ -347,3 +347,14 @@ def test_every_bit_of_a_wide_number_counts():
             program = Program(buffers, (Step("mul_s8", ("y", "x", "x", 1, 2, 0, 0, 0, mult, shift)),), {}, "x", "y")
             want = exact.PRIMITIVES["sat8"][0](exact.PRIMITIVES["mbqm"][0](127 * 127, mult, shift))
             assert Session(program, "c").run(x).tolist() == [[want] * 2], (mult, shift)
+
+
+@pytest.mark.parametrize("count", range(1, 9))
+def test_a_signature_is_of_the_output_alone(count):
+    """Not of what fills its last word up."""
+    buffers = {"x": Buffer("x", (1, count), "int8", "input"), "y": Buffer("y", (1, count), "int8", "output")}
+    program = Program(buffers, (Step("mul_s8", ("y", "x", "x", 1, count, 0, 0, 0, 1 << 30, 0)),), {}, "x", "y")
+    x = np.arange(1, count + 1, dtype=np.int8)[None]
+    session = Session(program, "c")
+    signature = session.signature(x)
+    assert signature[0] == zlib.crc32(session.value("y").tobytes()) == zlib.crc32(Session(program).run(x).tobytes())
