@@ -357,4 +357,5 @@ def test_a_signature_is_of_the_output_alone(count):
     x = np.arange(1, count + 1, dtype=np.int8)[None]
     session = Session(program, "c")
     signature = session.signature(x)
-    assert signature[0] == zlib.crc32(session.value("y").tobytes()) == zlib.crc32(Session(program).run(x).tobytes())
+    output = zlib.crc32(Session(program).run(x).tobytes())
+    assert signature.tolist() == [output, 0], "and 0 for a state that there is not"
