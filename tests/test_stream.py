@@ -138,13 +138,14 @@ int main(void)
     tl_stream s = {&m, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0, 0, 0, 0}};
     int wrong = 0;
     for (uint32_t v = 0; v < 65536; v++)
-        for (uint32_t place = 0; place < 6; place++) {
+        for (uint32_t place = 0; place < 12; place++) {
             static const uint32_t in[3] = {1, 2, 4};
+            uint32_t calm = place / 6; /* all the others far from an end, or right beside it */
             for (uint32_t i = 0; i < 8; i++)
                 state[i] = 0x7fff8000u;
             for (uint32_t i = 0; i < 3; i++)
-                state[in[i]] = 0x7ffe8001u;
-            state[in[place / 2]] = place % 2 ? (v << 16 | 0x7ffeu) : (0x80010000u | v);
+                state[in[i]] = calm ? 0 : 0x7ffe8001u;
+            state[in[place % 6 / 2]] = place % 2 ? (v << 16 | (calm ? 0 : 0x7ffeu)) : ((calm ? 0 : 0x80010000u) | v);
             wrong += at_rails(&s) != (v == 0x7fffu || v == 0x8000u);
         }
     printf("%d\\n", wrong);
