@@ -286,7 +286,8 @@ RUNNER = (r"test_image\.py(?!.*out_of_bounds)|test_fuzz\.py::test_both_judges|"
 INPUT = (r"test_export\.py::test_(integer_codes(?!.*(uji|tetam|flat|powed))|held_rows|beyond)|"
          r"test_motion\.py::test_(levels|every_level|too_few|from_samples)")
 STREAM = r"test_stream\.py::test_(?!python_equals_c|sanitized|on_an_emulated|float_and|script_of|answers_of)"
-RUN = r"|test_run\.py::test_(signatures_are|state_goes_on|an_output_in_parts|bad_input|numbers_at|every_bit|a_signature)"
+RUN = (r"|test_run\.py::test_(signatures_are|state_goes_on|an_output_in_parts|bad_input|numbers_at|every_bit|a_signature|"
+       r"parts_of)")
 DEVICES = (r"test_update\.py::test_(codes_have|updates_one|the_input_is|a_stranger|packages_can|a_firmware_with|an_older|"
            r"a_model_|without_another|flash_that_rots|calls_out)")
 PYTEST = {

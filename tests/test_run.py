@@ -359,3 +359,11 @@ def test_a_signature_is_of_the_output_alone(count):
     signature = session.signature(x)
     output = zlib.crc32(Session(program).run(x).tobytes())
     assert signature.tolist() == [output, 0], "and 0 for a state that there is not"
+
+
+def test_parts_of_odd_bytes_sign_nothing():
+    """An output of three bytes in three steps, of which the last alone is signed."""
+    buffers = {"x": Buffer("x", (1, 1), "int8", "input"), "y": Buffer("y", (1, 3), "int8", "output")}
+    steps = tuple(Step("interleave_s8", ("y", "x", 1, 1, 3, i)) for i in range(3))
+    signature = Session(Program(buffers, steps, {}, "x", "y"), "c").signature(np.array([[7]], np.int8))
+    assert signature.tolist() == [0, 0, zlib.crc32(bytes([7, 7, 7])), 0]
