@@ -38,6 +38,8 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+from cffi import FFI, CDefError, FFIError
+
 sys.path.insert(1, str(Path(__file__).resolve().parent / "fuzz"))
 import exact
 import run as fuzz
@@ -544,8 +546,6 @@ class Extension:
 
     def generate(self, tree: Tree) -> None:
         """Writes the extension's module, of the tree's own headers: what a header says, cffi is told too."""
-        from cffi import FFI
-
         from tinyloc.kernels import build_c
 
         with self.lock:
@@ -619,7 +619,10 @@ class Extension:
     def _objects(self, tree: Tree, changed: Path) -> dict[str, Path] | None:
         """Objects that differ from the original's; None if one does not compile."""
         if changed.suffix == ".h":
-            self.generate(tree)
+            try:
+                self.generate(tree)
+            except (CDefError, FFIError):
+                return None
         made = {}
         for source in [changed] if changed.suffix == ".c" else tree.sources():
             out = tree.root / (source.stem + ".o")
