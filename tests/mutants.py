@@ -18,7 +18,9 @@ no line number; test_mutants.py holds that file to be about code that is there.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
+import io
 import os
 import random
 import re
@@ -559,7 +561,8 @@ class Extension:
         builder.cdef(text)
         source = f'{build_c.EXTRA_SOURCE}const char tl_source_digest[] = "{build_c.c_digest()}";\n'
         builder.set_source("tinyloc.kernels._c", source, py_limited_api=True)
-        builder.emit_c_code(str(tree.root / "_c.c"))
+        with contextlib.redirect_stdout(io.StringIO()):
+            builder.emit_c_code(str(tree.root / "_c.c"))
 
     def make(self, changed: dict[str, Path], out: Path) -> Path:
         subprocess.run([*self.link, *map(str, {**self.objects, **changed}.values()), "-o", str(out)], check=True)
