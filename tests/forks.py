@@ -135,8 +135,10 @@ class Server:
         os.write(out, b"loading")
         if request.get("library"):
             self.swap.load(Path(request["library"]))
-        if request.get("c"):
-            sys.modules["vectors"].C = Path(request["c"])  # type: ignore[attr-defined]  # a test that compiles it takes it there
+        if request.get("c"):  # what compiles the sources takes them there
+            sys.modules["vectors"].C = Path(request["c"])  # type: ignore[attr-defined]
+            if "test_update" in sys.modules:
+                sys.modules["test_update"].UPDATE = Path(request["c"]).with_name("update")  # type: ignore[attr-defined]
         if request.get("python"):
             module, text = request["python"]
             sys.modules["tinyloc.kernels.jit"]._CACHE = None  # type: ignore[attr-defined]  # Numba's knows no constants

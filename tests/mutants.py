@@ -301,7 +301,7 @@ PYTEST = {
     "kernels/c/stream.c": STREAM,
     "kernels/c/step.h": RUNNER,
     "kernels/c/tinyloc.h": "|".join((RUNNER, INPUT, STREAM)),
-    "kernels/update/ed25519.c": r"test_update\.py::test_ed25519",
+    "kernels/update/ed25519.c": r"test_update\.py::test_(ed25519|the_field)",
     "kernels/update/envelope.c": DEVICES + r"|test_update\.py::test_every_bit",
     "kernels/update/package.c": DEVICES,
     "kernels/update/patch.c": r"test_update\.py::test_(a_patch|patches_that|the_power_fails_at_every_boundary\[small-patch)",

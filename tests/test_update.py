@@ -235,6 +235,55 @@ def test_ed25519_at_the_edges() -> None:
     assert seen > 8, "cases that are right"
 
 
+FIELD_C = """
+#include "ed25519.c"
+#include <stdio.h>
+
+static void show(const field *r)
+{
+    for (uint32_t i = 8; i--;)
+        printf("%08x", (unsigned)r->w[i]);
+    printf(" ");
+}
+
+int main(void)
+{
+    static field v[128];
+    uint32_t count = (uint32_t)fread(v, sizeof *v, 128, stdin);
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t j = 0; j < count; j++) {
+            field r;
+            add(&r, &v[i], &v[j]), show(&r);
+            subtract(&r, &v[i], &v[j]), show(&r);
+            multiply(&r, &v[i], &v[j]), show(&r);
+            r = v[i], reduce(&r), show(&r);
+            printf("%d %u\\n", (int)equal(&v[i], &v[j]), (unsigned)less(&r, &v[i], &v[j]));
+        }
+    return 0;
+}
+"""
+
+
+@pytest.mark.skipif(not shutil.which("gcc"), reason="no gcc")
+def test_the_field_at_its_ends(tmp_path: Path) -> None:
+    """Numbers of 256 bits, not only those below p: carries and borrows that no signature is likely to meet."""
+    near = (-39, -38, -37, -20, -19, -18, -1, 0, 1, 18, 19, 37, 38)
+    ends = (0, P, 2 * P, 2**255, 2**256, 2**224, 2**32)
+    numbers = sorted(n for n in {end + d for end in ends for d in near} if 0 <= n < 2**256)
+    source, program = tmp_path / "field.c", tmp_path / "field"
+    source.write_text(FIELD_C)
+    subprocess.run(["gcc", "-std=c99", "-O1", f"-I{UPDATE}", f"-I{C}", str(source), "-o", str(program)], check=True)
+    data = b"".join(n.to_bytes(32, "little") for n in numbers)
+    done = subprocess.run([program], input=data, capture_output=True, check=True)
+    rows = done.stdout.decode().splitlines()
+    assert len(rows) == len(numbers) ** 2
+    for (a, b), row in zip(((a, b) for a in numbers for b in numbers), rows, strict=True):
+        *made, same, borrow = row.split()
+        plus, minus, product, reduced = (int(v, 16) for v in made)
+        assert (plus - a - b) % P == (minus - a + b) % P == (product - a * b) % P == 0, f"{a:x}, {b:x}"
+        assert reduced == a % P and int(same) == ((a - b) % P == 0) and int(borrow) == (a < b), f"{a:x}, {b:x}"
+
+
 # ---- devices ----
 
 def device(part: Part = SMALL, pages: int = 0, **options: Any) -> Device:
