@@ -304,7 +304,8 @@ PYTEST = {
     "kernels/update/ed25519.c": r"test_update\.py::test_(ed25519|the_field)",
     "kernels/update/envelope.c": DEVICES + r"|test_update\.py::test_every_bit",
     "kernels/update/package.c": DEVICES,
-    "kernels/update/patch.c": r"test_update\.py::test_(a_patch|patches_that|the_power_fails_at_every_boundary\[small-patch)",
+    "kernels/update/patch.c":
+        r"test_update\.py::test_(a_patch|patches_that|segments|the_power_fails_at_every_boundary\[small-patch)",
     "kernels/update/sha256.c": r"test_update\.py::test_sha256",
     "kernels/update/slots.c": DEVICES + r"|test_update\.py::test_the_power_fails",
     "kernels/update/update.h": DEVICES + r"|test_update\.py::test_(sha256|ed25519_by|a_patch)",

@@ -729,6 +729,34 @@ def test_a_patch_gives_the_package(chunk: int) -> None:
         assert d.boot() == 0 and d.running == after.hash
 
 
+def coded(new: Package, old: Package, segments: list[tuple[int, int | None]]) -> bytes:
+    """A patch of these segments, each its length and where it begins in the old package, as long as there are bytes."""
+    coder, done = patch._Encoder(), 0
+    for length, at in segments:
+        coder.number(length, 24)
+        coder.number(int(at is not None), 1)
+        if at is not None:
+            coder.number(at, 24)
+        for i in range(min(length, len(new.data) - done)):
+            base = old.data[at + i] if at is not None and at + i < len(old.data) else 0
+            coder.byte(new.data[done] - base & 255, int(at is not None))
+            done += 1
+    return struct.pack("<3I", patch.MAGIC, patch.VERSION, len(new.data)) + new.id + old.id + coder.end()
+
+
+def test_segments_of_a_patch_at_their_limits() -> None:
+    """Of one byte, from the first and the last of the old package; none of no bytes, and none beyond either package."""
+    old, new, _ = updates.packages().values()
+    d, last, rest = running(old), len(old.data) - 1, len(new.data) - 4
+    good = [(1, 0), (1, None), (1, last), (1, None), (rest - 1, None), (1, last)]
+    start = d.flash.state()
+    for bad in ([(0, None)], [(0, 0)], [(len(new.data) + 1, None)], [(1, last + 1)], [(2, last)],
+                [(1, None), (len(new.data), 0)]):
+        assert NAMES[pushed(d, coded(new, old, bad), 64)] == "PATCH", bad
+        d.flash.restore(start)
+    assert NAMES[pushed(d, coded(new, old, good), 64)] == "OK" and d.boot() == 0 and d.running == new.hash
+
+
 def test_a_patch_is_for_one_model() -> None:
     old, new, lean = updates.packages().values()
     made, d = patch.encode(lean, new), running(old)
