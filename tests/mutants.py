@@ -292,8 +292,8 @@ INPUT = (r"test_export\.py::test_(integer_codes(?!.*(uji|tetam|flat|powed))|held
 STREAM = r"test_stream\.py::test_(?!python_equals_c|sanitized|on_an_emulated|float_and|script_of|answers_of)"
 RUN = (r"|test_run\.py::test_(signatures_are|state_goes_on|an_output_in_parts|bad_input|numbers_at|every_bit|a_signature|"
        r"parts_of)")
-DEVICES = (r"test_update\.py::test_(codes_have|updates_one|the_input_is|a_stranger|packages_can|a_firmware_with|an_older|"
-           r"a_model_|without_another|flash_that_rots|calls_out)")
+DEVICES = (r"test_update\.py::test_(?!sha256|ed25519|the_field|every_bit|strict_c|payloads_by|flash_is_that|any_payload|"
+           r"the_power|a_patch|patches_that|segments)")
 PYTEST = {
     "kernels/c/run.c": RUNNER + RUN,
     "kernels/c/check.c": RUNNER,

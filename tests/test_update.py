@@ -28,7 +28,7 @@ from tinyloc.emulator.flash import PARTS, TEARS, Device, Flash, Part, codes, tex
 from tinyloc.errors import ConfigError, ModelError
 from tinyloc.kernels._c import ffi, lib
 from tinyloc.kernels.build_c import UPDATE, C
-from tinyloc.package import GOLDEN, IMAGE, ROOMS, Package, device_key
+from tinyloc.package import GOLDEN, IMAGE, ROOMS, SCALER, STREAM, Package, device_key, payload
 from tinyloc.scaling import input_constants
 
 CODES = dict(codes())
@@ -572,6 +572,52 @@ def sanitized(folder: Path) -> Path:
         pytest.skip("gcc has no sanitizers here")
     assert done.returncode == 0, done.stderr
     return out
+
+
+def payload_code(data: bytes) -> str:
+    """Of tl_package_open, on bytes at a multiple of 4."""
+    kept = ffi.new("uint32_t[]", len(data) // 4 + 1)
+    ffi.memmove(kept, data, len(data))
+    inputs = ffi.new("uint32_t[2]", updates.packages()["new"].inputs)
+    return NAMES[lib.tl_package_open(ffi.new("tl_package *"), kept, len(data), inputs)]
+
+
+def entry(data: bytes, kind: int) -> int:
+    """Where the table of a payload has the section."""
+    return next(at for at in range(28, len(data), 12) if struct.unpack_from("<H", data, at)[0] == kind)
+
+
+@pytest.mark.parametrize(("kind", "sizes"), [(IMAGE, (0, 4, 20, 23)), (GOLDEN, (0, 8, 11, 12)), (SCALER, (0, 8, 11, 12)),
+                                             (ROOMS, (0, 1)), (STREAM, (0, 12, 15, 17, 20))])
+def test_sections_that_are_too_short(kind: int, sizes: tuple[int, ...]) -> None:
+    data = updates.packages()["new"].payload
+    assert payload_code(data) == "OK"
+    for size in sizes:
+        assert payload_code(updates.poked(data, entry(data, kind) + 8, "I", size)) == "PAYLOAD", size
+
+
+def test_a_curve_is_as_long_as_it_says() -> None:
+    p = updates.program(alike=30)
+    made = updates.made(p, "1.0.0")
+    data, inputs = made.payload, ffi.new("uint32_t[2]", made.inputs)
+    at, size = updates.place(data, SCALER)
+    assert struct.unpack_from("<2H", data, at) == (30, 30) and size >= 12 + 256
+    for n in (12, 267, 268):
+        changed = updates.poked(data, entry(data, SCALER) + 8, "I", n)
+        kept = ffi.new("uint32_t[]", len(changed) // 4 + 1)
+        ffi.memmove(kept, changed, len(changed))
+        code = NAMES[lib.tl_package_open(ffi.new("tl_package *"), kept, len(changed), inputs)]
+        assert code == ("OK" if n >= 268 else "PAYLOAD"), n
+
+
+def test_more_rooms_than_a_byte_counts() -> None:
+    p = updates.program()
+    names = [f"room {i}" for i in range(300)]
+    many = replace(p, info={**p.info, "rooms": names})
+    made = Package.parse(updates.signed(payload(many, updates.windows(p, 1)), "1.0.0"))
+    d = running(made, pages=-(-len(made.data) // SMALL.page) + 1)
+    assert d.booted.package.room_count == 300
+    assert ffi.string(lib.tl_package_name(d.booted.package.rooms, 299)) == b"room 299"
 
 
 # ---- a power that fails ----
