@@ -610,6 +610,28 @@ def test_a_curve_is_as_long_as_it_says() -> None:
         assert code == ("OK" if n >= 268 else "PAYLOAD"), n
 
 
+def test_a_scaler_may_say() -> None:
+    """A silence beyond int8, and an access point whose range is one dBm."""
+    data = updates.packages()["new"].payload
+    at = updates.place(data, SCALER)[0]
+    kept, inputs = ffi.new("uint32_t[]", len(data) // 4 + 1), ffi.new("uint32_t[2]", updates.packages()["new"].inputs)
+    changed = updates.poked(updates.poked(data, at + 6, "h", -300), at + 12 + 8, "bb", -70, -70)
+    ffi.memmove(kept, changed, len(changed))
+    p = ffi.new("tl_package *")
+    assert NAMES[lib.tl_package_open(p, kept, len(changed), inputs)] == "OK" and p.scaler.silent == -300
+    assert (p.scaler.aps[0].first, p.scaler.aps[0].last) == (-70, -70)
+    assert payload_code(updates.poked(data, at + 12 + 8, "bb", -70, -71)) == "PAYLOAD"
+
+
+def test_a_write_that_failed_ends_the_update() -> None:
+    d, new = running(updates.packages()["old"]), updates.packages()["new"]
+    assert lib.tl_update_begin(d.update, d.c, d.booted, len(new.data), new.id, ffi.new("uint32_t *")) == 0
+    d.flash.cut(0, "nothing")
+    assert NAMES[lib.tl_update_write(d.update, new.data, 64)] == "FLASH"
+    d.flash.power_on()
+    assert NAMES[lib.tl_update_write(d.update, new.data, 1)] == "ORDER" == NAMES[lib.tl_update_finish(d.update)]
+
+
 def test_more_rooms_than_a_byte_counts() -> None:
     p = updates.program()
     names = [f"room {i}" for i in range(300)]
