@@ -623,6 +623,28 @@ def test_a_scaler_may_say() -> None:
     assert payload_code(updates.poked(data, at + 12 + 8, "bb", -70, -71)) == "PAYLOAD"
 
 
+def test_what_a_scaler_may_not_say_and_how_late_answers_are() -> None:
+    """More curved than there are, bytes that are reserved; the rows by which answers lag are the last half-word."""
+    data = updates.packages()["new"].payload
+    at, stream = updates.place(data, SCALER)[0], updates.place(data, STREAM)[0]
+    count = struct.unpack_from("<H", data, at)[0]
+    assert payload_code(updates.poked(data, at + 2, "H", count + 1)) == "PAYLOAD"
+    assert payload_code(updates.poked(data, at + 10, "H", 1)) == payload_code(updates.poked(data, at, "H", 0)) == "PAYLOAD"
+    late = updates.poked(data, stream + 14, "H", 258)
+    kept, inputs = ffi.new("uint32_t[]", len(late) // 4 + 1), ffi.new("uint32_t[2]", updates.packages()["new"].inputs)
+    ffi.memmove(kept, late, len(late))
+    p = ffi.new("tl_package *")
+    assert NAMES[lib.tl_package_open(p, kept, len(late), inputs)] == "OK" and p.delay == 258
+
+
+def test_headers_and_tlvs_beyond_the_package() -> None:
+    data, d = updates.packages()["new"].data, device()
+    for header, protected in ((40000, 40000), (len(data), 12), (32, 65535), (65532, 12)):
+        changed = updates.poked(data, 8, "HH", header, protected)
+        d.flash.memory[: len(data)] = np.frombuffer(changed, np.uint8)
+        assert NAMES[lib.tl_update_check(d.c, 0, len(data), 0, ffi.new("tl_envelope *"))] == "SHORT", (header, protected)
+
+
 def test_a_write_that_failed_ends_the_update() -> None:
     d, new = running(updates.packages()["old"]), updates.packages()["new"]
     assert lib.tl_update_begin(d.update, d.c, d.booted, len(new.data), new.id, ffi.new("uint32_t *")) == 0
