@@ -645,6 +645,14 @@ def test_headers_and_tlvs_beyond_the_package() -> None:
         assert NAMES[lib.tl_update_check(d.c, 0, len(data), 0, ffi.new("tl_envelope *"))] == "SHORT", (header, protected)
 
 
+def test_sizes_of_packages_at_their_limits() -> None:
+    """What is of a size that there may be is looked at: blank flash is no image."""
+    d = device()
+    most = d.flash.slot_bytes - SMALL.page
+    for size, code in ((223, "SIZE"), (224, "MAGIC"), (most, "MAGIC"), (most + 1, "SIZE"), (most + 2 * SMALL.page, "SIZE")):
+        assert NAMES[lib.tl_update_check(d.c, 0, size, 0, ffi.new("tl_envelope *"))] == code, size
+
+
 def test_a_write_that_failed_ends_the_update() -> None:
     d, new = running(updates.packages()["old"]), updates.packages()["new"]
     assert lib.tl_update_begin(d.update, d.c, d.booted, len(new.data), new.id, ffi.new("uint32_t *")) == 0
