@@ -77,7 +77,7 @@ vectors-c: ## the frozen vectors in C alone (CC=, CFLAGS=; no Python)
 	$(CC) -std=c99 $(CFLAGS) -I kernels/c tests/c/frozen.c kernels/c/*.c -o build/frozen
 	build/frozen
 
-mutants: $(TEST_STAMP) $(EXTENSION) ## mutation testing of the C kernels; resumes (ARGS: files, --survived, --jobs 2)
+mutants: $(TEST_STAMP) $(EXTENSION) ## mutation testing of the C and of kernels/fixed.py; resumes (ARGS: files, --survived, --jobs 2)
 	$(PY) tests/mutants.py --cc gcc $(ARGS)
 
 coverage: $(TEST_STAMP) $(EXTENSION) ## lines and branches of kernels/c that the tests run, by gcov (ARGS='--html build/c.html')

@@ -1,14 +1,15 @@
-"""Mutation testing of the C kernels: one small mistake at a time is put into the sources, and the tests must notice it.
+"""Mutation testing of the kernels: one small mistake at a time is put into the sources, and the tests must notice it.
 
-    python tests/mutants.py                                # all of kernels/c; continues where it was stopped
+    python tests/mutants.py                                # kernels/c, update, fixed.py; continues where it was stopped
     python tests/mutants.py kernels/c/softmax.c --list     # the mutants of a file
-    python tests/mutants.py --survived                     # run those again that nothing noticed
+    python tests/mutants.py --survived                     # run those again that nothing noticed, nor explains
 
 A mutant is one token or one statement changed (`mutants_of`).  It is compiled and linked with the unchanged rest, and run:
 on the vectors of tests/vectors.py in each form of the sources that a macro chooses (FORMS), then under the sanitizers, then
 on more vectors (DEEP).  Where its objects equal the original's in every byte it is no mutant (Papadakis et al., "Trivial
 compiler equivalence", ICSE 2015); where no form compiles it, it is none either.  What the vectors do not reach, PYTEST names
-the tests of: they run in a fork, on an extension made of the mutant.
+the tests of: they run on an extension made of the mutant (forks.py).  What they leave, and bytes from anywhere come to, the
+targets of tests/fuzz try, sanitized (FUZZED).
 
 The verdicts go to build/mutants.tsv, a line each.  Those that survive are explained in tests/mutants.txt, by keys that hold
 no line number; test_mutants.py holds that file to be about code that is there.
@@ -17,7 +18,9 @@ no line number; test_mutants.py holds that file to be about code that is there.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
+import io
 import os
 import random
 import re
@@ -28,6 +31,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -36,11 +40,18 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+from cffi import FFI, CDefError, FFIError
+
+sys.path.insert(1, str(Path(__file__).resolve().parent / "fuzz"))
 import exact
+import run as fuzz
 import vectors
+from forks import Forks
+from mutants_python import mutants_of_python, with_what_calls
 
 ROOT = Path(__file__).resolve().parent.parent
 C = ROOT / "kernels" / "c"
+FUZZ = ROOT / "tests" / "fuzz"
 EXPLAINED = Path(__file__).resolve().parent / "mutants.txt"
 FLAGS = ("-std=c99", "-O2", "-g0", "-w", "-fwrapv", "-fno-ident")
 SANITIZED = ("-std=c99", "-O1", "-g0", "-w", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
@@ -193,6 +204,16 @@ def mutants_of(path: str, text: str) -> list[Mutant]:
     return _keyed(path, text, found)
 
 
+def mutants_in_python(path: str, text: str) -> list[Mutant]:
+    """The same of a Python module's compiled functions."""
+    return _keyed(path, text, mutants_of_python(text))
+
+
+def module_of(path: str) -> str:
+    """Name of the installed module: the folder `kernels` is a package of tinyloc's."""
+    return "tinyloc." + path.removesuffix(".py").replace("/", ".")
+
+
 def _pairs(tokens: Sequence[Token]) -> dict[int, int]:
     """Place of the opening parenthesis of each closing one."""
     pairs, stack = {}, []
@@ -263,16 +284,43 @@ FORMS = (
 
 
 GENERATED = ("spec.h",)  # bytes that kernels/encode.py writes and a test compares
-# File -> the tests that reach what no vector does, as arguments of pytest.
+# File -> the tests that reach what no vector does, as an expression for their names.
+RUNNER = (r"test_image\.py(?!.*out_of_bounds)|test_fuzz\.py::test_both_judges|"
+          r"test_stream\.py::test_(saturating_states|images_of_another)")
+INPUT = (r"test_export\.py::test_(integer_codes(?!.*(uji|tetam|flat|powed))|held_rows|beyond)|"
+         r"test_motion\.py::test_(levels|every_level|too_few|from_samples)")
+STREAM = r"test_stream\.py::test_(?!python_equals_c|sanitized|on_an_emulated|float_and|script_of|answers_of)"
+RUN = (r"|test_run\.py::test_(signatures_are|state_goes_on|an_output_in_parts|bad_input|numbers_at|every_bit|a_signature|"
+       r"parts_of)")
+DEVICES = (r"test_update\.py::test_(?!sha256|ed25519|the_field|every_bit|strict_c|payloads_by|flash_is_that|any_payload|"
+           r"the_power|a_patch|patches_that|segments)")
 PYTEST = {
-    "run.c": ["tests/test_image.py", "tests/test_run.py", "-k", "(test_image and not out_of_bounds and not large_images) or "
-              "signatures_are or state_goes_on or output_in_parts or chains_of_one_op"],
-    "check.c": ["tests/test_image.py", "-k", "not out_of_bounds and not large_images"],
-    "input.c": ["tests/test_export.py", "tests/test_motion.py", "-k",
-                "integer_codes or held_rows or levels or many_samples or from_samples_to_codes"],
-    "stream.c": ["tests/test_stream.py", "-k", "python_equals_c or every_reason or at_an_end or do_not_fit or at_once or "
-                 "another_model or saturating_states or saturate_unseen or stale"],
+    "kernels/c/run.c": RUNNER + RUN,
+    "kernels/c/check.c": RUNNER,
+    "kernels/c/input.c": INPUT,
+    "kernels/c/stream.c": STREAM,
+    "kernels/c/step.h": RUNNER,
+    "kernels/c/tinyloc.h": "|".join((RUNNER, INPUT, STREAM)),
+    "kernels/update/ed25519.c": r"test_update\.py::test_(ed25519|the_field)",
+    "kernels/update/envelope.c": DEVICES + r"|test_update\.py::test_every_bit",
+    "kernels/update/package.c": DEVICES,
+    "kernels/update/patch.c":
+        r"test_update\.py::test_(a_patch|patches_that|segments|the_power_fails_at_every_boundary\[small-patch)",
+    "kernels/update/sha256.c": r"test_update\.py::test_sha256",
+    "kernels/update/slots.c": DEVICES + r"|test_update\.py::test_the_power_fails",
+    "kernels/update/update.h": DEVICES + r"|test_update\.py::test_(sha256|ed25519_by|a_patch)",
+    "kernels/fixed.py": r"test_fixed\.py",
 }
+
+
+# File -> the target of tests/fuzz, or the harness, that reads bytes from anywhere through it.
+FUZZED = {"kernels/c/run.c": ("image",), "kernels/c/check.c": ("image",), "kernels/c/step.h": ("image",),
+          "kernels/c/input.c": ("input",), "kernels/c/stream.c": ("replay", "stream"),
+          "kernels/update/package.c": ("update",)}
+HARNESSES = {"replay": "stream.c", "update": "update.c"}  # the others are of tests/fuzz
+REPLAYED = ("kernels/c/stream.c",)  # files that tests/stream.c judges before pytest does
+ANSWERS = 3000  # of each of its cases
+RUNS = 20_000  # of a target, as in test_fuzz.py
 
 
 class Verdict(NamedTuple):
@@ -309,6 +357,8 @@ class Bench:
     def digest(self, path: str) -> str:
         """Of what a verdict depends on: the file, and the headers whose code it may have."""
         headers = [p for p in sorted(C.glob("*.h")) if p.name not in ("tinyloc.h", "step.h", *GENERATED)]
+        if path.startswith("kernels/update") or path.endswith(".py"):
+            headers = []  # declarations, tinyloc.h's and update.h's, which are mutants of their own
         return hashlib.sha256(b"".join(p.read_bytes() for p in (ROOT / path, *headers))).hexdigest()[:16]
 
     # -- built once --
@@ -376,6 +426,10 @@ class Bench:
     def extension(self) -> Extension:  # made when it is used: Numba's kernels take seconds
         return Extension(self.folder / "extension", self.cc)
 
+    @cached_property
+    def fuzzed(self) -> Fuzzed:
+        return Fuzzed(self.folder / "fuzzed", self.cc)
+
     # -- a mutant --
 
     def judge(self, mutant: Mutant, deep: bool = True) -> Verdict:
@@ -384,8 +438,12 @@ class Bench:
         for name, right in TABLES.items():
             if name in text and table(text, name) != table(mutant.apply(text), name):
                 return Verdict("killed" if table(text, name) == right() else "survived", "table")
-        if Path(mutant.path).name in PYTEST:
-            return self.extension.judge(mutant, text)
+        if mutant.path in PYTEST:
+            verdict = self.extension.judge(mutant, text)
+            if deep and verdict.what == "survived" and mutant.path in FUZZED and mutant.key not in explained():
+                for target in FUZZED[mutant.path]:
+                    verdict = self.fuzzed.judge(mutant, text, target) or verdict
+            return verdict
         with tempfile.TemporaryDirectory(dir=self.folder) as tmp:
             folder = Path(tmp)
             shutil.copytree(C, folder / "c", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
@@ -463,103 +521,241 @@ class Bench:
         return self._execute(form, folder, made, path, sanitized=True)
 
 
-def run_tests(library: Path, tests: Sequence[str]) -> int:
-    """pytest's status, with `library` as the extension in this process."""
-    import importlib.util
-
-    import pytest
-
-    name = "tinyloc.kernels._c"
-    spec = importlib.util.spec_from_file_location(name, library)
-    assert spec and spec.loader and name not in sys.modules
-    sys.modules[name] = module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    os.chdir(ROOT)
-    plain = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:benchmark", "-o", "addopts="]
-    return int(pytest.main([*plain, *tests]))
-
-
 class Extension:
-    """The package's extension made of mutants, and the tests on it, each time in a fork of a process that has imported and
-    compiled all that is not the extension."""
+    """The package's extension made of mutants, and the tests on it (`forks`), as many at a time as there are `jobs`."""
 
     def __init__(self, folder: Path, cc: str) -> None:
-        from tinyloc.kernels import build_c
-
         folder.mkdir(exist_ok=True)
         self.folder = folder
-        self.compile = [*shlex.split(cc), *FLAGS, "-fPIC", *(f"-I{p}" for p in build_c.FOLDERS), "-c"]
+        self.cc, self.lock = cc, threading.Lock()
         self.link = [*shlex.split(cc), "-shared"]
-        generated = folder / "_c.c"
-        build_c.ffi().emit_c_code(str(generated))
+        tree = Tree(folder / "right")
+        shutil.rmtree(tree.root, ignore_errors=True)
+        tree.copy()
+        self.generate(tree)
         self.objects = {}
-        for source in [generated, *(p for p in build_c.all_sources() if p.suffix == ".c")]:
+        for source in tree.sources():
             self.objects[source.name] = out = folder / (source.stem + ".o")
-            subprocess.run([*self.compile, "-I", sysconfig.get_path("include"), str(source), "-o", str(out)], check=True)
-        self._warm()
-        right = self.make({}, folder / "right.so")
-        for name, tests in PYTEST.items():
-            if self.noticed(right, tests, 600):
-                raise SystemExit(f"mutants: the tests of {name} fail without a mutant: {shlex.join(['pytest', *tests])}")
+            subprocess.run(self.command(tree, source, out), check=True)
+        self.right, self.tree = self.make({}, folder / "right.so"), tree
+        self.idle: list[Forks] = []
+        self.seconds: dict[str, int] = {}  # of processor time, until a mutant is taken for an endless loop
 
-    @staticmethod
-    def _warm() -> None:
-        """Imports what tests import, except for them and for the extension, and compiles Numba's kernels."""
-        import hypothesis.extra.numpy  # noqa: F401
-        import pytest  # noqa: F401
+    def command(self, tree: Tree, source: Path, out: Path, optimize: str = "-O1") -> list[str]:
+        """Compiles a source of a tree: fast, as most mutants do not live long."""
+        flags = [optimize if f == "-O2" else f for f in FLAGS]
+        return [*shlex.split(self.cc), *flags, "-fPIC", *(f"-I{p}" for p in tree.folders), "-I",
+                sysconfig.get_path("include"), "-c", str(source), "-o", str(out)]
 
-        import tinyloc.emulator.plan
-        import tinyloc.export
-        import tinyloc.image
-        import tinyloc.qat
-        import tinyloc.train  # noqa: F401
-        from tinyloc.kernels.table import OPS
+    def generate(self, tree: Tree) -> None:
+        """Writes the extension's module, of the tree's own headers: what a header says, cffi is told too."""
+        from tinyloc.kernels import build_c
 
-        assert "tinyloc.kernels._c" not in sys.modules
-        for op in OPS.values():
-            assert op.jit
+        with self.lock:
+            kept = build_c.C, build_c.UPDATE
+            try:
+                build_c.C, build_c.UPDATE = tree.root / "c", tree.root / "update"
+                text = build_c.cdef()
+            finally:
+                build_c.C, build_c.UPDATE = kept
+        builder = FFI()
+        builder.cdef(text)
+        source = f'{build_c.EXTRA_SOURCE}const char tl_source_digest[] = "{build_c.c_digest()}";\n'
+        builder.set_source("tinyloc.kernels._c", source, py_limited_api=True)
+        with contextlib.redirect_stdout(io.StringIO()):
+            builder.emit_c_code(str(tree.root / "_c.c"))
 
     def make(self, changed: dict[str, Path], out: Path) -> Path:
         subprocess.run([*self.link, *map(str, {**self.objects, **changed}.values()), "-o", str(out)], check=True)
         return out
 
+    @cached_property
+    def script(self) -> tuple[Path, Path]:
+        """tests/stream.c as an object, and scripts of every case with Python's answers."""
+        import streams
+
+        out, data = self.folder / "replay.o", self.folder / "replay.bin"
+        subprocess.run(self.command(self.tree, ROOT / "tests" / "stream.c", out), check=True)
+        streams.write(data, ANSWERS)
+        if self._replay({}, out, data, self.folder / "replay"):
+            raise SystemExit("mutants: tests/stream.c finds a difference without a mutant")
+        return out, data
+
+    def replay(self, changed: dict[str, Path], program: Path) -> bool:
+        """Whether the stream gives another answer than Python's; sooner than the tests say so."""
+        return self._replay(changed, *self.script, program)
+
+    def _replay(self, changed: dict[str, Path], harness: Path, data: Path, program: Path) -> bool:
+        names = {p.name for p in C.glob("*.c")}
+        objects = [str(o) for n, o in {**self.objects, **changed}.items() if n in names]
+        subprocess.run([*shlex.split(self.cc), str(harness), *objects, "-o", str(program)], check=True)
+        return _run(["sh", "-c", 'ulimit -t 2; exec "$0" "$1"', str(program), str(data)]).returncode != 0
+
+    def fork(self) -> Forks:
+        names = sorted({n for tests in PYTEST.values() for n in re.findall(r"(test_\w+)\\\.py", tests)})
+        return Forks(self.right, [f"tests/{n}.py" for n in names])
+
     def judge(self, mutant: Mutant, text: str) -> Verdict:
-        name = Path(mutant.path).name
+        tests = PYTEST[mutant.path]
+        if tests not in self.seconds:
+            verdict = self.noticed(tests, library=str(self.right))
+            if verdict:
+                raise SystemExit(f"mutants: a test of {mutant.path} fails without a mutant: {verdict.by}")
+        if mutant.path.endswith(".py"):
+            changed_text = with_what_calls(mutant.apply(text), mutant.key.split(" | ")[1])
+            return (self.noticed(tests, python=[module_of(mutant.path), changed_text])
+                    or Verdict("survived", "pytest"))
         with tempfile.TemporaryDirectory(dir=self.folder) as tmp:
-            source, out = Path(tmp) / name, Path(tmp) / "mutant.o"
-            source.write_text(mutant.apply(text))
-            if _run([*self.compile, str(source), "-o", str(out)]).returncode:
+            tree = Tree(Path(tmp))
+            changed = tree.copy(mutant.path)
+            changed.write_text(mutant.apply(text))
+            made = self._objects(tree, changed)
+            if made is None:
                 return Verdict("void")
-            if out.read_bytes() == self.objects[name].read_bytes():
+            if not made:
                 return Verdict("equal")
-            library = self.make({name: out}, Path(tmp) / "mutant.so")
-            return self.noticed(library, PYTEST[name], 30) or Verdict("survived", "pytest")
+            if mutant.path in REPLAYED and self.replay(made, Path(tmp) / "replay"):
+                return Verdict("killed", "tests/stream.c")
+            library = self.make(made, Path(tmp) / "mutant.so")
+            verdict = self.noticed(tests, library=str(library), c=str(tree.root / "c"))
+            return verdict or Verdict(*(("equal",) if self._same(tree, made) else ("survived", "pytest")))
 
-    def noticed(self, library: Path, tests: Sequence[str], seconds: int) -> Verdict | None:
-        """What the tests say of the extension; they get so many seconds of processor time."""
-        child = os.fork()
-        if child == 0:
-            code = 99
+    def _objects(self, tree: Tree, changed: Path) -> dict[str, Path] | None:
+        """Objects that differ from the original's; None if one does not compile."""
+        if changed.suffix == ".h":
             try:
-                code = self._child(library, tests, seconds)
-            finally:
-                os._exit(code)
-        status = os.waitpid(child, 0)[1]
-        if os.WIFSIGNALED(status):
-            timeout = os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL)
-            return Verdict("timeout" if timeout else "killed", f"pytest: signal {os.WTERMSIG(status)}")
-        return Verdict("killed", "pytest") if os.WEXITSTATUS(status) else None
+                self.generate(tree)
+            except (CDefError, FFIError):
+                return None
+        made = {}
+        for source in [changed] if changed.suffix == ".c" else tree.sources():
+            out = tree.root / (source.stem + ".o")
+            if changed.suffix == ".h" and ("host" in source.parts or "\nTL_STEP(" in source.read_text()):
+                continue  # kernels take no number of these headers
+            if _run(self.command(tree, source, out)).returncode:
+                return None
+            if out.read_bytes() != self.objects[source.name].read_bytes():
+                made[source.name] = out
+        return made
 
-    @staticmethod
-    def _child(library: Path, tests: Sequence[str], seconds: int) -> int:
-        import resource
+    def _same(self, tree: Tree, made: dict[str, Path]) -> bool:
+        """Whether the objects are the same when the compiler takes more time."""
+        a, b = tree.root / "a.o", tree.root / "b.o"
+        for source in (s for s in tree.sources() if s.name in made):
+            relative = source.relative_to(tree.root)
+            subprocess.run(self.command(tree, source, a, "-O2"), check=True)
+            subprocess.run(self.command(self.tree, self.tree.root / relative, b, "-O2"), check=True)
+            if a.read_bytes() != b.read_bytes():
+                return False
+        return True
 
-        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, 1)
-        os.dup2(null, 2)
-        return run_tests(library, tests)
+    def noticed(self, tests: str, **what: object) -> Verdict | None:
+        """What the tests say of the mutant."""
+        with self.lock:
+            forks = self.idle.pop() if self.idle else None
+        forks = forks or self.fork()
+        found = forks.ask(tests=tests, seconds=self.seconds.get(tests, 600), **what)
+        with self.lock:
+            self.idle.append(forks)
+            self.seconds.setdefault(tests, 2 + int(2 * found["seconds"]))
+        if found["timeout"]:
+            return Verdict("timeout", found["by"])
+        return Verdict("killed", found["by"]) if found["by"] else None
+
+
+class Fuzzed:
+    """The programs that read bytes from anywhere, sanitized, with a mutant in them: what no answer shows may still be an
+    access out of bounds."""
+
+    def __init__(self, folder: Path, cc: str) -> None:
+        self.folder, self.cc = folder, cc
+        folder.mkdir(exist_ok=True)
+
+    def _compile(self, source: Path, out: Path, tree: Tree) -> bool:
+        include = [f"-I{p}" for p in (*tree.folders[:2], FUZZ)]
+        command = [*shlex.split(self.cc), *fuzz.SANITIZERS, "-w", *include, "-c", str(source), "-o", str(out)]
+        return _run(command).returncode == 0
+
+    def _all(self, tree: Tree, folder: Path, target: str) -> dict[str, Path]:
+        """Folder and name -> object: all of kernels/c and kernels/update, and the target's own."""
+        own = [ROOT / "tests" / HARNESSES[target]] if target in HARNESSES else [FUZZ / f"{target}.c", FUZZ / "driver.c"]
+        made = {}
+        for source in (*sorted(tree.root.glob("[cu]*/*.c")), *own):
+            part = target if source in own else source.parent.name
+            made[f"{part}/{source.name}"] = out = folder / f"{part}-{source.stem}.o"
+            if not out.exists() and not self._compile(source, out, tree):
+                raise SystemExit(f"mutants: {source.name} does not compile with sanitizers")
+        return made
+
+    @cache  # noqa: B019
+    def objects(self, target: str) -> dict[str, Path]:
+        """Of the unchanged sources, made anew."""
+        tree, folder = Tree(self.folder / "right"), self.folder / target
+        for old in (tree.root, folder):
+            shutil.rmtree(old, ignore_errors=True)
+        folder.mkdir()
+        tree.copy()
+        return self._all(tree, folder, target)
+
+    @cache  # noqa: B019
+    def arguments(self, target: str) -> list[str]:
+        """The bytes to read."""
+        if target not in HARNESSES:
+            paths = fuzz.write_corpus(target, self.folder / f"{target}-corpus", presets=False)
+            return [str(RUNS), "1", *map(str, paths)]
+        import streams
+        import updates
+
+        out = self.folder / f"{target}.bin"
+        if target == "update":
+            out.write_bytes(updates.payload_cases(3000))
+        else:
+            streams.write(out, ANSWERS)
+        return [str(out)]
+
+    def judge(self, mutant: Mutant, text: str, target: str) -> Verdict | None:
+        with tempfile.TemporaryDirectory(dir=self.folder) as tmp:
+            tree = Tree(Path(tmp))
+            changed = tree.copy(mutant.path)
+            changed.write_text(mutant.apply(text))
+            objects = {**self.objects(target)}
+            if changed.suffix == ".h":
+                objects = self._all(tree, Path(tmp), target)
+            else:
+                objects[f"{changed.parent.name}/{changed.name}"] = out = Path(tmp) / "mutant.o"
+                self._compile(changed, out, tree)
+            program = Path(tmp) / "run"
+            link = [*shlex.split(self.cc), *fuzz.SANITIZERS, *map(str, objects.values()), "-o", str(program)]
+            subprocess.run(link, check=True)
+            limited = 'ulimit -t 60; exec "$0" "$@"'
+            environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0:quarantine_size_mb=4"}
+            code = _run(["sh", "-c", limited, str(program), *self.arguments(target)], env=environment, cwd=tmp).returncode
+            if code in (-signal.SIGXCPU, -signal.SIGKILL):
+                return Verdict("timeout", f"sanitized: {target}")
+            return Verdict("killed", f"sanitized: {target}") if code else None
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Copies of the extension's sources, where a file can be another one; what is not copied is the checkout's."""
+
+    root: Path
+
+    @property
+    def folders(self) -> list[Path]:
+        """Where headers are, the copies first."""
+        return [*(self.root / n for n in ("c", "update")), ROOT / "kernels" / "host", ROOT / "emulator"]
+
+    def copy(self, path: str = "") -> Path:
+        """Copies kernels/c and kernels/update; where the file of that path is then."""
+        for name in ("c", "update"):
+            shutil.copytree(C.parent / name, self.root / name, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+        return self.root / Path(path).relative_to("kernels") if path else self.root
+
+    def sources(self) -> list[Path]:
+        """Of the whole extension, the generated one first."""
+        return [self.root / "_c.c", *sorted(self.root.glob("[cu]*/*.c")), *sorted((C.parent / "host").glob("*.c")),
+                ROOT / "emulator" / "flash.c"]
 
 
 # ---- verdicts and survivors ----
@@ -583,11 +779,14 @@ def explained(path: Path = EXPLAINED) -> dict[str, tuple[str, str]]:
 
 def files(names: Sequence[str]) -> list[Path]:
     """Those of these names, or all that a hand wrote."""
-    return [Path(n).resolve() for n in names] or sorted(p for p in C.glob("*.[ch]") if p.name not in GENERATED)
+    return [Path(n).resolve() for n in names] or [
+        *sorted(p for p in C.glob("*.[ch]") if p.name not in GENERATED), *sorted((C.parent / "update").glob("*.[ch]")),
+        C.parent / "fixed.py"]
 
 
 def all_mutants(paths: Iterable[Path]) -> list[Mutant]:
-    return [m for p in paths for m in mutants_of(str(p.relative_to(ROOT)), p.read_text())]
+    return [m for p in paths for m in (mutants_in_python if p.suffix == ".py" else mutants_of)(
+        str(p.relative_to(ROOT)), p.read_text())]
 
 
 def _table(rows: dict[str, Counter[str]]) -> str:
@@ -603,10 +802,10 @@ def _table(rows: dict[str, Counter[str]]) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Mutation testing of the C kernels.")
-    parser.add_argument("files", nargs="*", help="C files (default: all of kernels/c)")
+    parser = argparse.ArgumentParser(description="Mutation testing of the kernels.")
+    parser.add_argument("files", nargs="*", help="of kernels/ (default: all that have mutants)")
     parser.add_argument("--list", action="store_true", help="print the mutants and stop")
-    parser.add_argument("--survived", action="store_true", help="run survivors again")
+    parser.add_argument("--survived", action="store_true", help="run survivors again that nothing explains")
     parser.add_argument("--only", default="", help="mutants whose key holds this text")
     parser.add_argument("--sample", type=int, default=0, help="that many of them, drawn with a fixed seed")
     parser.add_argument("--jobs", type=int, default=1, help="mutants at a time (default: 1)")
@@ -626,7 +825,9 @@ def main() -> int:
             digest, what, by, key = line.split("\t")
             if digest == bench.digest(key.partition(" | ")[0]):
                 known[key] = Verdict(what, by)
-    todo = [m for m in wanted if m.key not in known or (a.survived and known[m.key].what == "survived")]
+    reasons = explained()
+    again = {k for k, v in known.items() if v.what == "survived" and k not in reasons} if a.survived else set()
+    todo = [m for m in wanted if m.key not in known or m.key in again]
     print(f"{len(wanted):,} mutants, {len(todo):,} to run", flush=True)
     a.out.parent.mkdir(parents=True, exist_ok=True)
     with a.out.open("a") as log, ThreadPoolExecutor(a.jobs) as pool:
@@ -634,7 +835,6 @@ def main() -> int:
             known[m.key] = verdict
             log.write(f"{bench.digest(m.path)}\t{verdict.what}\t{verdict.by}\t{m.key}\n")
             log.flush()
-    reasons = explained()
     rows: dict[str, Counter[str]] = {}
     bare = []
     for m in wanted:

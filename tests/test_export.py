@@ -169,6 +169,15 @@ def test_integer_codes_are_the_float_paths(name: str) -> None:
     assert scaler_crc(s.constants) == zlib.crc32(s.codes().tobytes())
 
 
+def test_beyond_the_curve_are_its_ends() -> None:
+    s = Scaling(Scaler(np.full(30, -128.0), np.full(30, 127.0)), INPUT)
+    codes, aps = s.codes(), range(s.constants.curved)
+    assert aps and codes[0, 0] < codes[0, 1] and codes[0, -2] < codes[0, -1]
+    for ap in aps:
+        for dbm in (-32767, -129, -128, 127, 128, 32767):
+            assert lib.tl_code(s.c, ap, dbm) == codes[ap, min(max(dbm, -128), 127) + 128], f"{dbm} dBm"
+
+
 def test_some_ranges_need_exceptions_and_most_do_not() -> None:
     """Which widths have no linear formula is known: 510 / width has many odd multiples there, whose ties float32 rounds
     either way."""

@@ -59,6 +59,8 @@ def test_ties(e: int) -> None:
 @example(1 - 2.0**-53)
 @example(math.nextafter(2.0**-31, 0))
 @example((2**30 + 0.5) / 2**31)
+@example(2.0**-32)
+@example(1.75 * 2.0**-32)
 def test_quantize_multiplier(m: float) -> None:
     """Normalized, within half a place of 31 bits, and what exact arithmetic says."""
     mult, shift = fixed.quantize_multiplier(m)

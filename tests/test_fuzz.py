@@ -20,10 +20,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from programs import random_program, streaming_program
-from test_image import LARGEST, opened, parsed, sealed
+from test_image import LARGEST, opened, parsed, poke, sealed
 
 from tinyloc.errors import ModelError
-from tinyloc.image import CODES, HEADER, INPUT, OUTPUT, Image, ImageError, to_image
+from tinyloc.image import CODES, HEADER, INPUT, OUTPUT, STEPS, Image, ImageError, to_image
 from tinyloc.kernels import encode, simd
 from tinyloc.kernels._c import ffi, lib
 from tinyloc.kernels.build_c import C
@@ -117,6 +117,44 @@ def test_both_judges_agree(images: list[bytes], level: int) -> None:
     print(met)
     assert met["OK"] > 200
     assert {"SHORT", "SECTION", "STEP", "BOUNDS", "NUMBER", "SIZE", "PLACE", "OVERLAP", "VALUE"} <= met.keys()
+
+
+NEAR = {"int8": (-128, -127, -33, -32, -31, -1, 0, 1, 20, 21, 31, 32, 127), "int16": (-32768, -1, 0, 1, 1024, 1025, 32767),
+        "int32": (-(2**31), -1, 0, 1, 2**30 - 1, 2**30, 2**31 - 1)}
+CLOSE = (-129, -128, -32, -31, -1, 0, 1, 2, 31, 32, 127, 128, 255, 256, 257, 1024, 1025)
+
+
+def at_the_ends(images: list[bytes]) -> Any:
+    """Images of each op with one number, or the first or last element of one constant, at or beside an end of a range."""
+    seen: set[str] = set()
+    for data in images:
+        image = Image.parse(data)
+        at = next(s.offset for s in image.sections if s.kind == STEPS)
+        for record in image.steps:
+            op, ints = OPS[record.op], at + 6 + 4 * len(record.places)
+            wide = struct.unpack_from("<H", data, at + 4)[0]
+            forms = ["i" if wide >> i & 1 else "h" for i in range(len(record.ints))]
+            at, first = ints + sum(struct.calcsize(f) for f in forms), record.op not in seen
+            seen.add(record.op)
+            for form in forms if first else ():
+                for value in CLOSE if form == "h" else NEAR["int32"]:
+                    yield poke(data, ints, form, value)
+                ints += struct.calcsize("<" + form)
+            sizes = op.sizes([None] * len(record.places) + list(record.ints))
+            for p, place, n in zip(op.params, record.places, sizes, strict=False) if first else ():
+                size = np.dtype(p.dtype).itemsize
+                for value in NEAR.get(p.dtype, ()) if place.in_image else ():
+                    for i in {0, n - 1}:
+                        yield poke(data, place.offset + i * size, "bh i"[size - 1], value)
+
+
+def test_both_judges_agree_at_the_ends_of_ranges(images: list[bytes]) -> None:
+    met: set[str] = set()
+    for n, image in enumerate(at_the_ends(images)):
+        code, host = verdicts(image)
+        assert code == host, f"number {n}: tl_open says {code}, Image.parse {host}"
+        met.add(code)
+    assert {"OK", "NUMBER", "SIZE", "VALUE"} <= met
 
 
 TWO = [to_image(streaming_program()), to_image(random_program(3))]

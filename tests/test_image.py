@@ -13,9 +13,24 @@ from programs import random_program, streaming_program, windows
 
 from tinyloc.emulator.plan import plan
 from tinyloc.errors import ModelError
-from tinyloc.image import CODES, ENTRY, HEADER, INPUT, OUTPUT, RAILS, STATE, STEPS, Image, ImageError, to_image
+from tinyloc.image import (
+    CODES,
+    ENTRY,
+    HEADER,
+    INPUT,
+    MAGIC,
+    OPTIONAL,
+    OUTPUT,
+    RAILS,
+    STATE,
+    STEPS,
+    Image,
+    ImageError,
+    to_image,
+)
 from tinyloc.kernels._c import ffi, lib
-from tinyloc.kernels.table import NUMBERS, OPS
+from tinyloc.kernels.softmax import exponentials
+from tinyloc.kernels.table import ABI, NUMBERS, OPS
 from tinyloc.program import CONSTANT, Buffer, Program, Step
 from tinyloc.run import Session, complete
 
@@ -72,7 +87,7 @@ def test_codes_have_texts():
     assert len(CODES) == lib.TL_ERR_COUNT
     assert [getattr(lib, f"TL_ERR_{n}") for n in CODES] == list(range(len(CODES)))
     texts = [ffi.string(lib.tl_error_text(i)).decode() for i in range(-1, len(CODES) + 2)]
-    assert texts[0] == texts[-1] == texts[-2] == "" and len(set(texts[1:-2])) == len(CODES)
+    assert texts[0] == texts[-1] == texts[-2] == "" and len(set(texts[1:-2])) == len(CODES) and all(texts[1:-2])
     assert "CRC" in texts[1 + CODES.index("CRC")] and "arena is too small" in texts[1 + CODES.index("ARENA")]
     assert "linked" in texts[1 + CODES.index("KERNEL")]
 
@@ -322,6 +337,128 @@ def test_sizes_beyond_30_bits_are_refused():
     assert opened(image)[0] == "OK"
     large = poke(poke(image, record + 6 + 4 * 6, "h", 32767), record + 6 + 4 * 6 + 2, "h", 32767)
     assert opened(large, arena_bytes=64)[0] == "SIZE"
+
+
+def claiming(op: str, t: int, d: int) -> bytes:
+    """An image of one step on t d codes in the arena, its output over its input, in units of 2^15 bytes; their size is what
+    32 bits hold of it."""
+    y, at, n = (1 if op == "table_s8" else 2), HEADER + 3 * ENTRY, t * d % 2**32
+    size, record = -(-n * y >> 15), 6 + 3 * 4 + 2 * 4
+    table = at + record + record % 4
+    sections = ((STEPS, 2 | 15 << 4, 1, at, record), (INPUT, 8, 1, 0, n or 1),
+                (OUTPUT, 8 if y == 1 else 1, 1, 0, n * y or 2))
+    body = struct.pack("<4I", 1 | len(sections) << 16, table + 256 * y, ABI, max(size, 1) << 15)
+    body += b"".join(struct.pack("<BBHII", *s) for s in sections)
+    body += struct.pack("<BBBBH6H2I", NUMBERS[op], (size << 15) - n * y & 127, 3, 2, 3, 0, size, 0, -(-n >> 15),
+                        table >> 2 | 0x8000, 64 * y, t, d)
+    return sealed(struct.pack("<2I", MAGIC, 0) + body.ljust(table - 8, b"\0") + bytes(256 * y))
+
+
+@pytest.mark.parametrize(("op", "t", "d", "code"), [
+    ("table_s8", 1, 3 * 2**15 - 1, "OK"), ("table_s8", 1, 2**30 - 1, "OK"), ("table_s8", 1, 2**30, "SIZE"),
+    ("table_s8", 2**15, 2**15, "SIZE"), ("table_s8", 2**16, 2**16, "SIZE"), ("table_s8", 2**24, 2**24, "SIZE"),
+    ("table_s8", 2**18, 2**15, "SIZE"), ("table_s8_u16", 1, 2**29 - 1, "OVERLAP"), ("table_s8_u16", 1, 2**29, "SIZE")])
+def test_the_largest_arrays(op, t, d, code):
+    """Fewer than 2^30 bytes each.  The arena is claimed and not there: without a state, opening touches nothing of it."""
+    image, arena, model = claiming(op, t, d), ffi.new("uint32_t *"), ffi.new("tl_model *")
+    found = CODES[lib.tl_open(model, ffi.from_buffer(image), len(image), arena, 2**32 - 4, lib.tl_all_kernels)]
+    assert found == code and (op != "table_s8" or parsed(image) == code)
+
+
+def test_scratch_beyond_the_middle_of_the_places():
+    """An array in the arena has nothing to do with one of the image, whose places have bit 15, however far it reaches."""
+    table, quads = exponentials(0.5), 9000  # 16 bytes of scratch each, 36,000 units: more than the planner uses
+    buffers = {"x": Buffer("x", (1, 4), "int8", "input"), "y": Buffer("y", (1, 4), "int8", "output"),
+               "t": Buffer("t", table.shape, "int32", "table"), "s": Buffer("s", (2,), "int8", "scratch"),
+               "p": Buffer("p", (4,), "uint32", "scratch")}
+    step = Step("attention_s8", ("y", "x", "x", "x", "t", "s", "p", 1, 1, 4, 4, len(table), 1, 0, 0, 0, 0, 0,
+                                 1 << 30, -5, 1 << 30, -5))
+    image = to_image(Program(buffers, (step,), {"t": table}, "x", "y"))
+    parts = Image.parse(image)
+    record = next(s.offset for s in parts.sections if s.kind == STEPS) + 6
+    for at, form, value in ((record + 4 * 6, "H", parts.arena_bytes // 4), (record + 4 * 6 + 2, "H", 4 * quads),
+                            (record + 4 * 7 + 2 * 5, "H", quads), (20, "I", parts.arena_bytes + 16 * quads)):
+        image = poke(image, at, form, value)
+    assert opened(image)[0] == parsed(image) == "OK" and Image.parse(image).steps[0].places[6].extent == 16 * quads
+
+
+@pytest.mark.parametrize("size", [46, 48, 50])
+def test_half_a_step_is_not_looked_at(size):
+    """What lies behind the records is no op: not even one whose kernel is missing."""
+    own = NUMBERS["depthwise_conv_s8"]
+    table = ffi.new("tl_kernel[]", [lib.tl_all_kernels[i] if i == own else (ffi.NULL, ffi.NULL) for i in range(len(OPS))])
+    image = to_image(small())
+    assert opened(image, 64, table)[0] == "OK"
+    bad = poke(poke(image, AT + 2, "H", 2), AT + 8, "I", size)
+    assert opened(bad, 64, table)[0] == opened(bad, 64)[0] == parsed(bad) == "STEP"
+
+
+@pytest.mark.parametrize(("form", "rows", "size", "code"), [
+    (8, 2, 6, "OK"), (0, 2, 6, "OK"), (9, 1, 6, "OK"), (1, 3, 6, "OK"), (10, 1, 4, "OK"), (2, 1, 4, "OK"),
+    (9, 2, 6, "SECTION"), (1, 2, 2, "SECTION"), (10, 1, 6, "SECTION"), (2, 2, 4, "SECTION"), (3, 1, 4, "SECTION"),
+    (11, 1, 8, "SECTION"), (4, 1, 4, "SECTION"), (12, 1, 4, "SECTION"), (16, 1, 4, "SECTION"), (128, 1, 4, "SECTION"),
+    (8, 3, 4, "SECTION"), (8, 4, 3, "SECTION"), (8, 5, 8, "SECTION"), (8, 0, 4, "SECTION"), (8, 1, 0, "SECTION")])
+@pytest.mark.parametrize("which", [2, 3])
+def test_rows_of_a_known_dtype(which, form, rows, size, code):
+    entry = AT + which * ENTRY
+    image = to_image(small())
+    for at, value_form, value in ((entry + 1, "B", form), (entry + 2, "H", rows), (entry + 8, "I", size)):
+        image = poke(image, at, value_form, value)
+    assert opened(image)[0] == parsed(image) == code
+
+
+def bare(arena: int, state: tuple[int, int] | None = None, units: int = 0x22, size: int = 0, extra: int = 0,
+         more: int = 0) -> bytes:
+    """An image without steps.  state: (words, bytes); units, size: format and bytes of the section of steps, at the end;
+    more: sections that a runner skips."""
+    count = 3 + (state is not None) + more
+    at, words, content = HEADER + ENTRY * count, *(state or (0, 0))
+    sections = [(STATE, 0, words, at, content)] * (state is not None) + [(OPTIONAL + i, 0, 0, at, 0) for i in range(more)]
+    sections += [(INPUT, 8, 1, 0, 1), (OUTPUT, 8, 1, 0, 1), (STEPS, units, 0, at + content, size)]
+    body = struct.pack("<4I", 1 | count << 16, at + content + size + extra, ABI, arena)
+    body += b"".join(struct.pack("<BBHII", *s) for s in sections) + bytes(range(1, content + 1)) + bytes(size + extra)
+    return sealed(struct.pack("<2I", MAGIC, 0) + body)
+
+
+@pytest.mark.parametrize(("options", "code"), [
+    ({}, "OK"), ({"arena": 5}, "OK"), ({"arena": 0}, "SECTION"), ({"state": (2, 8)}, "OK"), ({"state": (2, 4)}, "OK"),
+    ({"state": (2, 0)}, "OK"), ({"state": (3, 8)}, "SECTION"), ({"state": (1, 8)}, "SECTION"),
+    ({"state": (2, 6)}, "SECTION"), ({"state": (2, 5)}, "SECTION"),
+    ({"state": (1, 4), "arena": 9}, "SECTION"), ({"state": (1, 4), "arena": 10}, "SECTION"),
+    ({"units": 0x12}, "SECTION"), ({"units": 0x21}, "SECTION"), ({"units": 0x20}, "SECTION"), ({"units": 0x02}, "SECTION"),
+    ({"units": 0x32}, "OK"), ({"units": 0x23}, "OK"), ({"units": 0x42}, "OK"), ({"units": 0x24}, "OK"),
+    ({"units": 0x82}, "OK"), ({"units": 0x28}, "OK"), ({"units": 0xFF}, "OK"), ({"size": 1}, "SECTION"), ({"size": 2}, "OK"),
+    ({"size": 3}, "SECTION"), ({"size": 4}, "STEP"), ({"size": 6}, "STEP"), ({"extra": 2}, "OK"),
+    ({"more": 124}, "OK"), ({"more": 128}, "OK")], ids=str)
+def test_images_without_steps(options, code):
+    """Each limit of what is checked before them."""
+    image = bare(**{"arena": 8, **options})
+    assert opened(image)[0] == parsed(image) == code
+
+
+def test_a_header_alone_has_no_sections():
+    image = sealed(struct.pack("<6I", MAGIC, 0, 1, HEADER, ABI, 8))
+    assert opened(image)[0] == parsed(image) == "SECTION"
+
+
+@pytest.mark.parametrize(("words", "content"), [(2, 8), (2, 4), (3, 4), (5, 8), (1, 4), (4, 0)])
+def test_the_state_begins_as_the_image_says(words, content):
+    """At the end of the arena, and zeros follow; nothing before it is touched."""
+    code, (model, _, arena, _) = opened(bare(24, (words, content)))
+    assert code == "OK"
+    for _ in range(2):
+        arena[:] = 0x55555555
+        lib.tl_reset(model)
+        want = b"\x55" * (24 - 4 * words) + bytes(range(1, content + 1)).ljust(4 * words, b"\0") + b"\x55" * 4
+        assert arena.tobytes() == want
+
+
+def test_an_input_of_more_than_2_gib_has_rows():
+    for size, code in ((2**31 + 1, "OK"), (2**32 - 8, "OK")):
+        image = poke(bare(2**32 - 4), HEADER + 8, "I", size)
+        model = ffi.new("tl_model *")
+        found = lib.tl_open(model, ffi.from_buffer(image), len(image), ffi.new("uint32_t *"), 2**32 - 4, lib.tl_all_kernels)
+        assert CODES[found] == parsed(image) == code
 
 
 def test_bytes_of_input_and_output():

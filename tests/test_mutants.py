@@ -10,6 +10,7 @@ from pathlib import Path
 import mutants
 import numpy as np
 import pytest
+from forks import Forks
 from mutants import Bench, Mutant
 
 SEED, SAMPLE = 5, 10
@@ -62,6 +63,93 @@ def test_mutants_of_a_text() -> None:
 def test_keys_outlive_lines_in_between() -> None:
     moved = mutants.mutants_of("a.c", "/* new */\n\n" + SOURCE.replace("    int32_t sum", "\n    int32_t sum"))
     assert [m.key for m in moved] == [m.key for m in mutants.mutants_of("a.c", SOURCE)]
+
+
+PYTHON = '''
+@njit("int32(int32)")
+def half(x):
+    """x / 2 + 1."""
+    left = max(x, np.int32(-2))
+    return left // 2
+
+
+def twice(x):
+    if not x:
+        raise ValueError(f"{x}: not 0")
+    return 2.0 * half(x)
+
+
+def limits(x):
+    return x + 1
+'''
+PYTHON_CHANGES = """\
+half: max -> min, int32 -> int16, - -> nothing, 2 -> 1, 2 -> 3, 2 -> 0, statement -> nothing
+half: // -> *, 2 -> 1, 2 -> 3, 2 -> 0
+twice: not -> nothing
+twice: statement -> nothing
+twice: 2.0 -> (2.0 * 2), 2.0 -> (2.0 / 2), * -> +
+"""
+
+
+def test_mutants_of_python() -> None:
+    """The same of compiled functions: nothing of signatures, docstrings and messages, or of functions that make cases."""
+    rows: dict[int, list[str]] = {}
+    found = mutants.mutants_in_python("a.py", PYTHON)
+    for m in found:
+        _, function, _, change = m.key.split(" | ")[:4]
+        rows.setdefault(m.line, [f"{function}:"]).append(change)
+        compile(m.apply(PYTHON), m.key, "exec")
+    want = [[head + ":", *changes.split(", ")] for head, changes in
+            (row.split(": ", 1) for row in PYTHON_CHANGES.splitlines())]
+    assert [sorted(rows[n]) for n in sorted(rows)] == [sorted(row) for row in want]
+
+
+def test_what_calls_a_function_is_compiled_with_it() -> None:
+    assert "def half" in mutants.with_what_calls(PYTHON, "half") and "def twice" in mutants.with_what_calls(PYTHON, "half")
+    alone = mutants.with_what_calls(PYTHON, "twice")
+    assert "def half" not in alone and alone.count("\n") == PYTHON.count("\n") and "njit" not in alone
+
+
+NOTICES = '''
+from tinyloc.kernels import fixed
+from tinyloc.kernels._c import ffi, lib
+
+def test_crc():
+    assert lib.tl_crc32(0, b"123456789", 9) == 0xCBF43926 and ffi.sizeof("uint32_t") == 4
+
+def test_sat():
+    assert fixed.sat8(200) == 127
+'''
+
+
+def test_forks(tmp_path: Path) -> None:
+    """One pytest, each time another extension or another module behind what the tests have imported."""
+    library = Path(shutil.copy(str(lib_file()), tmp_path))
+    (tmp_path / "test_notices.py").write_text(NOTICES)
+    forks = Forks(library, [str(tmp_path / "test_notices.py")])
+    module = "tinyloc.kernels.fixed"
+
+    def ask(**request: object) -> tuple[str, bool]:
+        found = forks.ask(**{"tests": "test_", "seconds": 60, **request})
+        return found["by"].rpartition("::")[2], found["timeout"]
+
+    try:
+        assert forks.collected == 2
+        assert ask(library=str(library)) == ("", False)
+        assert ask(library=str(library), python=[module, "def sat8(x):\n    return x\n"]) == ("test_sat", False)
+        assert ask(library=str(library)) == ("", False), "a fork leaves nothing behind"
+        assert ask(python=[module, "def sat8(x):\n    import os\n    os.abort()\n"]) == ("test_sat: SIGABRT", False)
+        endless = "def sat8(x):\n    while True:\n        pass\n"
+        assert ask(python=[module, endless], seconds=1) == ("test_sat: SIGXCPU", True)
+        assert ask(library=str(tmp_path / "none.so"))[0] == "loading", "what cannot be loaded is noticed"
+    finally:
+        forks.close()
+
+
+def lib_file() -> Path:
+    from tinyloc.kernels import _c
+
+    return Path(_c.__file__)
 
 
 def test_survivors_are_explained_by_keys_of_the_code() -> None:

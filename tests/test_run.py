@@ -7,6 +7,7 @@ import json
 import zlib
 from dataclasses import replace
 
+import exact
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,10 +21,11 @@ from tinyloc.emulator.qemu import present
 from tinyloc.emulator.toolchain import core
 from tinyloc.errors import ConfigError, ModelError
 from tinyloc.image import Image, to_image
+from tinyloc.kernels.fixed import limits
 from tinyloc.kernels.table import OPS
 from tinyloc.model import Model, preset
 from tinyloc.pack import pack_for
-from tinyloc.program import Program, Step
+from tinyloc.program import Buffer, Program, Step
 from tinyloc.quantize import quantize
 from tinyloc.run import BACKENDS, Session, complete
 from tinyloc.verify import audit, compare, fits, memory
@@ -333,3 +335,35 @@ def test_numbers_at_their_limits_survive_the_image():
         changed = replace(program, steps=(*program.steps[:at], step, *program.steps[at + 1 :]))
         assert value in Image.parse(to_image(changed)).steps[at].ints
         assert compare(changed, windows(program, 2)).equal
+
+
+def test_every_bit_of_a_wide_number_counts():
+    """A multiplier at the limit of a code, and its neighbors: both of its half-words come from the image."""
+    rng, x = np.random.default_rng(3), np.full((1, 2), 127, np.int8)
+    buffers = {"x": Buffer("x", (1, 2), "int8", "input"), "y": Buffer("y", (1, 2), "int8", "output")}
+    for _ in range(20):
+        limit, shift = limits(rng, 127 * 127)
+        for mult in (limit - 1, limit, limit + 1):
+            program = Program(buffers, (Step("mul_s8", ("y", "x", "x", 1, 2, 0, 0, 0, mult, shift)),), {}, "x", "y")
+            want = exact.PRIMITIVES["sat8"][0](exact.PRIMITIVES["mbqm"][0](127 * 127, mult, shift))
+            assert Session(program, "c").run(x).tolist() == [[want] * 2], (mult, shift)
+
+
+@pytest.mark.parametrize("count", range(1, 9))
+def test_a_signature_is_of_the_output_alone(count):
+    """Not of what fills its last word up."""
+    buffers = {"x": Buffer("x", (1, count), "int8", "input"), "y": Buffer("y", (1, count), "int8", "output")}
+    program = Program(buffers, (Step("mul_s8", ("y", "x", "x", 1, count, 0, 0, 0, 1 << 30, 0)),), {}, "x", "y")
+    x = np.arange(1, count + 1, dtype=np.int8)[None]
+    session = Session(program, "c")
+    signature = session.signature(x)
+    output = zlib.crc32(Session(program).run(x).tobytes())
+    assert signature.tolist() == [output, 0], "and 0 for a state that there is not"
+
+
+def test_parts_of_odd_bytes_sign_nothing():
+    """An output of three bytes in three steps, of which the last alone is signed."""
+    buffers = {"x": Buffer("x", (1, 1), "int8", "input"), "y": Buffer("y", (1, 3), "int8", "output")}
+    steps = tuple(Step("interleave_s8", ("y", "x", 1, 1, 3, i)) for i in range(3))
+    signature = Session(Program(buffers, steps, {}, "x", "y"), "c").signature(np.array([[7]], np.int8))
+    assert signature.tolist() == [0, 0, zlib.crc32(bytes([7, 7, 7])), 0]

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 import streams
+import updates
 import vectors
 
 from tinyloc import confidence, data
 from tinyloc.data import Samples
 from tinyloc.errors import ModelError
-from tinyloc.image import ENTRY, HEADER, RAILS, Image
+from tinyloc.image import ENTRY, HEADER, INPUT, OUTPUT, RAILS, Image
 from tinyloc.kernels._c import ffi, lib
 from tinyloc.program import Program
 from tinyloc.quantize import calibrate
@@ -137,13 +138,14 @@ int main(void)
     tl_stream s = {&m, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0, 0, 0, 0}};
     int wrong = 0;
     for (uint32_t v = 0; v < 65536; v++)
-        for (uint32_t place = 0; place < 6; place++) {
+        for (uint32_t place = 0; place < 12; place++) {
             static const uint32_t in[3] = {1, 2, 4};
+            uint32_t calm = place / 6; /* all the others far from an end, or right beside it */
             for (uint32_t i = 0; i < 8; i++)
                 state[i] = 0x7fff8000u;
             for (uint32_t i = 0; i < 3; i++)
-                state[in[i]] = 0x7ffe8001u;
-            state[in[place / 2]] = place % 2 ? (v << 16 | 0x7ffeu) : (0x80010000u | v);
+                state[in[i]] = calm ? 0 : 0x7ffe8001u;
+            state[in[place % 6 / 2]] = place % 2 ? (v << 16 | (calm ? 0 : 0x7ffeu)) : ((calm ? 0 : 0x80010000u) | v);
             wrong += at_rails(&s) != (v == 0x7fffu || v == 0x8000u);
         }
     printf("%d\\n", wrong);
@@ -360,6 +362,43 @@ def test_no_answer_is_stale(programs: dict[str, Program], name: str) -> None:
             assert a.heard == fresh and (a.room == -1 or fresh >= c.least)
 
 
+def test_more_access_points_than_a_byte_counts() -> None:
+    native = streams.Native(updates.program(alike=300))
+    for ap in range(300):
+        lib.tl_stream_hear(native.stream, ap, -60, 0)
+    assert lib.tl_stream_answer(native.stream, 0).heard == 300
+
+
+def test_counts_end_at_65535(programs: dict[str, Program]) -> None:
+    native = streams.Native(programs["mamba"])
+    for n in range(1, 65540):
+        lib.tl_stream_hear(native.stream, 65535, -60, 0)
+        assert native.stream.dropped == min(n, 65535)
+
+
+def test_a_period_means_nothing_to_rows_that_stand_alone(programs: dict[str, Program]) -> None:
+    program = programs["mamba of rows that stand alone"]
+    config = replace(Config.of(program.info), period=200, gap=1000)
+    engine = Stream.of(program).engine
+    python, native = Stream(engine, config, len(program.info["aps"]), engine.hold), streams.Native(program, config)
+    events = streams.script(np.random.default_rng(10), config, len(program.info["aps"]), 300)
+    assert not streams.differ(native.replay(events), replay(python, events)).any()
+
+
+@each_case
+def test_a_stream_opened_again_is_as_new(programs: dict[str, Program], name: str) -> None:
+    """Whatever was in its memory, and whatever the model's state has become; it counts what Python counts."""
+    native, python = streams.Native(programs[name]), Stream.of(programs[name])
+    events = streams.script(np.random.default_rng(9), native.config, native.constants.count, 200)
+    first, _ = native.replay(events), replay(python, events)
+    counts = native.stream.dropped, native.stream.saturated
+    assert counts == (python.dropped, python.saturated) and counts[0] > 0
+    assert counts[1] > 0 or not streams.CASES[name].louder
+    ffi.memmove(native.stream, b"\x55" * ffi.sizeof("tl_stream"), ffi.sizeof("tl_stream"))
+    assert native.open() == 0 and not streams.differ(native.replay(events), first).any()
+    assert (native.stream.dropped, native.stream.saturated) == counts
+
+
 # ---- what it is given ----
 
 def section(image: bytes, kind: int) -> int:
@@ -393,21 +432,66 @@ def test_a_window_at_once_needs_its_memory(programs: dict[str, Program]) -> None
     assert native.open() == lib.TL_ERR_STREAM
 
 
-@pytest.mark.parametrize("change", ["offset", "extent", "odd", "count"])
-def test_saturating_states_out_of_bounds_are_refused(programs: dict[str, Program], change: str) -> None:
-    native = streams.Native(programs["mamba"])
+def poked(native: streams.Native, *changes: tuple[int, str, int]) -> int:
+    """tl_stream_open's code for its image with other values at offsets, which tl_open accepts."""
     image = bytearray(native.image)
-    entry = section(native.image, RAILS)
-    at = int.from_bytes(image[entry + 4 : entry + 8], "little")
-    if change == "count":
-        struct.pack_into("<H", image, entry + 2, 9)
-    else:
-        where, value = {"offset": (at, native.layout.arena_bytes), "extent": (at + 4, 2**32 - 4), "odd": (at, 2)}[change]
-        struct.pack_into("<I", image, where, value)
+    for at, form, value in changes:
+        struct.pack_into("<" + form, image, at, value)
     struct.pack_into("<I", image, 4, zlib.crc32(image[8:]))
     kept = ffi.from_buffer(bytes(image))
     opened = lib.tl_open(native.model, kept, len(image), native.arena, ffi.sizeof(native.arena), lib.tl_host_kernels(0))
-    assert opened == 0 and native.open() == lib.TL_ERR_STREAM
+    assert opened == 0
+    return native.open()
+
+
+@pytest.mark.parametrize(("case", "kind", "at", "form", "value", "code"), [
+    ("mamba", INPUT, 1, "B", 8, 0), ("mamba", INPUT, 1, "B", 0, 1), ("mamba without confidence", INPUT, 1, "B", 0, 1),
+    ("mdcsa", INPUT, 1, "B", 0, 1), ("mamba", OUTPUT, 1, "B", 8, 1), ("mamba", OUTPUT, 1, "B", 1, 1),
+    ("mamba without confidence", OUTPUT, 1, "B", 8, 1), ("mamba", OUTPUT, 2, "H", 2, 1), ("mdcsa", OUTPUT, 2, "H", 3, 1),
+    ("mamba", OUTPUT, 8, "I", 1, 0), ("mamba", OUTPUT, 8, "I", 2, 0), ("mamba", OUTPUT, 8, "I", 3, 1),
+    ("mamba", OUTPUT, 8, "I", 4, 1), ("mdcsa", OUTPUT, 8, "I", 6, 0), ("mdcsa", OUTPUT, 8, "I", 12, 0),
+    ("mdcsa", OUTPUT, 8, "I", 18, 1), ("mdcsa", OUTPUT, 8, "I", 24, 1), ("mdcsa", INPUT, 8, "I", 6, 1),
+    ("mdcsa", INPUT, 2, "H", 3, 1), ("mdcsa", INPUT, 2, "H", 1, 1)])
+def test_images_of_another_input_or_output_are_refused(programs: dict[str, Program], case: str, kind: int, at: int,
+                                                       form: str, value: int, code: int) -> None:
+    """int8 codes of all inputs in, uint8 labels out, a row each, with confidences or without."""
+    native = streams.Native(programs[case])
+    assert poked(native, (section(native.image, kind) + at, form, value)) == code * lib.TL_ERR_STREAM
+
+
+@pytest.mark.parametrize("case", ["mamba", "mdcsa"])
+def test_figures_at_their_limits(programs: dict[str, Program], case: str) -> None:
+    native = streams.Native(programs[case])
+    count, window = native.scaler.count, native.config.window
+    for field, value, right in (("aps", 1, True), ("aps", count, True), ("aps", count + 1, False), ("window", window, True),
+                                ("window", window + 1, case == "mamba"), ("window", 1, case == "mamba")):
+        good = streams.Native(programs[case])
+        setattr(good.figures, field, value)
+        assert good.open() == (0 if right else lib.TL_ERR_STREAM), f"{field} = {value}"
+
+
+@pytest.mark.parametrize("case", ["mamba", "mamba, two blocks, saturating"])
+def test_saturating_states_at_their_bounds(programs: dict[str, Program], case: str) -> None:
+    """Words of the arena, whole; as many as the section has."""
+    native = streams.Native(programs[case])
+    image, arena = native.image, native.layout.arena_bytes
+    entry = section(image, RAILS)
+    head, at, size = struct.unpack_from("<3I", image, entry)
+    count = head >> 16
+    assert size == 8 * count and poked(native) == 0
+    for i in range(count):
+        state = at + 8 * i
+        offset, extent = struct.unpack_from("<2I", image, state)
+        for where, value, right in ((state, arena - extent, True), (state, arena - extent + 4, False), (state, arena, False),
+                                    (state, offset + 1, False), (state, offset + 2, False), (state + 4, extent - 4, True),
+                                    (state + 4, extent + 1, False), (state + 4, extent + 2, False), (state + 4, 0, True),
+                                    (state + 4, arena - offset, True), (state + 4, arena - offset + 4, False),
+                                    (state + 4, 2**32 - 4, False)):
+            assert poked(streams.Native(programs[case]), (where, "I", value)) == (0 if right else lib.TL_ERR_STREAM), value
+    for changes in (((entry + 2, "H", count + 1),), ((entry + 2, "H", count - 1),), ((entry + 8, "I", size - 4),),
+                    ((entry + 8, "I", 0),)):
+        assert poked(streams.Native(programs[case]), *changes) == lib.TL_ERR_STREAM, changes
+    assert poked(streams.Native(programs[case]), (entry + 2, "H", count - 1), (entry + 8, "I", size - 8)) == 0
 
 
 def test_states_that_saturate_unseen_are_refused(programs: dict[str, Program]) -> None:

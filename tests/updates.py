@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import struct
 import zlib
 from functools import cache
@@ -12,7 +13,7 @@ import numpy as np
 from tinyloc.data import Scaler, load
 from tinyloc.data import windows as windows_of
 from tinyloc.model import Model, preset
-from tinyloc.package import HEADER, SECTIONS, Package, payload, sign
+from tinyloc.package import GOLDEN, HEADER, IMAGE, ROOMS, SCALER, SECTIONS, STREAM, Package, payload, sign
 from tinyloc.program import Program
 from tinyloc.quantize import quantize
 
@@ -93,3 +94,34 @@ def with_section(data: bytes, kind: int, content: bytes) -> bytes:
     body = data[HEADER + 12 * count :] + content + bytes(-len(content) % 4)
     head[1], head[2] = head[1] + (1 << 16), HEADER + 12 * len(table) + len(body)
     return struct.pack("<7I", *head) + b"".join(struct.pack("<HHII", *row) for row in table) + body
+
+
+@cache
+def packages() -> dict[str, Package]:
+    """An old model, a new one of the same shape, and a smaller one."""
+    p, q = program(), program(seed=1)
+    return {"old": made(p, "1.0.0"), "new": made(q, "1.1.0"), "lean": made(q, "1.2.0", 0, ap_names=False)}
+
+
+def mutated(rng: random.Random, data: bytes) -> bytes:
+    """A payload with a few words, halves or bytes that are something else, and an image whose CRC fits."""
+    changed, image = bytearray(data), place(data, IMAGE)[0]
+    edges = [0, 1, 2, 3, 4, 7, 0xFF, 0x7F, 0x80, 0xFFFF, 0x7FFF, 0x8000, 0xFFFFFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFC]
+    heads = [place(data, k) for k in (IMAGE, SCALER, GOLDEN, ROOMS, STREAM)]
+    for _ in range(rng.randint(1, 4)):
+        at, size = rng.choice([(0, 28), (28, 72), *((a, min(n, 128)) for a, n in heads)])
+        width = rng.choice((1, 2, 4))
+        where = at + rng.randrange(size) // width * width
+        value = rng.choice([rng.getrandbits(32), rng.choice(edges), (changed[where] + rng.choice((-1, 1, 4))) & 0xFF])
+        changed[where : where + width] = (value & (1 << 8 * width) - 1).to_bytes(width, "little")
+    size = struct.unpack_from("<I", changed, image + 12)[0]
+    return resealed(bytes(changed), image) if 8 <= size <= len(changed) - image else bytes(changed)
+
+
+def payload_cases(count: int) -> bytes:
+    """The file that update.c reads: payloads as they are, `count` mutants of each, their beginnings, and bytes at random."""
+    rng, cases = random.Random(0), []
+    for base in (packages()[n].payload for n in ("new", "lean")):
+        cases += [base, *(mutated(rng, base) for _ in range(count)),
+                  *(rng.randbytes(rng.randrange(200)) for _ in range(200)), *(base[:n] for n in range(400))]
+    return struct.pack("<2I", *packages()["new"].inputs) + b"".join(struct.pack("<I", len(c)) + c for c in cases)
