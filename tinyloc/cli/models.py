@@ -114,7 +114,7 @@ def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch:
     d = load_source(source)
     if ours:
         start = tuned(d, recipe)
-        recipe = replace(start.recipe, **wanted)
+        recipe, distillation = replace(start.recipe, **wanted), distillation or start.distillation
     inputs = inputs_of(given, start)
     check_writable(out)
     checkpoint = Path(out + ".checkpoint")
