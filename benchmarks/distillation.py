@@ -34,8 +34,8 @@ def ways(beta: float, share: float) -> dict[str, Distillation | None]:
     """By name: none, the paper's, and what the library adds."""
     return {"none": None, "hard, alpha 0.1": Distillation(alpha=0.1, temperature=1, hard=True), "soft": Distillation(),
             "soft + features": Distillation(beta=beta), "features": Distillation(alpha=1, beta=beta),
-            "neighbors": Distillation(temperature=1, neighbors=1),
-            "soft + neighbors": Distillation(temperature=1, neighbors=share)}
+            "neighbors": Distillation(alpha=0.1, temperature=1, neighbors=1),
+            "soft + neighbors": Distillation(alpha=0.1, temperature=1, neighbors=share)}
 
 
 def trained(path: Path, data: Dataset, name: str, recipe: Recipe, teachers: list[Model], how: Distillation | None,

@@ -37,4 +37,4 @@ def tuned(dataset: Dataset, recipe: Recipe | None = None, delay: int = 0) -> Tun
         return Tuned(recipe, Inputs(delay=delay), Augmentation(offset=4.0))
     return Tuned(replace(recipe, balance=1.0), Inputs("powed", 20, delay),
                  Augmentation(offset=5.0, noise=3.0, deaf=1.0, lost=0.2),
-                 distillation=Distillation(temperature=1.0, neighbors=1.0))
+                 distillation=Distillation(alpha=0.1, temperature=1.0, neighbors=1.0))
