@@ -48,7 +48,7 @@ def measure(data: str, name: str, seed: int, trained: bool = False, ours: bool =
     if ours:
         by = tuned(d, recipe, delay)
         model = fit(d, config, by.recipe, inputs=by.inputs, augmentation=by.augmentation, refit=by.refit,
-                    distillation=by.distillation, **cut)
+                    **cut)
     else:
         model = fit(d, config, recipe, inputs=Inputs(least=0, delay=delay), **cut)
     program = calibrate(model, d)

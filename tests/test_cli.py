@@ -88,10 +88,6 @@ def test_tuned_is_a_start_that_options_change(place: Path) -> None:
     assert (m["recipe"]["balance"], "power" in m["scaler"], m["augmentation"]["noise"]) == (0.5, False, 3)
     tinyloc(*alone, "--out", place / "tuned2")
     assert Model.load(place / "tuned2").info["scaler"]["power"] == 2
-    assert "distillation" not in Model.load(place / "tuned").info and m["distillation"]["neighbors"] == 1
-    tinyloc(*alone, "--out", place / "tuned3", "--teacher", place / "tuned2", "--alpha", "0.3")
-    m = Model.load(place / "tuned3").info["distillation"]
-    assert (m["alpha"], m["neighbors"]) == (0.3, 0), "what is asked for stands instead"
     tinyloc("quantize", place / "tuned", "--out", place / "tuned8")
     # It has seen the validation rows: they do not choose its Program either.
     made = tinyloc("quantize", place / "tuned", "--out", place / "tunedq", "--qat", "--epochs", "2").stdout

@@ -1,7 +1,6 @@
 """Settings of training that were found good, by the kind of data: where to start from, instead of the paper's recipe.
 
 Chosen on validation (ujiindoorloc with whole people and phones held out, flat with whole blocks of time), for small models.
-That neighbors teach was chosen with each of ujiindoorloc's people and phones held out in turn (benchmarks/survey.py).
 """
 
 from __future__ import annotations
@@ -9,32 +8,28 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tinyloc.data import Augmentation, Dataset
-from tinyloc.distill import Distillation
 from tinyloc.train import Inputs, Recipe
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """What `train.fit` takes beside data and model; `refit` and `distillation` are for its arguments of those names."""
+    """What `train.fit` takes beside data and model; `refit` is for its argument of that name."""
 
     recipe: Recipe
     inputs: Inputs
     augmentation: Augmentation
     refit: bool = True
-    distillation: Distillation | None = None
 
 
 def tuned(dataset: Dataset, recipe: Recipe | None = None, delay: int = 0) -> Tuned:
     """Settings for a data set; the recipe's epochs and seed stay as they are.
 
     Rows that stand alone (a window of one) are another person's, phone's and month's in use: powed signals, a device's
-    offset and noise, lost access points, rooms that count alike, access points heard 20 times at least, and the vote of the
-    rows most like a row as a teacher.  Windows of a walk get a device's offset; what helps them most is `delay`, the rows by
-    which the answer may lag.
+    offset and noise, lost access points, rooms that count alike, and access points heard 20 times at least.  Windows of a
+    walk get a device's offset; what helps them most is `delay`, the rows by which the answer may lag.
     """
     recipe = recipe or Recipe()
     if dataset.window > 1:
         return Tuned(recipe, Inputs(delay=delay), Augmentation(offset=4.0))
     return Tuned(replace(recipe, balance=1.0), Inputs("powed", 20, delay),
-                 Augmentation(offset=5.0, noise=3.0, deaf=1.0, lost=0.2),
-                 distillation=Distillation(alpha=0.1, temperature=1.0, neighbors=1.0))
+                 Augmentation(offset=5.0, noise=3.0, deaf=1.0, lost=0.2))

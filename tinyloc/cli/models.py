@@ -114,7 +114,7 @@ def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch:
     d = load_source(source)
     if ours:
         start = tuned(d, recipe)
-        recipe, distillation = replace(start.recipe, **wanted), distillation or start.distillation
+        recipe = replace(start.recipe, **wanted)
     inputs = inputs_of(given, start)
     check_writable(out)
     checkpoint = Path(out + ".checkpoint")

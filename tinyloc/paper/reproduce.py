@@ -211,16 +211,15 @@ def _train(job: Job, bar: Bar | None = None) -> str:
         teachers = [Model.load(_model_file(job.out, Task(task.seed, t))) for t in task.teachers]
         checkpoint = path.with_suffix(".checkpoint")
         show, end = bar(task.name) if bar else (None, lambda: None)
-        recipe, more = Recipe(seed=task.seed, epochs=job.epochs), dict[str, Any](inputs=EVERY_AP,
-                                                                                 distillation=way.distillation)
+        recipe, more = Recipe(seed=task.seed, epochs=job.epochs), dict[str, Any](inputs=EVERY_AP)
         if way.tuned:
             made = tuned(data, recipe, round(way.delay * data.window))
             # On RSSI alone, as the paper's: what stands beside each other is to have heard the same.
             recipe, heard = made.recipe, replace(made.inputs, motion="off")
-            more = {"inputs": heard, "augmentation": made.augmentation, "refit": made.refit,
-                    "distillation": way.distillation or made.distillation}
+            more = {"inputs": heard, "augmentation": made.augmentation, "refit": made.refit}
         try:
-            model = fit(data, task.preset, recipe, checkpoint=checkpoint, progress=show, teachers=teachers, **more)
+            model = fit(data, task.preset, recipe, checkpoint=checkpoint, progress=show, teachers=teachers,
+                        distillation=way.distillation, **more)
         finally:
             end()
         if model.info["interrupted"]:
