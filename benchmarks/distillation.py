@@ -34,8 +34,8 @@ def ways(beta: float, share: float) -> dict[str, Distillation | None]:
     """By name: none, the paper's, and what the library adds."""
     return {"none": None, "hard, alpha 0.1": Distillation(alpha=0.1, temperature=1, hard=True), "soft": Distillation(),
             "soft + features": Distillation(beta=beta), "features": Distillation(alpha=1, beta=beta),
-            "neighbors": Distillation(alpha=0.1, temperature=1, neighbors=1),
-            "soft + neighbors": Distillation(alpha=0.1, temperature=1, neighbors=share)}
+            "neighbors": Distillation(neighbors=1),
+            "soft + neighbors": Distillation(neighbors=share)}
 
 
 def trained(path: Path, data: Dataset, name: str, recipe: Recipe, teachers: list[Model], how: Distillation | None,
@@ -43,7 +43,7 @@ def trained(path: Path, data: Dataset, name: str, recipe: Recipe, teachers: list
     if not path.exists():
         fields = {k: int(v) for k, v in (pair.split("=") for pair in changed)}
         config = replace(preset(name, len(data.aps), len(data.rooms)), **fields) if fields else name
-        checkpoint, more = path.with_suffix(".checkpoint"), dict[str, Any]()
+        checkpoint, more = Path(f"{path}.checkpoint"), dict[str, Any]()
         if ours:
             by = tuned(data, recipe)
             recipe, more = by.recipe, {"inputs": by.inputs, "augmentation": by.augmentation}
@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--teachers", nargs="*", default=["mamba-h32l1"], help="presets; one twice: two of other seeds")
     parser.add_argument("--set", nargs="+", default=[], metavar="FIELD=N", help="of the student's Config, such as n=2")
     parser.add_argument("--beta", type=float, default=1.0)
-    parser.add_argument("--share", type=float, default=0.65, help="of neighbors beside teachers")
+    parser.add_argument("--share", type=float, default=0.5, help="of neighbors beside teachers")
     parser.add_argument("--epochs", type=int, default=Recipe().epochs)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--tuned", action="store_true", help="our settings (tinyloc.tuned) for teachers and students")

@@ -21,7 +21,7 @@ from tinyloc.layers import layers
 
 POWER = 2.0  # of a signal's height above NOT_HEARD
 WIDTH = 0.02  # of the vote's weight, in cosine similarity
-BALANCE = 0.5  # 0: all rows' votes are alike; 1: all rooms', however many rows they have
+BALANCE = 1.0  # 0: all rows' votes are alike; 1: all rooms', however many rows they have, as for `Recipe.balance`
 
 
 def _unit(rssi: np.ndarray) -> np.ndarray:
