@@ -91,7 +91,7 @@ def beliefs(model: Model, rows: Samples) -> np.ndarray:
 
 
 def alike(true: np.ndarray, said: np.ndarray, rooms: int) -> float:
-    """Macro-F1 were there as many rows of each zone: those of a seldom one weigh more, also where others are taken for it."""
+    """Macro-F1 were there as many rows of each zone: those of a seldom one weigh more, as do its rows that are mistaken."""
     found = np.zeros((rooms, rooms))
     np.add.at(found, (true, said), 1 / np.bincount(true, minlength=rooms)[true])
     there = np.unique(true)
