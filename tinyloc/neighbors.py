@@ -5,8 +5,8 @@ their powed signals, in which strong signals count for more (Torres-Sospedra et 
 42:9263, 2015, compare such representations and distances); each votes with the weight exp((similarity - the greatest) /
 WIDTH).
 
-The constants were chosen on ujiindoorloc's training rows, each of its 18 people and phones held out in turn: README.md,
-*Models*.
+POWER and WIDTH were chosen on ujiindoorloc's training rows, each of its 18 people and phones held out in turn (README.md,
+*Models*); BALANCE is what models of such data are trained by.
 """
 
 from __future__ import annotations
