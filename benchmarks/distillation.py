@@ -1,7 +1,8 @@
 """What a student gains from teachers, way by way, over several seeds: `python benchmarks/distillation.py --help`.
 
 The same split, student and seed in each way; teachers and students are chosen on validation alone, macro-F1 is that of the
-test rows, in float and as int8 Program.  With --until, all train on training and validation rows for that many epochs, and
+test rows, in float and as int8 Program; bytes: of that with everything in RAM, code and stack apart, the greatest over the
+seeds.  With --until, all train on training and validation rows for that many epochs, and
 the seeds share their teachers, as nothing depends on the split.  Models are kept in build/distillation and not trained
 twice.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,27 +22,32 @@ from tinyloc.cli import table
 from tinyloc.data import Dataset, accuracy, load, macro_f1
 from tinyloc.distill import Distillation
 from tinyloc.files import write_atomic
-from tinyloc.model import Model
+from tinyloc.model import Model, preset
 from tinyloc.quantize import calibrate
 from tinyloc.run import Session
 from tinyloc.train import Recipe, checkpoints, fit, last_rows
 from tinyloc.tuned import tuned
+from tinyloc.verify import audit
 
 
-def ways(beta: float) -> dict[str, Distillation | None]:
+def ways(beta: float, share: float) -> dict[str, Distillation | None]:
     """By name: none, the paper's, and what the library adds."""
     return {"none": None, "hard, alpha 0.1": Distillation(alpha=0.1, temperature=1, hard=True), "soft": Distillation(),
-            "soft + features": Distillation(beta=beta), "features": Distillation(alpha=1, beta=beta)}
+            "soft + features": Distillation(beta=beta), "features": Distillation(alpha=1, beta=beta),
+            "neighbors": Distillation(neighbors=1),
+            "soft + neighbors": Distillation(neighbors=share)}
 
 
-def trained(path: Path, data: Dataset, preset: str, recipe: Recipe, teachers: list[Model], how: Distillation | None,
-            ours: bool, until: int | None) -> Model:
+def trained(path: Path, data: Dataset, name: str, recipe: Recipe, teachers: list[Model], how: Distillation | None,
+            ours: bool, until: int | None, changed: tuple[str, ...] = ()) -> Model:
     if not path.exists():
-        checkpoint, more = path.with_suffix(".checkpoint"), dict[str, Any]()
+        fields = {k: int(v) for k, v in (pair.split("=") for pair in changed)}
+        config = replace(preset(name, len(data.aps), len(data.rooms)), **fields) if fields else name
+        checkpoint, more = Path(f"{path}.checkpoint"), dict[str, Any]()
         if ours:
             by = tuned(data, recipe)
             recipe, more = by.recipe, {"inputs": by.inputs, "augmentation": by.augmentation}
-        fit(data, preset, recipe, checkpoint=checkpoint, teachers=teachers, distillation=how, until=until, **more).save(path)
+        fit(data, config, recipe, checkpoint=checkpoint, teachers=teachers, distillation=how, until=until, **more).save(path)
         for file in checkpoints(checkpoint):
             file.unlink(missing_ok=True)
     return Model.load(path)
@@ -52,20 +59,23 @@ def score(model: Model, data: Dataset) -> dict[str, float]:
     labels = Session(program).run_windows(program.buffers[program.input].quantize(w.x))[:, -1, 0]
     true, rooms = w.y[:, -1], len(data.rooms)
     return {"validation": model.info.get("validation_macro_f1", math.nan), "accuracy": accuracy(true, labels),
-            "float": macro_f1(true, model.predict(w.x), rooms), "int8": macro_f1(true, labels, rooms)}
+            "float": macro_f1(true, model.predict(w.x), rooms), "int8": macro_f1(true, labels, rooms),
+            "bytes": audit(program).best.total}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default="flat")
     parser.add_argument("--student", default="mamba-h8l1")
-    parser.add_argument("--teachers", nargs="+", default=["mamba-h32l1"], help="presets; one twice: two of other seeds")
+    parser.add_argument("--teachers", nargs="*", default=["mamba-h32l1"], help="presets; one twice: two of other seeds")
+    parser.add_argument("--set", nargs="+", default=[], metavar="FIELD=N", help="of the student's Config, such as n=2")
     parser.add_argument("--beta", type=float, default=1.0)
+    parser.add_argument("--share", type=float, default=0.5, help="of neighbors beside teachers")
     parser.add_argument("--epochs", type=int, default=Recipe().epochs)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--tuned", action="store_true", help="our settings (tinyloc.tuned) for teachers and students")
     parser.add_argument("--until", type=int, help="epochs on training and validation rows together")
-    parser.add_argument("--ways", nargs="+", default=list(ways(1.0)), choices=list(ways(1.0)), metavar="WAY")
+    parser.add_argument("--ways", nargs="+", default=list(ways(1, 0.5)), choices=list(ways(1, 0.5)), metavar="WAY")
     parser.add_argument("--out", type=Path, default=Path("build/distillation"))
     args = parser.parse_args()
     results: dict[str, list[dict[str, float]]] = {}
@@ -81,25 +91,30 @@ def main() -> None:
             file = args.out / f"{how_all}-{own}" / f"{name}-{number}"
             teachers.append(trained(file, data, name, recipe, [], None, args.tuned, args.until))
             results.setdefault(f"teacher {i + 1}, {name}", []).append(score(teachers[-1], data))
-        for name, how in ways(args.beta).items():
+        for name, how in ways(args.beta, args.share).items():
             if name not in args.ways:
                 continue
-            told = "none" if how is None else f"{'+'.join(args.teachers)}-{name}" + (f"-{args.beta:g}" if how.beta else "")
-            file = folder / f"{args.student}-{told.replace(' ', '_')}"
+            told = "none" if how is None else name if how.neighbors == 1 else (
+                f"{'+'.join(args.teachers)}-{name}" + (f"-{args.beta:g}" if how.beta else "")
+                + (f"-{how.neighbors:g}" if how.neighbors else ""))
+            file = folder / f"{'-'.join((args.student, *args.set))}-{told.replace(' ', '_')}"
             model = trained(file, data, args.student, Recipe(seed=seed, epochs=args.epochs), teachers if how else [], how,
-                            args.tuned, args.until)
+                            args.tuned, args.until, tuple(args.set))
             results.setdefault(name, []).append(score(model, data))
             print(seed, name, json.dumps(results[name][-1]), flush=True)
-    write_atomic(args.out / f"{args.data}-{args.student}-{'+'.join(args.teachers)}-{args.beta:g}.json",
+    student = "-".join((args.student, *args.set))
+    write_atomic(args.out / f"{args.data}-{student}-{'+'.join(args.teachers)}-{args.beta:g}-{args.share:g}.json",
                  json.dumps(results, indent=1))
-    rows = [["way", "validation", "float F1", "spread", "int8 F1", "spread", "accuracy", "int8 gain", "spread"]]
+    rows = [["way", "validation", "float F1", "spread", "int8 F1", "spread", "accuracy", "spread", "int8 gain",
+             "spread", "bytes"]]
     for name, found in results.items():
-        v, f, q, none = (np.array([r[k] for r in rs]) for rs, k in (
-            (found, "validation"), (found, "float"), (found, "int8"), (results["none"], "int8")))
+        v, f, q, a = (np.array([r[k] for r in found]) for k in ("validation", "float", "int8", "accuracy"))
+        none = np.array([r["int8"] for r in results.get("none", [])])
         gain = q[: len(none)] - none[: len(q)] if len(q) == len(none) else np.array([np.nan])
         rows.append([name, f"{v.mean():.3f}", f"{f.mean():.3f}", f"{f.std():.3f}", f"{q.mean():.3f}", f"{q.std():.3f}",
-                     f"{np.mean([r['accuracy'] for r in found]):.3f}", f"{gain.mean():+.3f}", f"{gain.std():.3f}"])
-    print(f"{args.data}, {args.seeds} seeds, {args.student} taught by {', '.join(args.teachers)}, beta {args.beta:g}")
+                     f"{a.mean():.3f}", f"{a.std():.3f}", f"{gain.mean():+.3f}", f"{gain.std():.3f}",
+                     f"{max(r['bytes'] for r in found):,}"])
+    print(f"{args.data}, {args.seeds} seeds, {student} taught by {', '.join(args.teachers)}, beta {args.beta:g}")
     print(table(rows))
 
 

@@ -149,7 +149,7 @@ def test_a_student_comes_nearer_to_its_teacher(house: Dataset, teachers: list[Mo
 
     taught = fit(house, family, recipe, teachers=teachers, distillation=how)
     assert distance(taught) < distance(fit(house, family, recipe))
-    assert taught.info["distillation"] == {"alpha": 0, "temperature": 2, "hard": False, "beta": 0}
+    assert taught.info["distillation"] == {"alpha": 0, "temperature": 2, "hard": False, "beta": 0, "neighbors": 0}
     assert taught.info["teachers"] == ["mamba-h8l1"] * 2
 
 
@@ -274,9 +274,9 @@ def test_command(house: Dataset, teachers: list[Model], tmp_path: Path) -> None:
     run = CliRunner()
     given = ["train", "--data", "simulated", "--model", "mamba-h4l1", "--epochs", "1", "--out", str(tmp_path / "s")]
     r = run.invoke(main, [*given, "--alpha", "0.3"])
-    assert r.exit_code == 2 and "name one with --teacher" in r.output
+    assert r.exit_code == 2 and "expected --teacher or --neighbors" in r.output
     r = run.invoke(main, [*given, "--teacher", str(tmp_path / "t0"), "--teacher", str(tmp_path / "t1"), "--hard",
                           "--alpha", "0.1", "--beta", "0.2"])
     assert r.exit_code == 0, r.output
     assert Model.load(tmp_path / "s").info["distillation"] == {"alpha": 0.1, "temperature": 1.0, "hard": True,
-                                                                  "beta": 0.2}
+                                                                  "beta": 0.2, "neighbors": 0.0}

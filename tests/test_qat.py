@@ -318,7 +318,7 @@ def test_killed_and_resumed_is_as_if_never_stopped(house: Dataset, models: dict[
     again = qat.fit(model, house, QUICK, checkpoint=tmp_path / "c", **how)
     assert again.steps == whole.steps and again.info == whole.info
     assert all(np.array_equal(again.data[k], v) for k, v in whole.data.items())
-    assert whole.info["qat"]["distillation"] == {"alpha": 0.5, "temperature": 2, "hard": False, "beta": 0}
+    assert whole.info["qat"]["distillation"] == {"alpha": 0.5, "temperature": 2, "hard": False, "beta": 0, "neighbors": 0}
     with pytest.raises(ModelError, match="a checkpoint of another run"):
         qat.fit(model, house, dataclasses.replace(QUICK, lr=1e-3), checkpoint=tmp_path / "c", **how)
 

@@ -9,6 +9,9 @@ the teacher's distribution over paths, not only its marginals.  Several teachers
 
 Features are what the head reads, a vector a step (FitNets: Romero et al., arXiv 1412.6550, "hints"); R is a linear map that
 is learnt with the model and thrown away after training.  Those of several teachers stand side by side.
+
+The training rows themselves may teach too, beside models or alone: what those most like a row vote for
+(`tinyloc.neighbors`).
 """
 
 from __future__ import annotations
@@ -20,9 +23,10 @@ from typing import Any
 
 import numpy as np
 
-from tinyloc.data import Dataset, Scaler, windows
+from tinyloc.data import HOLD, Dataset, Samples, Scaler, windows
 from tinyloc.errors import ConfigError, DataError
 from tinyloc.model import Model
+from tinyloc.neighbors import Neighbors
 from tinyloc.reference.crf import crf_counts, crf_viterbi
 from tinyloc.reference.softmax import softmax
 
@@ -35,12 +39,15 @@ class Distillation:
     temperature  by which all scores are divided in the teachers' share; above 1, second choices count for more
     hard         the teachers' best paths are taken for labels (Suwannaphong et al. 2025: alpha 0.1, hard)
     beta         weight of the teachers' features, beside the other two; 0: they play no part
+    neighbors    share of the belief that is the vote of the training rows most like a row; the rest is the models'.  1: no
+                 model is asked
     """
 
     alpha: float = 0.5
     temperature: float = 2.0
     hard: bool = False
     beta: float = 0.0
+    neighbors: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.alpha <= 1:
@@ -49,6 +56,10 @@ class Distillation:
             raise ConfigError(f"distillation: temperature = {self.temperature!r}; expected 0.1 to 100")
         if not 0 <= self.beta <= 1000:
             raise ConfigError(f"distillation: beta = {self.beta!r}; expected 0 to 1000")
+        if not 0 <= self.neighbors <= 1:
+            raise ConfigError(f"distillation: neighbors = {self.neighbors!r}; expected 0 to 1")
+        if self.neighbors == 1 and self.beta:
+            raise ConfigError(f"distillation: neighbors = 1 and beta = {self.beta!r}; votes have no features, expected 0")
         if self.hard and self.temperature != 1:
             raise ConfigError(f"distillation: temperature = {self.temperature!r}; labels that are taken for sure have none, "
                               "expected 1")
@@ -115,22 +126,37 @@ class _Teacher:
     order: np.ndarray
 
 
+def _voted(rooms: np.ndarray, how: Distillation) -> list[np.ndarray]:
+    """What votes (w, t, c) are as a belief: [rooms, moves], the steps of a window independent of each other."""
+    w, t, c = rooms.shape
+    if how.hard:
+        rooms = np.eye(c, dtype=rooms.dtype)[rooms.argmax(2)]
+    elif how.temperature != 1:
+        rooms = rooms ** rooms.dtype.type(1 / how.temperature)
+        rooms /= rooms.sum(2, keepdims=True)
+    return [rooms, np.einsum("btf,btc->bfc", rooms[:, :-1], rooms[:, 1:]) if t > 1 else
+            np.broadcast_to(np.float32(0), (w, c, c))]
+
+
 class Teachers:
-    """Models that are asked what they believe of windows of a data set.
+    """Models, and by `how.neighbors` the training rows, that are asked what they believe of windows of a data set.
 
     length, delay: rows a window, and by which labels lag.  Each teacher sees the rows by its own scaler, and of the access
-    points those that it was trained for, which may be fewer than the data have.  Raises ConfigError without a teacher,
-    DataError when the data lack an access point that a teacher hears, or a teacher was trained for other rooms, another
-    window or another delay.
+    points those that it was trained for, which may be fewer than the data have.  rows: those that vote; without them, the
+    data set's training rows.  Raises ConfigError without a teacher, DataError when the data lack an access point that a
+    teacher hears, or a teacher was trained for other rooms, another window or another delay.
     """
 
     def __init__(self, models: Sequence[Model], dataset: Dataset, length: int, delay: int = 0,
-                 how: Distillation | None = None) -> None:
-        self.how, self.models = how or Distillation(), tuple(models)
-        if not models:
-            raise ConfigError("distillation: no teacher; expected at least one")
+                 how: Distillation | None = None, rows: Samples | None = None) -> None:
+        self.how = how = how or Distillation()
+        self.models = tuple(models) if how.neighbors < 1 else ()
+        if not self.models and how.neighbors < 1:
+            raise ConfigError("distillation: no teacher; expected at least one" + (
+                f", as neighbors have a share of {how.neighbors:g}, not of 1" if how.neighbors else ""))
+        self._neighbors = Neighbors.of(rows or dataset.train, HOLD, delay) if how.neighbors else None
         self._teachers: list[_Teacher] = []
-        for number, model in enumerate(models, 1):
+        for number, model in enumerate(self.models, 1):
             info, what = model.info, f"teacher {number} ({model.info.get('name', model.config.family)})"
             if not {"scaler", "window", "rooms", "aps"} <= info.keys():
                 raise DataError(f"{what} does not say what it was trained on; expected a model that `fit` made")
@@ -169,10 +195,15 @@ class Teachers:
             if own is not None:
                 mean, spread = self._statistics[i]
                 features.append(((own - mean) / spread).astype(np.float32))
+        n, share, paths = np.float32(len(self.models)), np.float32(self.how.neighbors), rssi.shape[1] > 1
+        if total is not None:
+            total = [total[0] / n, total[1] / n if paths else total[1]]
+        if self._neighbors:
+            votes = _voted(self._neighbors.vote(rssi), self.how)
+            total = votes if total is None else [(1 - share) * total[0] + share * votes[0],
+                                                 (1 - share) * total[1] + share * votes[1] if paths else total[1]]
         assert total is not None
-        n = np.float32(len(self.models))
-        return Beliefs(total[0] / n, total[1] / n if rssi.shape[1] > 1 else total[1], self.how,
-                       np.concatenate(features, 2) if features else None)
+        return Beliefs(total[0], total[1], self.how, np.concatenate(features, 2) if features else None)
 
 
 def _statistics(features: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

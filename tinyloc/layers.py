@@ -23,7 +23,8 @@ CHOICES = ("fast", "reference")
 HOMES = {"linear": "linear", "linear_backward": "linear", "mamba_block": "mamba", "mamba_block_backward": "mamba",
          "mdcsa": "mdcsa", "mdcsa_backward": "mdcsa", "adamw": "adamw",
          "crf_nll": "crf", "crf_nll_backward": "crf", "crf_viterbi": "crf",
-         "crf_cross_entropy": "crf", "crf_cross_entropy_backward": "crf"}
+         "crf_cross_entropy": "crf", "crf_cross_entropy_backward": "crf",
+         "neighbor_votes": "neighbors"}
 _choice: ContextVar[str | None] = ContextVar("layers", default=None)
 
 

@@ -209,11 +209,12 @@ def fit(model: FloatModel, dataset: Dataset, recipe: Recipe | None = None, *, me
     distillation = distillation or (None if teachers else ITSELF)
     teachers = teachers or (cast(Model, model),)  # all that teachers are asked is what it believes
     wide = heard_by(dataset, (info["aps"], *(t.info.get("aps", ()) for t in teachers)), missing)
-    asked = Teachers(teachers, wide, int(info["window"]), int(info.get("delay", 0)), distillation)
     if until is None and info.get("refit"):
         until = recipe.epochs
     known = until is not None
-    training, taught, changing = prepare(info, wide.known if known else wide.train, asked)
+    rows = wide.known if known else wide.train
+    asked = Teachers(teachers, wide, int(info["window"]), int(info.get("delay", 0)), distillation, rows)
+    training, taught, changing = prepare(info, rows, asked)
     graph = QuantizedGraph.of(model, calibration, method, decay, stretches_of(model, dataset, missing))
     base = graph.info
     trained = train(graph, training, None if known else last_rows(info, wide.val), recipe, checkpoint=checkpoint,

@@ -427,7 +427,8 @@ def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *,
     et al., Deep Learning, 2016, algorithm 7.2); the score in `info` is still that of the first run.
     until: only that last training, for so many epochs.
     teachers: models of any family for the same rooms, window and delay, from which to learn as `distillation` says; they may
-    hear other access points of the data, or by `missing` such as the data lack (`Samples.select`).
+    hear other access points of the data, or by `missing` such as the data lack (`Samples.select`).  The rows trained on may
+    teach too (`Distillation.neighbors`).
 
     Where the data have motion channels and `inputs.motion` is "auto", what is kept is the model on RSSI alone, bit for bit
     what "off" gives, unless one that reads motion too is better on validation (`_choose_motion`).  `info["motion_choice"]`
@@ -540,7 +541,7 @@ def _fit(dataset: Dataset, config: Config | str, *, recipe: Recipe, inputs: Inpu
         model.info["augmentation"] = asdict(augmentation)
     asked = None
     if teachers or distillation:
-        asked = Teachers(teachers, wide, length, delay, distillation)
+        asked = Teachers(teachers, wide, length, delay, distillation, wide.train if until is None else wide.known)
         model.info |= asked.info
 
     def run(rows: Samples, validation: Windows | None, file: str | Path | None, until: int | None) -> Model:

@@ -99,6 +99,9 @@ TEACHERS = options(
     click.option("--temperature", type=float, help="With --teacher: above 1, its second choices count for more. [2]"),
     click.option("--hard", is_flag=True, help="With --teacher: its best paths are taken for labels, as in the paper."),
     click.option("--beta", type=float, help="With --teacher: weight of predicting what its head reads. [0]"),
+    click.option("--neighbors", type=float, metavar="SHARE",
+                 help="A teacher too: the vote of the training rows most like a row has this share, --teacher the rest; "
+                      "1 needs no --teacher. [0]"),
 )
 RESUME = click.option("--resume/--no-resume", default=True, show_default=True,
                       help="Go on from OUT.checkpoint where a killed run left one.")
@@ -137,16 +140,16 @@ def own_source(info: Any, data: str | None, given: dict[str, Any]) -> dict[str, 
 
 
 def distillation_of(teachers: tuple[str, ...], alpha: float | None, temperature: float | None, hard: bool,
-                    beta: float | None) -> Distillation | None:
+                    beta: float | None, neighbors: float | None) -> Distillation | None:
     """What `TEACHERS` say, None without a teacher."""
     from tinyloc.distill import Distillation
 
     how = {"alpha": alpha, "temperature": 1.0 if hard and temperature is None else temperature, "hard": hard or None,
-           "beta": beta}
+           "beta": beta, "neighbors": neighbors}
     chosen = {k: v for k, v in how.items() if v is not None}
-    if chosen and not teachers:
-        raise ConfigError(f"--{next(iter(chosen))} says how to learn from a teacher; name one with --teacher")
-    return Distillation(**chosen) if teachers else None  # type: ignore[arg-type]
+    if chosen and not teachers and not neighbors:
+        raise ConfigError(f"--{next(iter(chosen))} says how to learn from a teacher; expected --teacher or --neighbors")
+    return Distillation(**chosen) if teachers or neighbors else None  # type: ignore[arg-type]
 
 
 def read_program(path: str) -> Program:

@@ -1,0 +1,147 @@
+"""Whom to believe about a phone that was never heard, models or neighbors: `python benchmarks/survey.py --help`.
+
+Each of the people and phones that surveyed ujiindoorloc is held out once, and judged by what was trained on the others'
+rows alone; no test row is read.  People who leave each other's places surveyed are held out together, which spares
+trainings.  Scored are all rows, and those that lie within twice and four times the median distance between neighboring
+spots of a spot that the others surveyed: elsewhere it would be extrapolation in space, which is not what a deployed model
+is asked for.  Then those whose place one of the others surveyed, and two or more: where one phone is all that was heard at a
+place, models fail in another way than where there are several, as there are once nobody is held out.  Rows of all are
+pooled, so that a zone counts once.  Models are kept in build/survey and not trained twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from distillation import trained
+
+from tinyloc.cli import table
+from tinyloc.data import Samples, accuracy, load, macro_f1
+from tinyloc.data import ujiindoorloc as uji
+from tinyloc.data.source import locate
+from tinyloc.model import Model
+from tinyloc.neighbors import Neighbors
+from tinyloc.reference.softmax import softmax
+from tinyloc.train import Recipe, last_rows
+
+SHARES = (0.0, 0.1, 0.2, 0.35, 0.5, 0.65, 0.75, 0.85, 1.0)
+DRAWS = 20_000  # of `folds`
+
+
+def survey() -> tuple[Samples, np.ndarray, np.ndarray]:
+    """Training rows in the file's order; their places (n, 2) in meters; building and floor (n,) as one number."""
+    file = uji._read(locate(uji.SOURCE), "trainingData.csv")
+    areas, room, _ = uji._zones(file, file)
+    column = {name: file[:, uji.COLUMNS.index(name)] for name in ("LONGITUDE", "LATITUDE", "BUILDINGID", "FLOOR")}
+    return (uji._samples(file, room, tuple(areas)), np.column_stack([column["LONGITUDE"], column["LATITUDE"]]),
+            (100 * column["BUILDINGID"] + column["FLOOR"]).astype(int))
+
+
+def distance(place: np.ndarray, floor: np.ndarray, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """(n,) meters from each of `rows` to the nearest of the `others` on its floor; infinite without one."""
+    found = np.full(len(rows), np.inf)
+    for f in np.unique(floor[rows]):
+        here, spots = floor[rows] == f, np.unique(place[others[floor[others] == f]].round(2), axis=0)
+        if len(spots):
+            found[here] = np.linalg.norm(place[rows[here], None] - spots[None], axis=2).min(1)
+    return found
+
+
+def spacing(place: np.ndarray, floor: np.ndarray) -> float:
+    """Median distance in meters from a surveyed spot to the nearest other one on its floor."""
+    found = []
+    for f in np.unique(floor):
+        spots = np.unique(place[floor == f].round(2), axis=0)
+        apart = np.linalg.norm(spots[:, None] - spots[None], axis=2)
+        np.fill_diagonal(apart, np.inf)
+        found.append(apart.min(1))
+    return float(np.median(np.concatenate(found)))
+
+
+def folds(group: np.ndarray, place: np.ndarray, floor: np.ndarray, near: float, count: int) -> np.ndarray:
+    """(n,) the fold of each row: whole groups, such that as few rows as possible lose the others' spots within `near` meters
+    by what is held out together, and no fold is much greater than the greatest group."""
+    of, rows = np.unique(group), np.arange(len(group))
+    lost = np.zeros((len(of), len(of)))
+    for i, g in enumerate(of):
+        own = rows[group == g]
+        own = own[distance(place, floor, own, rows[group != g]) <= near]
+        for j, h in enumerate(of):
+            if i != j and len(own):
+                lost[i, j] = (distance(place, floor, own, rows[(group != g) & (group != h)]) > near).sum()
+    size, rng = np.array([(group == g).sum() for g in of]), np.random.default_rng(0)
+    best, choice = np.inf, np.zeros(len(of), np.int64)
+    for _ in range(DRAWS):
+        fold = rng.integers(0, count, len(of))
+        cost = (lost + lost.T)[fold[:, None] == fold].sum() / 2
+        cost += max(0, max(size[fold == k].sum() for k in range(count)) - size.max())
+        if cost < best:
+            best, choice = cost, fold
+    return choice[np.searchsorted(of, group)]
+
+
+def beliefs(model: Model, rows: Samples) -> np.ndarray:
+    """(n, c) probabilities of the zones."""
+    x, ends = last_rows(model.info, rows).x, model.params["crf.start"] + model.params["crf.end"]
+    return np.concatenate([softmax(model.forward(x[i : i + 1024])[0][:, 0] + ends)[0] for i in range(0, len(x), 1024)])
+
+
+def alike(true: np.ndarray, said: np.ndarray, rooms: int) -> float:
+    """Macro-F1 were there as many rows of each zone: those of a seldom one weigh more, as do its rows that are mistaken."""
+    found = np.zeros((rooms, rooms))
+    np.add.at(found, (true, said), 1 / np.bincount(true, minlength=rooms)[true])
+    there = np.unique(true)
+    return float((2 * np.diag(found) / (found.sum(0) + found.sum(1)).clip(1e-12))[there].mean())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--teacher", default="mamba-h64l1", help="preset")
+    parser.add_argument("--members", type=int, default=5, help="seeds of it whose mean belief counts")
+    parser.add_argument("--folds", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--until", type=int, default=20)
+    parser.add_argument("--out", type=Path, default=Path("build/survey"))
+    args = parser.parse_args()
+    rows, place, floor = survey()
+    assert rows.group is not None
+    apart = spacing(place, floor)
+    fold, c = folds(rows.group, place, floor, 2 * apart, args.folds), len(rows.rooms)
+    surveyors, every = np.zeros(len(rows), np.int64), np.arange(len(rows))
+    for g in np.unique(rows.group):
+        own = every[rows.group == g]
+        for h in np.unique(rows.group[rows.group != g]):
+            surveyors[own] += distance(place, floor, own, every[rows.group == h]) <= 2 * apart
+    away, votes, models = np.zeros(len(rows)), np.zeros((len(rows), c)), np.zeros((args.members, len(rows), c))
+    args.out.mkdir(parents=True, exist_ok=True)
+    for k in range(args.folds):
+        own, others = every[fold == k], every[fold != k]
+        held, known = rows.take(own), rows.take(others)
+        away[own] = distance(place, floor, own, others)
+        votes[own] = Neighbors.of(known, 0.0).vote(held.rssi[:, None])[:, 0]
+        data = replace(load("ujiindoorloc"), train=known, val=known.take(slice(0, 0)))
+        for i in range(args.members):
+            recipe = Recipe(seed=100 + i, epochs=args.epochs)
+            model = trained(args.out / f"{args.teacher}-{k}-{i}", data, args.teacher, recipe, [], None, True, args.until)
+            models[i, own] = beliefs(model, held)
+        print(f"fold {k}: {len(own)} rows of {', '.join(map(str, np.unique(held.group)))} held out", flush=True)
+    parts = {"all rows": away >= 0, **{f"within {m * apart:.1f} m": away <= m * apart for m in (2, 4)},
+             "1 other surveyor": surveyors == 1, "2 or more": surveyors > 1}
+    said = {"one model": models, **{f"neighbors' share {s:g}": (1 - s) * models.mean(0, keepdims=True) + s * votes
+                                    for s in SHARES}}
+    for name, part in parts.items():
+        lines, true = [["believed", "macro-F1", "zones alike", "accuracy"]], rows.room[part]
+        for who, belief in said.items():
+            zones = belief[:, part].argmax(2)
+            lines.append([who, *(f"{np.mean([score(true, z) for z in zones]):.3f}" for score in (
+                partial(macro_f1, classes=c), partial(alike, rooms=c), accuracy))])
+        print(f"\n{name}: {part.sum()} rows, {len(np.unique(true))} zones")
+        print(table(lines))
+
+
+if __name__ == "__main__":
+    main()
