@@ -575,11 +575,12 @@ def deep(first: tuple[str, str], cores: Iterable[str]) -> list[Any]:
 
 
 def cmake(folder: Path, out: Path, compiler: str, which: str, *options: str) -> Path:
-    """The self-test's ELF for a core, by one of the project's toolchain files."""
+    """The self-test's ELF for a core, by one of the project's toolchain files; from this environment's folder, below which
+    Zig names its own relative to it."""
     core, file = toolchain.core(which), {"gcc": "arm-none-eabi.cmake", "clang": "zig.cmake"}[compiler]
     flags = " ".join((f"-mcpu={core.cpu}", "-mthumb", *(core.flags or ("-mfloat-abi=soft",))))
     run("cmake", "-S", folder, "-B", out, f"-DCMAKE_TOOLCHAIN_FILE={folder / 'cortex-m' / file}", f"-DTL_CPU_FLAGS={flags}",
-        f"-DTL_PYTHON={sys.executable}", *options)
+        f"-DTL_PYTHON={sys.executable}", *options, cwd=Path(sys.prefix))
     run("cmake", "--build", out, "-j2")
     return out / "selftest.elf"
 

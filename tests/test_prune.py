@@ -517,7 +517,7 @@ def test_command(house: Dataset, tmp_path: Path) -> None:
                         (["--fc1", "3"], "unknown dimension of a mamba 'fc1'"), ([], "nothing to cut"),
                         (["--total", "1K", "--among", "state"], "out of reach of the budget of 1,024 bytes"),
                         (["--ram", "lots"], "'lots'"),
-                        (["--inner", "4", "--alpha", "0.3"], "name one with --teacher")):
+                        (["--inner", "4", "--alpha", "0.3"], "expected --teacher or --neighbors")):
         r = run.invoke(main, ["prune", *given, "--no-resume", *args])
         assert r.exit_code == 2 and words in r.stderr and r.stderr.count("\n") == 1, r.output
     r = run.invoke(main, ["prune", str(tmp_path / "nowhere"), "--out", str(tmp_path / "q"), "--inner", "4"])

@@ -389,5 +389,5 @@ def test_command_line(tmp_path: Path) -> None:
     for args, said in (((*quick, "--patience", "0"), "patience = 0; expected 1"),
                        (("--lr", "0.1"), "--lr is about training"),
                        (("--teacher", "m"), "--teacher is about training"),
-                       (("--qat", "--alpha", "1"), "name one with --teacher")):
+                       (("--qat", "--alpha", "1"), "expected --teacher or --neighbors")):
         assert said in tinyloc(*args, code=2).stderr
