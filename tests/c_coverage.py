@@ -13,12 +13,15 @@ made twice, for 8 bits and for 16, with a bias and without (`TL_INLINE`).
 from __future__ import annotations
 
 import argparse
+import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
 from pathlib import Path
 
+import forks
 import mutants
 import vectors
 
@@ -56,9 +59,27 @@ def run_tests(folder: Path, cc: str) -> None:
         subprocess.run([cc, *flags, "-fPIC", *include, "-c", str(source), "-o", objects[-1]], check=True)
     library = folder / "_c.so"
     subprocess.run([cc, "-shared", "--coverage", *objects, "-o", str(library)], check=True)
-    for tests in mutants.PYTEST.values():
-        code = "import sys, pathlib, mutants; sys.exit(mutants.run_tests(pathlib.Path(sys.argv[1]), sys.argv[2:]))"
-        subprocess.run([sys.executable, "-c", code, str(library), *tests], cwd=Path(__file__).parent, check=True)
+    # Mutants of the stream meet tests/stream.c in the place of that last test.
+    chosen = "|".join([*(tests for file, tests in mutants.PYTEST.items() if file.startswith("kernels/c/")),
+                       r"test_stream\.py::test_python_equals_c"])
+    code = "import sys, c_coverage; sys.exit(c_coverage.tested(*sys.argv[1:]))"
+    subprocess.run([sys.executable, "-c", code, str(library), chosen], cwd=Path(__file__).parent, check=True)
+
+
+def tested(library: str, chosen: str) -> int:
+    """pytest's status over the tests whose names `chosen` finds, with `library` as the extension of this process."""
+    import pytest
+
+    class Chosen:
+        def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+            items[:] = [i for i in items if re.search(chosen, i.nodeid)]
+
+    swap = forks.Swap()
+    swap.load(Path(library))
+    os.chdir(mutants.ROOT)
+    files = sorted({f"tests/{name}.py" for name in re.findall(r"test_\w+(?=\\\.py)", chosen)})
+    return int(pytest.main(["-x", "-q", "-o", "addopts=", "-p", "no:cacheprovider", "-p", "no:xdist", *files],
+                           plugins=[Chosen()]))
 
 
 def report(folder: Path, html: str) -> int:
