@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,9 @@ import numpy as np
 
 from tinyloc import qat
 from tinyloc.cli import table
-from tinyloc.data import accuracy, load, macro_f1
+from tinyloc.data import Dataset, accuracy, load, macro_f1
 from tinyloc.files import write_atomic
-from tinyloc.model import preset
+from tinyloc.model import Config, preset
 from tinyloc.program import Program
 from tinyloc.quantize import calibrate
 from tinyloc.run import Session
@@ -33,6 +34,12 @@ EPOCHS = {"ujiindoorloc": 30}  # its 15,000 rows make as many steps in 30 epochs
 QAT_EPOCHS = {"ujiindoorloc": 3}  # which is still more steps than the others' 30
 
 
+def configured(data: Dataset, name: str, changed: Sequence[str]) -> Config:
+    """A preset's Config for a data set; changed: fields that are others, such as "n=4"."""
+    return replace(preset(name, len(data.aps), len(data.rooms)),
+                   **{k: int(v) for k, v in (pair.split("=") for pair in changed)})
+
+
 def measure(data: str, name: str, seed: int, trained: bool = False, ours: bool = False, delay: int = 0, window: int = 0,
             changed: tuple[str, ...] = (), **options: str) -> dict[str, Any]:
     """float and int8: macro-F1 and accuracy on the test rows; validation: the score that chose the model; bytes.
@@ -41,8 +48,7 @@ def measure(data: str, name: str, seed: int, trained: bool = False, ours: bool =
     are others, such as "n=4".
     """
     d = load(data, seed=seed, **options)
-    config = preset(name, len(d.aps), len(d.rooms))
-    config = replace(config, **{k: int(v) for k, v in (pair.split("=") for pair in changed)})
+    config = configured(d, name, changed)
     cut = {"window": window, "hop": max(1, window // 2)} if window else {}
     recipe = Recipe(seed=seed, **({"epochs": EPOCHS[data]} if data in EPOCHS else {}))
     if ours:

@@ -12,17 +12,17 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from accuracy import configured
 
 from tinyloc.cli import table
 from tinyloc.data import Dataset, accuracy, load, macro_f1
 from tinyloc.distill import Distillation
 from tinyloc.files import write_atomic
-from tinyloc.model import Model, preset
+from tinyloc.model import Model
 from tinyloc.quantize import calibrate
 from tinyloc.run import Session
 from tinyloc.train import Recipe, checkpoints, fit, last_rows
@@ -41,8 +41,7 @@ def ways(beta: float, share: float) -> dict[str, Distillation | None]:
 def trained(path: Path, data: Dataset, name: str, recipe: Recipe, teachers: list[Model], how: Distillation | None,
             ours: bool, until: int | None, changed: tuple[str, ...] = ()) -> Model:
     if not path.exists():
-        fields = {k: int(v) for k, v in (pair.split("=") for pair in changed)}
-        config = replace(preset(name, len(data.aps), len(data.rooms)), **fields) if fields else name
+        config = configured(data, name, changed) if changed else name  # whose name is in the model's info
         checkpoint, more = Path(f"{path}.checkpoint"), dict[str, Any]()
         if ours:
             by = tuned(data, recipe)
@@ -78,6 +77,7 @@ def main() -> None:
     parser.add_argument("--ways", nargs="+", default=list(ways(1, 0.5)), choices=list(ways(1, 0.5)), metavar="WAY")
     parser.add_argument("--out", type=Path, default=Path("build/distillation"))
     args = parser.parse_args()
+    student = "-".join((args.student, *args.set))
     results: dict[str, list[dict[str, float]]] = {}
     args.out.mkdir(parents=True, exist_ok=True)
     for seed in range(args.seeds):
@@ -97,12 +97,11 @@ def main() -> None:
             told = "none" if how is None else name if how.neighbors == 1 else (
                 f"{'+'.join(args.teachers)}-{name}" + (f"-{args.beta:g}" if how.beta else "")
                 + (f"-{how.neighbors:g}" if how.neighbors else ""))
-            file = folder / f"{'-'.join((args.student, *args.set))}-{told.replace(' ', '_')}"
+            file = folder / f"{student}-{told.replace(' ', '_')}"
             model = trained(file, data, args.student, Recipe(seed=seed, epochs=args.epochs), teachers if how else [], how,
                             args.tuned, args.until, tuple(args.set))
             results.setdefault(name, []).append(score(model, data))
             print(seed, name, json.dumps(results[name][-1]), flush=True)
-    student = "-".join((args.student, *args.set))
     write_atomic(args.out / f"{args.data}-{student}-{'+'.join(args.teachers)}-{args.beta:g}-{args.share:g}.json",
                  json.dumps(results, indent=1))
     rows = [["way", "validation", "float F1", "spread", "int8 F1", "spread", "accuracy", "spread", "int8 gain",

@@ -36,7 +36,7 @@ KNOWN = [[-60, nan, -80], [-62, -90, nan], [nan, -50, -70], [-60, -60, nan]]
 
 
 def by_hand(query: list[float], known: list[list[float]], room: list[int]) -> list[float]:
-    """The vote, a row at a time: powed signals, cosine, the kernel, rooms by the root of their number of rows."""
+    """The vote, a row at a time: powed signals, cosine, the kernel, rooms by their number of rows to the power BALANCE."""
     def powed(row: list[float]) -> list[float]:
         return [0.0 if math.isnan(v) else max(v + 120, 0) ** 2 for v in row]
 

@@ -127,15 +127,14 @@ class _Teacher:
 
 
 def _voted(rooms: np.ndarray, how: Distillation) -> list[np.ndarray]:
-    """What votes (w, t, c) are as a belief: [rooms, moves], the steps of a window independent of each other."""
-    w, t, c = rooms.shape
+    """What votes (w, t, c) are as a belief: [rooms, moves], the steps of a window independent of each other; one step has
+    no moves."""
     if how.hard:
-        rooms = np.eye(c, dtype=rooms.dtype)[rooms.argmax(2)]
+        rooms = np.eye(rooms.shape[2], dtype=rooms.dtype)[rooms.argmax(2)]
     elif how.temperature != 1:
         rooms = rooms ** rooms.dtype.type(1 / how.temperature)
         rooms /= rooms.sum(2, keepdims=True)
-    return [rooms, np.einsum("btf,btc->bfc", rooms[:, :-1], rooms[:, 1:]) if t > 1 else
-            np.broadcast_to(np.float32(0), (w, c, c))]
+    return [rooms, np.einsum("btf,btc->bfc", rooms[:, :-1], rooms[:, 1:])] if rooms.shape[1] > 1 else [rooms]
 
 
 class Teachers:
@@ -185,25 +184,26 @@ class Teachers:
 
     def believe(self, rssi: np.ndarray) -> Beliefs:
         """Their mean belief about windows (w, t, a) of dBm, the data's access points, gaps bridged, NaN for not heard."""
+        parts = 2 if rssi.shape[1] > 1 else 1  # rooms, and moves where there are any
         total: list[np.ndarray] | None = None
         features: list[np.ndarray] = []
         for i, t in enumerate(self._teachers):
             *found, own = self._ask(t, t.scaler.transform(rssi[..., t.columns]))
-            if rssi.shape[1] == 1 and total is not None:
-                found[1] = total[1]  # zeros
-            total = found if total is None else [a if a is b else a + b for a, b in zip(total, found, strict=True)]
+            found = found[:parts]
+            total = found if total is None else [a + b for a, b in zip(total, found, strict=True)]
             if own is not None:
                 mean, spread = self._statistics[i]
                 features.append(((own - mean) / spread).astype(np.float32))
-        n, share, paths = np.float32(len(self.models)), np.float32(self.how.neighbors), rssi.shape[1] > 1
+        n, share = np.float32(len(self.models)), np.float32(self.how.neighbors)
         if total is not None:
-            total = [total[0] / n, total[1] / n if paths else total[1]]
+            total = [a / n for a in total]
         if self._neighbors:
             votes = _voted(self._neighbors.vote(rssi), self.how)
-            total = votes if total is None else [(1 - share) * total[0] + share * votes[0],
-                                                 (1 - share) * total[1] + share * votes[1] if paths else total[1]]
+            total = votes if total is None else [(1 - share) * a + share * b for a, b in zip(total, votes, strict=True)]
         assert total is not None
-        return Beliefs(total[0], total[1], self.how, np.concatenate(features, 2) if features else None)
+        rooms = total[0]
+        moves = total[1] if parts == 2 else np.broadcast_to(np.float32(0), (len(rooms), rooms.shape[2], rooms.shape[2]))
+        return Beliefs(rooms, moves, self.how, np.concatenate(features, 2) if features else None)
 
 
 def _statistics(features: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

@@ -23,7 +23,7 @@ from tinyloc.data.windows import Scaler
 from tinyloc.emulator import toolchain
 from tinyloc.emulator.plan import plan
 from tinyloc.errors import ConfigError, ModelError
-from tinyloc.files import sync_folder, temporary_folder, write_synced
+from tinyloc.files import sha256, sync_folder, temporary_folder, write_synced
 from tinyloc.image import Image, sources, to_image
 from tinyloc.program import Buffer, Program
 from tinyloc.scaling import InputConstants, input_constants
@@ -383,8 +383,7 @@ def project(program: Program, windows: np.ndarray, core: str | None = None, stre
     by_row = made.steps_of_time == 1 and program.steps_of_time != 1
     use = README_STREAM if streams(made) else README_AT_ONCE
     window = "window" if made.steps_of_time != 1 else "0"
-    flags = " ".join((f"-mcpu={target.cpu}", "-mthumb", *(target.flags or ("-mfloat-abi=soft",)))) if target else (
-        "-mcpu=cortex-m4 -mthumb -mfloat-abi=soft")
+    flags = " ".join((target or toolchain.core("m4")).gcc_flags)
     info = program.info
     values = {
         "TRAINED": str(info.get("dataset", "data that it does not name")) + (
@@ -445,7 +444,7 @@ def _earlier_export(folder: Path) -> str | None:
     for n in sorted(present - {MANIFEST}):
         if n not in known:
             return f"{n}, which is not of the export"
-        if hashlib.sha256((folder / n).read_bytes()).hexdigest() != known[n]:
+        if sha256(folder / n) != known[n]:
             return f"{n}, which was edited"
     return None
 

@@ -539,19 +539,14 @@ def _fit(dataset: Dataset, config: Config | str, *, recipe: Recipe, inputs: Inpu
         model.info["motion"] = motions
     if augmentation:
         model.info["augmentation"] = asdict(augmentation)
-    asked = None
+    rows, asked = wide.train if until is None else wide.known, None
     if teachers or distillation:
-        asked = Teachers(teachers, wide, length, delay, distillation, wide.train if until is None else wide.known)
+        asked = Teachers(teachers, wide, length, delay, distillation, rows)
         model.info |= asked.info
-
-    def run(rows: Samples, validation: Windows | None, file: str | Path | None, until: int | None) -> Model:
-        training, taught, changing = prepare(model.info, rows, asked)
-        return train(model, training, validation, recipe, checkpoint=file, progress=progress, taught=taught,
-                     changing=changing, until=until)
-
-    if until is not None:
-        return run(wide.known, None, checkpoint, until)
-    return run(wide.train, every_row(dataset.val, scaler, length, delay), checkpoint, None)
+    training, taught, changing = prepare(model.info, rows, asked)
+    validation = every_row(dataset.val, scaler, length, delay) if until is None else None
+    return train(model, training, validation, recipe, checkpoint=checkpoint, progress=progress, taught=taught,
+                 changing=changing, until=until)
 
 
 def heard_by(dataset: Dataset, ears: Sequence[Sequence[str]], missing: str = MISSING[0]) -> Dataset:

@@ -139,17 +139,20 @@ def own_source(info: Any, data: str | None, given: dict[str, Any]) -> dict[str, 
     return {**own, **asked, "columns": {**own["columns"], **asked["columns"]}}
 
 
-def distillation_of(teachers: tuple[str, ...], alpha: float | None, temperature: float | None, hard: bool,
-                    beta: float | None, neighbors: float | None) -> Distillation | None:
+def distillation_of(given: Mapping[str, Any]) -> Distillation | None:
     """What `TEACHERS` say, None without a teacher."""
     from tinyloc.distill import Distillation
 
-    how = {"alpha": alpha, "temperature": 1.0 if hard and temperature is None else temperature, "hard": hard or None,
-           "beta": beta, "neighbors": neighbors}
+    how = {name: given[name] for name in ("alpha", "temperature", "hard", "beta", "neighbors")}
+    if not how["hard"]:
+        how["hard"] = None
+    elif how["temperature"] is None:
+        how["temperature"] = 1.0
     chosen = {k: v for k, v in how.items() if v is not None}
-    if chosen and not teachers and not neighbors:
+    taught = given["teachers"] or given["neighbors"]
+    if chosen and not taught:
         raise ConfigError(f"--{next(iter(chosen))} says how to learn from a teacher; expected --teacher or --neighbors")
-    return Distillation(**chosen) if teachers or neighbors else None  # type: ignore[arg-type]
+    return Distillation(**chosen) if taught else None
 
 
 def read_program(path: str) -> Program:

@@ -93,9 +93,8 @@ def data(name: str | None, seed: int, as_json: bool, **given: Any) -> None:
 @CSV
 @JSON
 def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch: int | None, lr: float | None,
-          patience: int | None, ours: bool, balance: float | None, teachers: tuple[str, ...], alpha: float | None,
-          temperature: float | None, hard: bool, beta: float | None, neighbors: float | None, resume: bool, seed: int,
-          missing: str, as_json: bool, **given: Any) -> None:
+          patience: int | None, ours: bool, balance: float | None, resume: bool, seed: int, missing: str, as_json: bool,
+          **given: Any) -> None:
     """Train a float model; the best epoch on validation is kept.
 
     Ctrl-C ends the training early and keeps the best so far.  A killed run goes on when started again.
@@ -105,7 +104,7 @@ def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch:
     from tinyloc.train import Recipe, checkpoints, fit, last_rows, scores, with_info
     from tinyloc.tuned import tuned
 
-    distillation = distillation_of(teachers, alpha, temperature, hard, beta, neighbors)
+    distillation = distillation_of(given)
     given_recipe = {"epochs": epochs, "batch": batch, "lr": lr, "patience": patience, "balance": balance}
     wanted: dict[str, Any] = {k: v for k, v in given_recipe.items() if v is not None}
     recipe, start = Recipe(seed=seed, **wanted), None
@@ -125,7 +124,7 @@ def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch:
     show, end = progress_bar(preset_name, as_json)
     try:
         model = fit(d, preset_name, recipe, **inputs, checkpoint=checkpoint, progress=show,
-                    teachers=[Model.load(t) for t in teachers], distillation=distillation, missing=missing)
+                    teachers=[Model.load(t) for t in given["teachers"]], distillation=distillation, missing=missing)
     finally:
         end()
     w = last_rows(model.info, d.test)
@@ -192,9 +191,8 @@ def _keep(name: str, text: str) -> int | float:
 @CSV
 @JSON
 def prune(model: str, out: str, ram: str | None, total: str | None, flash: str | None, among: tuple[str, ...], rounds: int,
-          between: int, decay: str, epochs: int | None, lr: float | None, patience: int | None, teachers: tuple[str, ...],
-          alpha: float | None, temperature: float | None, hard: bool, beta: float | None, neighbors: float | None,
-          resume: bool, data_name: str | None, missing: str, as_json: bool, **given: Any) -> None:
+          between: int, decay: str, epochs: int | None, lr: float | None, patience: int | None, resume: bool,
+          data_name: str | None, missing: str, as_json: bool, **given: Any) -> None:
     """Cut whole structures from a float model, and train the rest.
 
     They are access points, channels, states, heads and blocks of MODEL.  What the loss would miss least goes first.  MODEL
@@ -211,7 +209,7 @@ def prune(model: str, out: str, ram: str | None, total: str | None, flash: str |
     keep = {k: _keep("width" if k == "d" else k, text) for k in
             ("aps", "d", "blocks", "inner", "state", "rank", "heads", "fc1", "fc2") if (text := given[k]) is not None}
     budget = {k: parse_size(v) for k, v in (("ram", ram), ("total", total), ("image", flash)) if v is not None}
-    distillation = distillation_of(teachers, alpha, temperature, hard, beta, neighbors)
+    distillation = distillation_of(given)
     source = own_source(m.info, data_name, given)
     given_recipe = {"epochs": epochs, "lr": lr, "patience": patience}
     recipe = recipe_for(m, seed=source["seed"], **{k: v for k, v in given_recipe.items() if v is not None})
@@ -223,7 +221,7 @@ def prune(model: str, out: str, ram: str | None, total: str | None, flash: str |
     show, end = progress_bar(str(m.info.get("name", m.config.family)), as_json)
     try:
         pruned = cut_and_train(m, d, keep, recipe, budget=budget, among=among, rounds=rounds, between=between, decay=decay,
-                               teachers=[Model.load(t) for t in teachers], checkpoint=checkpoint, progress=show,
+                               teachers=[Model.load(t) for t in given["teachers"]], checkpoint=checkpoint, progress=show,
                                distillation=distillation, missing=missing)
     finally:
         end()
@@ -267,9 +265,8 @@ def prune(model: str, out: str, ram: str | None, total: str | None, flash: str |
 @CSV
 @JSON
 def quantize(model: str, out: str, calibration: str, decay: str, confidence: bool | None, precision: float, trained: bool,
-             epochs: int | None, batch: int | None, lr: float | None, patience: int | None, teachers: tuple[str, ...],
-             alpha: float | None, temperature: float | None, hard: bool, beta: float | None, neighbors: float | None,
-             resume: bool, data_name: str | None, missing: str, as_json: bool, **given: Any) -> None:
+             epochs: int | None, batch: int | None, lr: float | None, patience: int | None, resume: bool,
+             data_name: str | None, missing: str, as_json: bool, **given: Any) -> None:
     """Turn a float model (MODEL) into an int8 Program.
 
     Its arithmetic is of integers only, with a proof that no accumulator overflows.
@@ -287,16 +284,16 @@ def quantize(model: str, out: str, calibration: str, decay: str, confidence: boo
     from tinyloc.quantize import calibrate
 
     recipe = {k: v for k, v in {"epochs": epochs, "batch": batch, "lr": lr, "patience": patience}.items() if v is not None}
-    for name in (*recipe, *(["teacher"] if teachers else []), *(["neighbors"] if neighbors else [])):
+    for name in (*recipe, *(["teacher"] if given["teachers"] else []), *(["neighbors"] if given["neighbors"] else [])):
         if not trained:
             raise ConfigError(f"--{name} is about training; it needs --qat")
-    distillation = distillation_of(teachers, alpha, temperature, hard, beta, neighbors)
+    distillation = distillation_of(given)
     m = load_model(model)
     source = own_source(m.info, data_name, given)
     d = load_source(source)
     if trained:
         program = _qat(m, d, out, {**recipe, "seed": source["seed"]}, resume, as_json, method=calibration, decay=decay,
-                       teachers=[Model.load(t) for t in teachers], distillation=distillation, missing=missing)
+                       teachers=[Model.load(t) for t in given["teachers"]], distillation=distillation, missing=missing)
     else:
         program = calibrate(m, d, calibration, decay, missing)
     if confidence or (confidence is None and (d.val.room >= 0).any()):

@@ -126,23 +126,23 @@ class GraphModel:
                 made.add(n.out)
             if [n.out for n in nodes[-2:]] != ["logits", "label"] or nodes[0].kind != "input":
                 raise ModelError("expected an input first, and logits and label last")
+            model._check()
         except ModelError as e:
             raise ModelError(f"{path}: {e}") from None
         except (KeyError, IndexError, TypeError, ValueError, OverflowError, RecursionError) as e:
             raise ModelError(f"{path}: damaged graph ({type(e).__name__}: {e})") from None
-        model._check(path)
         return model
 
-    def _check(self, path: str | Path) -> None:
+    def _check(self) -> None:
         """Raises ModelError unless the shapes of all nodes go together, which one window tells."""
         c = self.config
         try:
             with np.errstate(all="ignore"):
                 found = self.forward(np.zeros((1, c.window, c.aps), np.float32))[0].shape
         except Exception as e:  # whatever a layer makes of shapes and attributes that are none of its own
-            raise ModelError(f"{path}: the graph cannot be computed ({type(e).__name__}: {e})") from None
+            raise ModelError(f"the graph cannot be computed ({type(e).__name__}: {e})") from None
         if len(found) != 3 or found[2] != c.classes:
-            raise ModelError(f"{path}: logits of shape {found}; expected {c.classes} rooms in the last dimension")
+            raise ModelError(f"logits of shape {found}; expected {c.classes} rooms in the last dimension")
 
 
 def load_model(path: str | Path) -> Model | GraphModel:

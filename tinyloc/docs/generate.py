@@ -107,7 +107,7 @@ def _names(code: str) -> tuple[str, ...]:
 def parts(header: str) -> list[Part]:
     """What a header declares, in its order.  A declaration without a comment of its own has that of the one above it, unless
     an empty line parts them."""
-    text = (ROOT / header).read_text()
+    text = (ROOT / header).read_text(encoding="utf-8")
     found: list[tuple[str, str, list[Declaration]]] = [("", "", [])]
     comment, at, end = "", 0, 0
     while m := _CHUNK.search(text, at):
@@ -226,7 +226,7 @@ class Exact:
     """The definitions of tests/exact.py, given out once each: what is asked for and all that it needs."""
 
     def __init__(self) -> None:
-        text = (ROOT / "tests" / "exact.py").read_text()
+        text = (ROOT / "tests" / "exact.py").read_text(encoding="utf-8")
         lines, tree = text.splitlines(), ast.parse(text)
         self.code: dict[str, str] = {}
         self.needs: dict[str, set[str]] = {}
@@ -275,7 +275,7 @@ class Exact:
 
 def readme(heading: str) -> str:
     """The body of a section of README.md; links to files become their names.  Raises DocsError."""
-    text = (ROOT / "README.md").read_text()
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
     m = re.search(rf"^(#+) {re.escape(heading)}\n(.*?)(?=^#{{1,2}} |\Z)", text, re.S | re.M)
     if not m:
         raise DocsError(f"README.md has no section {heading!r}")

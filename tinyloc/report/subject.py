@@ -132,13 +132,14 @@ def kind_of(path: str | Path) -> str:
     """`tinyloc.program.FORMAT`; or `tinyloc.model.FORMAT`, for float models of either kind.  Raises ModelError for another
     file."""
     found = format_of(path)
-    if found in (PROGRAM, MODEL, GRAPH):
-        return PROGRAM if found == PROGRAM else MODEL
-    try:
-        read_safetensors(path, PROGRAM, 0)
-    except ModelError as e:
-        other = f", a {MODEL} file, or the JSON facts of a report" if f"expected a {PROGRAM}" in str(e) else ""
-        raise ModelError(f"{e}{other}") from None
+    if found in (MODEL, GRAPH):
+        return MODEL
+    if found != PROGRAM:
+        try:
+            read_safetensors(path, PROGRAM, 0)
+        except ModelError as e:
+            other = f", a {MODEL} file, or the JSON facts of a report" if f"expected a {PROGRAM}" in str(e) else ""
+            raise ModelError(f"{e}{other}") from None
     return PROGRAM
 
 
