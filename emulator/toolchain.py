@@ -60,6 +60,11 @@ class Core:
     def cpu(self) -> str:
         return "cortex-" + self.name
 
+    @property
+    def gcc_flags(self) -> tuple[str, ...]:
+        """By which gcc, or clang, compiles for it alone and for its way to pass floats."""
+        return f"-mcpu={self.cpu}", "-mthumb", *(self.flags or ("-mfloat-abi=soft",))
+
 
 CORES = {c.name: c for c in (
     Core("m0plus", "thumbv6m-none-eabi", "CORTEX_M0"),  # Armv6-M both; they differ in time and MPU only

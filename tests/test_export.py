@@ -578,9 +578,8 @@ def cmake(folder: Path, out: Path, compiler: str, which: str, *options: str) -> 
     """The self-test's ELF for a core, by one of the project's toolchain files; from this environment's folder, below which
     Zig names its own relative to it."""
     core, file = toolchain.core(which), {"gcc": "arm-none-eabi.cmake", "clang": "zig.cmake"}[compiler]
-    flags = " ".join((f"-mcpu={core.cpu}", "-mthumb", *(core.flags or ("-mfloat-abi=soft",))))
-    run("cmake", "-S", folder, "-B", out, f"-DCMAKE_TOOLCHAIN_FILE={folder / 'cortex-m' / file}", f"-DTL_CPU_FLAGS={flags}",
-        f"-DTL_PYTHON={sys.executable}", *options, cwd=Path(sys.prefix))
+    run("cmake", "-S", folder, "-B", out, f"-DCMAKE_TOOLCHAIN_FILE={folder / 'cortex-m' / file}",
+        f"-DTL_CPU_FLAGS={' '.join(core.gcc_flags)}", f"-DTL_PYTHON={sys.executable}", *options, cwd=Path(sys.prefix))
     run("cmake", "--build", out, "-j2")
     return out / "selftest.elf"
 
