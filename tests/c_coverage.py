@@ -77,9 +77,8 @@ def tested(library: str, chosen: str) -> int:
     swap = forks.Swap()
     swap.load(Path(library))
     os.chdir(mutants.ROOT)
-    files = sorted({f"tests/{name}.py" for name in re.findall(r"test_\w+(?=\\\.py)", chosen)})
-    return int(pytest.main(["-x", "-q", "-o", "addopts=", "-p", "no:cacheprovider", "-p", "no:xdist", *files],
-                           plugins=[Chosen()]))
+    options = ["-x", "-q", "-o", "addopts=", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    return int(pytest.main([*options, *mutants.test_files(chosen)], plugins=[Chosen()]))
 
 
 def report(folder: Path, html: str) -> int:

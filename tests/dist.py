@@ -122,6 +122,19 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def same(one: Path, other: Path) -> Path:
+    """The first of two builds; exits unless they have the same bytes."""
+    if sha256(one) != sha256(other):
+        sys.exit(f"{one.name}: two builds of the same sources differ")
+    return one
+
+
+def check(sdist: Path, wheel: Path) -> None:
+    """Exits when twine or abi3audit has something to say."""
+    call(sys.executable, "-m", "twine", "check", "--strict", sdist, wheel)
+    call(sys.executable, "-m", "abi3audit", "--strict", wheel)
+
+
 def test(sdist: Path, tinyloc: Sequence[object], scratch: Path, lock: Path = LOCK) -> str:
     """The last line of pytest, in a fresh environment of locked packages and of what pip installs as `tinyloc` (a wheel, or
     options that find one), over the sdist's own tests."""
@@ -146,13 +159,8 @@ def main() -> int:
     parser.add_argument("--test", action="store_true", help="run the sdist's tests on the wheel, in a fresh environment")
     a = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tinyloc-dist-") as tmp:
-        pairs = twice(Path(tmp))
-        for one, other in pairs:
-            if sha256(one) != sha256(other):
-                sys.exit(f"{one.name}: two builds of the same sources differ")
-        files = [one for one, _ in pairs]
-        call(sys.executable, "-m", "twine", "check", "--strict", *files)
-        call(sys.executable, "-m", "abi3audit", "--strict", files[1])
+        files = [same(*pair) for pair in twice(Path(tmp))]
+        check(*files)
         a.out.mkdir(parents=True, exist_ok=True)
         for path in files:
             shutil.copyfile(path, a.out / path.name)

@@ -313,6 +313,11 @@ PYTEST = {
 }
 
 
+def test_files(chosen: str) -> list[str]:
+    """The files whose tests an expression of PYTEST, or several of them, choose from."""
+    return sorted({f"tests/{name}.py" for name in re.findall(r"(test_\w+)\\\.py", chosen)})
+
+
 # File -> the target of tests/fuzz, or the harness, that reads bytes from anywhere through it.
 FUZZED = {"kernels/c/run.c": ("image",), "kernels/c/check.c": ("image",), "kernels/c/step.h": ("image",),
           "kernels/c/input.c": ("input",), "kernels/c/stream.c": ("replay", "stream"),
@@ -592,8 +597,7 @@ class Extension:
         return _run(["sh", "-c", 'ulimit -t 2; exec "$0" "$1"', str(program), str(data)]).returncode != 0
 
     def fork(self) -> Forks:
-        names = sorted({n for tests in PYTEST.values() for n in re.findall(r"(test_\w+)\\\.py", tests)})
-        return Forks(self.right, [f"tests/{n}.py" for n in names])
+        return Forks(self.right, test_files("|".join(PYTEST.values())))
 
     def judge(self, mutant: Mutant, text: str) -> Verdict:
         tests = PYTEST[mutant.path]
@@ -618,7 +622,9 @@ class Extension:
                 return Verdict("killed", "tests/stream.c")
             library = self.make(made, Path(tmp) / "mutant.so")
             verdict = self.noticed(tests, library=str(library), c=str(tree.root / "c"))
-            return verdict or Verdict(*(("equal",) if self._same(tree, made) else ("survived", "pytest")))
+            if verdict:
+                return verdict
+            return Verdict("equal") if self._same(tree, made) else Verdict("survived", "pytest")
 
     def _objects(self, tree: Tree, changed: Path) -> dict[str, Path] | None:
         """Objects that differ from the original's; None if one does not compile."""
@@ -630,7 +636,7 @@ class Extension:
         made = {}
         for source in [changed] if changed.suffix == ".c" else tree.sources():
             out = tree.root / (source.stem + ".o")
-            if changed.suffix == ".h" and ("host" in source.parts or "\nTL_STEP(" in source.read_text()):
+            if changed.suffix == ".h" and (source.parent.name == "host" or "\nTL_STEP(" in source.read_text()):
                 continue  # kernels take no number of these headers
             if _run(self.command(tree, source, out)).returncode:
                 return None

@@ -13,20 +13,21 @@ BINARY = {
     "**": ["*"], "and": ["or"], "or": ["and"],
 }
 OTHERS = {"min": "max", "max": "min", "int64": "int32", "int32": "int16", "int16": "int8", "floor": "ceil", "not": ""}
+SKIP = ("limits",)  # functions that make test cases
 Found = tuple[str, int, int, str, str, int]  # function, start, end, new, change, line
 
 
-def mutants_of_python(text: str, skip: tuple[str, ...] = ("limits",)) -> list[Found]:
+def mutants_of_python(text: str) -> list[Found]:
     """Operators, comparisons, constants (one more, one less, 0), casts to a narrower type, functions that are mistaken for
     each other, and statements left out, in the bodies and signatures of a module's functions; not in docstrings, types and
-    messages.  skip: functions that make test cases."""
+    messages."""
     lines = text.splitlines(keepends=True)
     starts = [0]
     for line in lines:
         starts.append(starts[-1] + len(line.encode()))
     data, found = text.encode(), []
     tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
-    for f in (n for n in ast.parse(text).body if isinstance(n, ast.FunctionDef) and n.name not in skip):
+    for f in (n for n in ast.parse(text).body if isinstance(n, ast.FunctionDef) and n.name not in SKIP):
         quiet = [(n.lineno, n.end_lineno or n.lineno) for n in ast.walk(f) if isinstance(n, ast.Raise)]
         body = f.body[1:] if ast.get_docstring(f) else f.body
         first, last = body[0].lineno, f.end_lineno or 0

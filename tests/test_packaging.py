@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import dist
@@ -29,7 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 C = ROOT / "kernels" / "c"
 COMPILERS = [cc for cc in ("gcc", "clang") if shutil.which(cc)]
 compilers = pytest.mark.parametrize("cc", COMPILERS or [pytest.param("", marks=pytest.mark.skip("no gcc, no clang"))])
-strict_compilers = pytest.mark.parametrize("cc", [[cc] for cc in COMPILERS] + [list(ZIG)] * bool(ZIG),
+strict_compilers = pytest.mark.parametrize("cc", [[cc] for cc in COMPILERS] + [ZIG] * bool(ZIG),
                                            ids=lambda cc: Path(cc[0]).name)
 
 
@@ -111,7 +112,7 @@ def test_numba_cache_follows_the_sources(tmp_path: Path) -> None:
 @strict_compilers
 @pytest.mark.parametrize("bits", [64, 32])
 @pytest.mark.parametrize("source", sorted(p.name for p in C.glob("*.c")))
-def test_strict_c(cc: list[str], bits: int, source: str) -> None:
+def test_strict_c(cc: Sequence[str], bits: int, source: str) -> None:
     """C99, freestanding, without a warning, on 32 bits too (pointers and long are those of a microcontroller)."""
     flags = [*vectors.WARNINGS, "-Wstrict-prototypes", "-Wmissing-prototypes", "-Wdouble-promotion", "-Wvla", "-Wundef",
              "-Wcast-align", "-Wcast-qual", "-Wpointer-arith", "-Wwrite-strings", "-Wredundant-decls", "-Wswitch-enum",

@@ -166,7 +166,7 @@ def test_the_wheel_of_a_platform(one: Platform, tmp_path: Path) -> None:
     for other in PLATFORMS.values():
         if other.libraries != one.libraries or (other.macos and other != one):
             with pytest.raises(SystemExit, match=r"loads|is for macOS"):
-                wheels.check(made[1], other)
+                wheels.check(*made, other)
     for tag in one.tags.split("."):
         options = ["--platform", tag, "--implementation", "cp", "--python-version", "3.12", "--abi", "abi3"]
         subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--only-binary", ":all:",

@@ -147,7 +147,7 @@ def wheel_with(wheel: Path, platform: Platform, made: Path, out: Path) -> Path:
     return target
 
 
-def check(wheel: Path, platform: Platform) -> None:
+def check(sdist: Path, wheel: Path, platform: Platform) -> None:
     """Exits unless the extension exports its one symbol, loads the system's libraries alone, is of the stable ABI and of the
     system that the tag says (Linux: of its C library; macOS: of its version, and signed where it has to be)."""
     import lief
@@ -171,8 +171,7 @@ def check(wheel: Path, platform: Platform) -> None:
             sys.exit(f"{wheel.name}: is for macOS {'.'.join(map(str, oldest))} and newer")
         if "aarch64" in platform.target and not binary.has_code_signature:
             sys.exit(f"{wheel.name}: no signature, without which macOS loads nothing on arm64")
-    dist.call(sys.executable, "-m", "twine", "check", "--strict", wheel)
-    dist.call(sys.executable, "-m", "abi3audit", "--strict", wheel)
+    dist.check(sdist, wheel)
     if platform.name.startswith("linux"):
         said = dist.call(sys.executable, "-m", "auditwheel", "show", wheel)
         if platform.tags.split(".")[-1] not in said:
@@ -184,21 +183,16 @@ def build(out: Path, platforms: Iterable[Platform], scratch: Path) -> list[Path]
     if not sys.platform.startswith("linux"):
         sys.exit(f"wheels are built on Linux, where auditwheel judges them; this is {sys.platform}")
     os.environ["SOURCE_DATE_EPOCH"] = dist.epoch()  # of RECORD
-    (sdist, other_sdist), (pure, other_pure) = dist.twice(scratch)
-    if dist.sha256(sdist) != dist.sha256(other_sdist) or dist.sha256(pure) != dist.sha256(other_pure):
-        sys.exit("two builds of the sdist, or of this machine's wheel, differ")
+    sdist, native = (dist.same(*pair) for pair in dist.twice(scratch))
+    trees = [(folder, dist.unpack(sdist, folder / "sources"))
+             for folder in (scratch / "cross" / "a", scratch / "cross" / "another" / "much" / "deeper")]
     cache = Path(os.environ.get("ZIG_GLOBAL_CACHE_DIR") or scratch / "zig")
     files = [sdist]
     for platform in platforms:
-        made = []
-        for wheel, folder in ((pure, "a"), (other_pure, "another/much/deeper")):
-            place = scratch / "cross" / platform.name / folder
-            native = extension(platform, dist.unpack(sdist, place / "sources"), place / "made", cache)
-            made.append(wheel_with(wheel, platform, native, place))
-        if dist.sha256(made[0]) != dist.sha256(made[1]):
-            sys.exit(f"{made[0].name}: two builds of the same sources differ")
-        check(made[0], platform)
-        files.append(made[0])
+        wheel = dist.same(*(wheel_with(native, platform, extension(platform, sources, folder / platform.name, cache), folder)
+                            for folder, sources in trees))
+        check(sdist, wheel, platform)
+        files.append(wheel)
     out.mkdir(parents=True, exist_ok=True)
     for path in files:
         shutil.copyfile(path, out / path.name)
