@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy as np
 from accuracy import configured
 
 from tinyloc.cli import table
-from tinyloc.data import Dataset, accuracy, load, macro_f1
+from tinyloc.data import POWER, Dataset, accuracy, load, macro_f1
 from tinyloc.distill import Distillation
 from tinyloc.files import write_atomic
 from tinyloc.model import Model
@@ -31,21 +32,24 @@ from tinyloc.verify import audit
 
 
 def ways(beta: float, share: float) -> dict[str, Distillation | None]:
-    """By name: none, the paper's, and what the library adds."""
+    """By name: none, the paper's, and what the library adds; "beliefs" are learnt without the labels."""
     return {"none": None, "hard, alpha 0.1": Distillation(alpha=0.1, temperature=1, hard=True), "soft": Distillation(),
             "soft + features": Distillation(beta=beta), "features": Distillation(alpha=1, beta=beta),
             "neighbors": Distillation(neighbors=1),
-            "soft + neighbors": Distillation(neighbors=share)}
+            "soft + neighbors": Distillation(neighbors=share),
+            "beliefs + neighbors": Distillation(alpha=0, temperature=1, neighbors=share)}
 
 
 def trained(path: Path, data: Dataset, name: str, recipe: Recipe, teachers: list[Model], how: Distillation | None,
-            ours: bool, until: int | None, changed: tuple[str, ...] = ()) -> Model:
+            ours: bool, until: int | None, changed: tuple[str, ...] = (), power: float = POWER, **own: Any) -> Model:
+    """That of the file, or trained now and kept there; power, own: what `tuned` has otherwise."""
     if not path.exists():
         config = configured(data, name, changed) if changed else name  # whose name is in the model's info
         checkpoint, more = Path(f"{path}.checkpoint"), dict[str, Any]()
         if ours:
             by = tuned(data, recipe)
-            recipe, more = by.recipe, {"inputs": by.inputs, "augmentation": by.augmentation}
+            recipe = replace(by.recipe, **own)
+            more = {"inputs": replace(by.inputs, power=power), "augmentation": by.augmentation}
         fit(data, config, recipe, checkpoint=checkpoint, teachers=teachers, distillation=how, until=until, **more).save(path)
         for file in checkpoints(checkpoint):
             file.unlink(missing_ok=True)
@@ -68,6 +72,10 @@ def main() -> None:
     parser.add_argument("--student", default="mamba-h8l1")
     parser.add_argument("--teachers", nargs="*", default=["mamba-h32l1"], help="presets; one twice: two of other seeds")
     parser.add_argument("--set", nargs="+", default=[], metavar="FIELD=N", help="of the student's Config, such as n=2")
+    parser.add_argument("--powers", nargs="+", type=float, default=[POWER], help="of teachers' powed signals, in turn")
+    parser.add_argument("--batch", type=int, help="instead of --tuned's")
+    parser.add_argument("--lr", type=float, help="likewise")
+    parser.add_argument("--teacher-epochs", type=int, help="if others than the student's")
     parser.add_argument("--beta", type=float, default=1.0)
     parser.add_argument("--share", type=float, default=0.5, help="of neighbors beside teachers")
     parser.add_argument("--epochs", type=int, default=Recipe().epochs)
@@ -77,32 +85,43 @@ def main() -> None:
     parser.add_argument("--ways", nargs="+", default=list(ways(1, 0.5)), choices=list(ways(1, 0.5)), metavar="WAY")
     parser.add_argument("--out", type=Path, default=Path("build/distillation"))
     args = parser.parse_args()
-    student = "-".join((args.student, *args.set))
+    if not args.tuned and (args.powers != [POWER] or args.batch or args.lr):
+        parser.error("--powers, --batch and --lr change what --tuned says; expected --tuned")
+    student, taught_by = "-".join((args.student, *args.set)), "+".join(args.teachers)
+    if args.powers != [POWER] or args.teacher_epochs:
+        taught_by += f"-powers{'+'.join(f'{p:g}' for p in args.powers)}-{args.teacher_epochs or args.epochs}"
+    own_recipe = {k: v for k, v in (("batch", args.batch), ("lr", args.lr)) if v}
     results: dict[str, list[dict[str, float]]] = {}
     args.out.mkdir(parents=True, exist_ok=True)
     for seed in range(args.seeds):
-        how_all = f"{args.data}-{args.epochs}{'-tuned' * args.tuned}{f'-until{args.until}' if args.until else ''}"
-        data, folder = load(args.data, seed=seed), args.out / f"{how_all}-{seed}"
+        data = load(args.data, seed=seed)
+
+        def folder(epochs: int, seed: int) -> Path:
+            how = f"{args.data}-{epochs}{'-tuned' * args.tuned}{f'-until{args.until}' if args.until else ''}"
+            how += "".join(f"-{k}{v:g}" for k, v in own_recipe.items())
+            return args.out / f"{how}-{seed}"
+
         teachers = []
         for i, name in enumerate(args.teachers):
             number = args.teachers[:i].count(name)
-            own = 0 if args.until else seed
-            recipe = Recipe(seed=100 * (number + 1) + own, epochs=args.epochs)
-            file = args.out / f"{how_all}-{own}" / f"{name}-{number}"
-            teachers.append(trained(file, data, name, recipe, [], None, args.tuned, args.until))
-            results.setdefault(f"teacher {i + 1}, {name}", []).append(score(teachers[-1], data))
+            own, power = 0 if args.until else seed, args.powers[i % len(args.powers)]
+            recipe = Recipe(seed=100 * (number + 1) + own, epochs=args.teacher_epochs or args.epochs)
+            file = folder(recipe.epochs, own) / f"{name}-{number}{f'-power{power:g}' if power != POWER else ''}"
+            teachers.append(trained(file, data, name, recipe, [], None, args.tuned, args.until,
+                                    power=power, **own_recipe))
+            results.setdefault(f"teacher {i + 1}, {name}, power {power:g}", []).append(score(teachers[-1], data))
         for name, how in ways(args.beta, args.share).items():
             if name not in args.ways:
                 continue
             told = "none" if how is None else name if how.neighbors == 1 else (
-                f"{'+'.join(args.teachers)}-{name}" + (f"-{args.beta:g}" if how.beta else "")
+                f"{taught_by}-{name}" + (f"-{args.beta:g}" if how.beta else "")
                 + (f"-{how.neighbors:g}" if how.neighbors else ""))
-            file = folder / f"{student}-{told.replace(' ', '_')}"
+            file = folder(args.epochs, seed) / f"{student}-{told.replace(' ', '_')}"
             model = trained(file, data, args.student, Recipe(seed=seed, epochs=args.epochs), teachers if how else [], how,
-                            args.tuned, args.until, tuple(args.set))
+                            args.tuned, args.until, tuple(args.set), **own_recipe)
             results.setdefault(name, []).append(score(model, data))
             print(seed, name, json.dumps(results[name][-1]), flush=True)
-    write_atomic(args.out / f"{args.data}-{student}-{'+'.join(args.teachers)}-{args.beta:g}-{args.share:g}.json",
+    write_atomic(args.out / f"{args.data}-{student}-{taught_by}-{args.beta:g}-{args.share:g}.json",
                  json.dumps(results, indent=1))
     rows = [["way", "validation", "float F1", "spread", "int8 F1", "spread", "accuracy", "spread", "int8 gain",
              "spread", "bytes"]]

@@ -6,7 +6,13 @@ trainings.  Scored are all rows, and those that lie within twice and four times 
 spots of a spot that the others surveyed: elsewhere it would be extrapolation in space, which is not what a deployed model
 is asked for.  Then those whose place one of the others surveyed, and two or more: where one phone is all that was heard at a
 place, models fail in another way than where there are several, as there are once nobody is held out.  Rows of all are
-pooled, so that a zone counts once.  Models are kept in build/survey and not trained twice.
+pooled, so that a zone counts once.
+
+All of these rows are of the survey's weeks.  What months do to a site, which only test rows tell, a second judgement stands
+for, of the same rows with a quarter of the access points gone.
+
+With --student, one of each fold is trained alone, and one is taught by the members and by neighbors with --share.  Models
+are kept in build/survey and not trained twice.
 """
 
 from __future__ import annotations
@@ -20,9 +26,10 @@ import numpy as np
 from distillation import trained
 
 from tinyloc.cli import table
-from tinyloc.data import Samples, accuracy, confusion, load, macro_f1
+from tinyloc.data import POWER, Samples, accuracy, confusion, load, macro_f1
 from tinyloc.data import ujiindoorloc as uji
 from tinyloc.data.source import locate
+from tinyloc.distill import Distillation
 from tinyloc.model import Model
 from tinyloc.neighbors import Neighbors
 from tinyloc.reference.softmax import softmax
@@ -30,6 +37,8 @@ from tinyloc.train import Recipe, last_rows
 
 SHARES = (0.0, 0.1, 0.2, 0.35, 0.5, 0.65, 0.75, 0.85, 1.0)
 DRAWS = 20_000  # of `folds`
+GONE = 0.25  # of the access points
+WORLDS = ("as heard", f"{GONE:.0%} of the access points gone")
 
 
 def survey() -> tuple[Samples, np.ndarray, np.ndarray]:
@@ -84,6 +93,12 @@ def folds(group: np.ndarray, place: np.ndarray, floor: np.ndarray, near: float, 
     return choice[np.searchsorted(of, group)]
 
 
+def impaired(rows: Samples, fold: int) -> Samples:
+    """The rows without some of the access points: as after months."""
+    gone = np.random.default_rng([fold, 0x60E]).random(len(rows.aps)) < GONE
+    return replace(rows, rssi=np.where(gone, np.float32(np.nan), rows.rssi))
+
+
 def beliefs(model: Model, rows: Samples) -> np.ndarray:
     """(n, c) probabilities of the zones."""
     x, ends = last_rows(model.info, rows).x, model.params["crf.start"] + model.params["crf.end"]
@@ -100,10 +115,15 @@ def alike(true: np.ndarray, said: np.ndarray, rooms: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--teacher", default="mamba-h64l1", help="preset")
-    parser.add_argument("--members", type=int, default=5, help="seeds of it whose mean belief counts")
+    parser.add_argument("--members", type=int, default=5, help="how many of them, whose mean belief counts")
+    parser.add_argument("--powers", nargs="+", type=float, default=[POWER], help="of the members' powed signals, in turn")
     parser.add_argument("--folds", type=int, default=6)
-    parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--until", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--student", help="preset")
+    parser.add_argument("--set", nargs="+", default=[], metavar="FIELD=N", help="of the student's Config, such as n=2")
+    parser.add_argument("--student-epochs", type=int, default=40)
+    parser.add_argument("--share", type=float, default=0.35, help="of neighbors, as the student's teachers")
+    parser.add_argument("--seeds", type=int, default=1, help="of students")
     parser.add_argument("--out", type=Path, default=Path("build/survey"))
     args = parser.parse_args()
     rows, place, floor = survey()
@@ -115,31 +135,55 @@ def main() -> None:
         own = every[rows.group == g]
         for h in np.unique(rows.group[rows.group != g]):
             surveyors[own] += distance(place, floor, own, every[rows.group == h]) <= 2 * apart
-    away, votes, models = np.zeros(len(rows)), np.zeros((len(rows), c)), np.zeros((args.members, len(rows), c))
+    away = np.zeros(len(rows))
+    ways = {"alone": None, "taught": Distillation(alpha=0, temperature=1, neighbors=args.share)} if args.student else {}
+    powers = [args.powers[i % len(args.powers)] for i in range(args.members)]
+    shape = (len(rows), c)
+    votes, models = ({w: np.zeros(s) for w in WORLDS} for s in (shape, (args.members, *shape)))
+    students = {way: {w: np.zeros((args.seeds, *shape)) for w in WORLDS} for way in ways}
     args.out.mkdir(parents=True, exist_ok=True)
     for k in range(args.folds):
         own, others = every[fold == k], every[fold != k]
         held, known = rows.take(own), rows.take(others)
+        worlds = dict(zip(WORLDS, (held, impaired(held, k)), strict=True))
         away[own] = distance(place, floor, own, others)
-        votes[own] = Neighbors.of(known, 0.0).vote(held.rssi[:, None])[:, 0]
+        neighbors = Neighbors.of(known, 0.0)
         data = replace(load("ujiindoorloc"), train=known, val=known.take(slice(0, 0)))
-        for i in range(args.members):
-            recipe = Recipe(seed=100 + i, epochs=args.epochs)
-            model = trained(args.out / f"{args.teacher}-{k}-{i}", data, args.teacher, recipe, [], None, True, args.until)
-            models[i, own] = beliefs(model, held)
+        teachers = []
+        for i, power in enumerate(powers):
+            recipe = Recipe(seed=100 + i // len(args.powers), epochs=args.epochs)
+            file = args.out / f"{args.teacher}-{args.epochs}-power{power:g}-{k}-{recipe.seed}"
+            teachers.append(trained(file, data, args.teacher, recipe, [], None, True, args.epochs, power=power))
+        own_students: dict[str, list[Model]] = {}
+        for way, how in ways.items():
+            by = f"{'+'.join(f'{p:g}' for p in powers)}-{args.share:g}" if how else way
+            file = args.out / "-".join((args.student, *args.set, by, str(args.student_epochs), str(k)))
+            own_students[way] = [trained(Path(f"{file}-{i}"), data, args.student, Recipe(seed=i, epochs=args.student_epochs),
+                                         teachers if how else [], how, True, args.student_epochs, tuple(args.set))
+                                 for i in range(args.seeds)]
+        for w, heard in worlds.items():
+            votes[w][own] = neighbors.vote(heard.rssi[:, None])[:, 0]
+            for found, them in ((models[w], teachers), *((students[way][w], own_students[way]) for way in ways)):
+                for i, model in enumerate(them):
+                    found[i, own] = beliefs(model, heard)
         print(f"fold {k}: {len(own)} rows of {', '.join(map(str, np.unique(held.group)))} held out", flush=True)
     parts = {"all rows": away >= 0, **{f"within {m * apart:.1f} m": away <= m * apart for m in (2, 4)},
              "1 other surveyor": surveyors == 1, "2 or more": surveyors > 1}
-    said = {"one model": models, **{f"neighbors' share {s:g}": (1 - s) * models.mean(0, keepdims=True) + s * votes
-                                    for s in SHARES}}
-    for name, part in parts.items():
-        lines, true = [["believed", "macro-F1", "zones alike", "accuracy"]], rows.room[part]
-        for who, belief in said.items():
-            zones = belief[:, part].argmax(2)
-            lines.append([who, *(f"{np.mean([score(true, z) for z in zones]):.3f}" for score in (
-                partial(macro_f1, classes=c), partial(alike, rooms=c), accuracy))])
-        print(f"\n{name}: {part.sum()} rows, {len(np.unique(true))} zones")
-        print(table(lines))
+    for w in WORLDS:
+        said = {f"student {way}": students[way][w] for way in ways}
+        single = {p: models[w][[q == p for q in powers]] for p in args.powers}
+        said |= {f"one model, power {p:g}": them for p, them in single.items()}
+        said |= {f"powers {p:g} and {q:g}": np.concatenate([single[p], single[q]]).mean(0, keepdims=True)
+                 for i, p in enumerate(args.powers) for q in args.powers[i + 1 :]}
+        said |= {f"all, neighbors' share {s:g}": (1 - s) * models[w].mean(0, keepdims=True) + s * votes[w] for s in SHARES}
+        for name, part in parts.items():
+            lines, true = [["believed", "macro-F1", "zones alike", "accuracy"]], rows.room[part]
+            for who, belief in said.items():
+                zones = belief[:, part].argmax(2)
+                lines.append([who, *(f"{np.mean([score(true, z) for z in zones]):.3f}" for score in (
+                    partial(macro_f1, classes=c), partial(alike, rooms=c), accuracy))])
+            print(f"\n{w}, {name}: {part.sum()} rows, {len(np.unique(true))} zones")
+            print(table(lines))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from tinyloc.data import Dataset, Samples, load
 from tinyloc.data.windows import Scaler
 from tinyloc.errors import DataError, ModelError
 from tinyloc.model import Model
-from tinyloc.train import Epoch, Recipe, fit, last_rows
+from tinyloc.train import Epoch, Inputs, Recipe, fit, last_rows
 
 QUICK = Recipe(epochs=12, patience=12, batch=32)
 
@@ -78,6 +78,13 @@ def test_what_is_known_keeps_its_weights(house: Dataset, model: Model) -> None:
     x = last_rows(model.info, house.test).x[:8]
     x[..., 3] = 0
     assert np.allclose((model.forward(x)[0] - start.forward(x)[0])[..., stay], 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("power", [1.0, 3.0])
+def test_a_new_access_point_has_the_range_that_all_share(house: Dataset, power: float) -> None:
+    model = fit(house, "mamba-h2l1", replace(QUICK, epochs=1), inputs=Inputs("powed", power=power))
+    start, _ = transplant(model, renamed(house, {}, {house.aps[3]: "new_ap"}))
+    assert start.info["scaler"] == model.info["scaler"] and start.info["scaler"].get("power", 1) == power
 
 
 def test_a_site_that_shares_nothing(house: Dataset, model: Model) -> None:

@@ -219,7 +219,9 @@ def test_balance_lifts_no_room_that_never_occurs() -> None:
 
 
 @pytest.mark.parametrize("how, message", [
-    ({"signal": "db"}, "unknown signal 'db'"), ({"delay": -1}, "delay = -1"), ({"least": 1.5}, "least = 1.5")])
+    ({"signal": "db"}, "unknown signal 'db'"), ({"delay": -1}, "delay = -1"), ({"least": 1.5}, "least = 1.5"),
+    ({"signal": "powed", "power": 0}, "power = 0; expected 0.1 to 10"),
+    ({"power": 3.0}, "power = 3.0 of minmax signals; expected signal \"powed\"")])
 def test_bad_inputs(how: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Inputs(**how)

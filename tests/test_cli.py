@@ -87,7 +87,12 @@ def test_tuned_is_a_start_that_options_change(place: Path) -> None:
     m = Model.load(place / "tuned1").info
     assert (m["recipe"]["balance"], "power" in m["scaler"], m["augmentation"]["noise"]) == (0.5, False, 3)
     tinyloc(*alone, "--out", place / "tuned2")
-    assert Model.load(place / "tuned2").info["scaler"]["power"] == 2
+    m = Model.load(place / "tuned2").info
+    assert m["scaler"]["power"] == 2 and (m["recipe"]["batch"], m["recipe"]["lr"]) == (64, 0.005), "of few rows"
+    tinyloc(*alone, "--power", "1.5", "--out", place / "tuned3")
+    assert Model.load(place / "tuned3").info["scaler"]["power"] == 1.5
+    said = complaint(*alone, "--signal", "minmax", "--power", "3", "--out", place / "none")
+    assert "power = 3.0 of minmax signals" in said
     tinyloc("quantize", place / "tuned", "--out", place / "tuned8")
     # It has seen the validation rows: they do not choose its Program either.
     made = tinyloc("quantize", place / "tuned", "--out", place / "tunedq", "--qat", "--epochs", "2").stdout

@@ -184,6 +184,9 @@ def test_powed_shares_one_curve() -> None:
     again = Scaler.from_dict(scaler.to_dict())
     assert again.power == scaler.power and np.array_equal(again.transform(s.rssi), scaler.transform(s.rssi))
     assert "power" not in Scaler.fit(s).to_dict(), "files of before are as they were"
+    level = Scaler.fit(s, hold=0, signal="powed", power=1)
+    np.testing.assert_allclose(level.transform(np.array([-91, -65.5, -40])), [0, 0.5, 1], rtol=1e-6)
+    assert scaler.shared and level.shared and Scaler.from_dict(level.to_dict()).shared and not Scaler.fit(s).shared
     with pytest.raises(DataError, match="no access point was heard"):
         Scaler.fit(rows(rssi=np.full((6, 2), NAN)), signal="powed")
     with pytest.raises(ConfigError, match=r"unknown signal 'power'; did you mean 'powed'\?"):

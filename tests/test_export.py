@@ -146,7 +146,8 @@ SCALERS: dict[str, Callable[[], Scaler]] = {
     "outside of int8": lambda: Scaler(np.array([-300.0, -300, 130, -1e6]), np.array([-200.0, 300, 140, 1e6])),
     "few of one range, not a line": lambda: Scaler(np.full(2, -105.0), np.full(2, 0.0), power=2.7),
     "many of one range": lambda: Scaler(np.full(30, -104.0), np.full(30, -20.0)),
-    "powed": lambda: Scaler.fit(load("ujiindoorloc").train, signal="powed"),
+    **{f"powed, {power:g}": (lambda power=power: Scaler.fit(load("ujiindoorloc").train, signal="powed", power=power))
+       for power in (1.0, 2.0, 3.0)},
     **{f"motion beside {signal}": (lambda signal=signal: Scaler.fit(load("simulated", minutes=4, motion=True).train,
                                                                    signal=signal)) for signal in ("minmax", "powed")},
     "motion beside many of one range": lambda: Scaler(np.append(np.full(30, -104.0), [10, 0]), np.append(np.full(30, -20.0),

@@ -124,9 +124,9 @@ def transplant(model: Model, dataset: Dataset, seed: int = 0) -> tuple[Model, Da
             grown[np.ix_(to, to) if both else to] = model.params[name][np.ix_(of, of) if both else of]
             params[name] = grown
     fresh = Scaler.fit(site.train, hold=old.hold, not_heard=old.not_heard,
-                       signal="powed" if old.power != 1 else "minmax")
+                       signal="powed" if old.shared else "minmax")
     lo, hi = fresh.lo.copy(), fresh.hi.copy()
-    if old.power != 1 and len(here):  # one range for all access points
+    if old.shared and len(here):  # one range for all access points
         m = len(aps) - len(motions)
         lo[:m], hi[:m] = old.lo[0], old.hi[0]
     lo[here], hi[here] = old.lo[there], old.hi[there]

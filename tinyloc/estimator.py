@@ -48,7 +48,7 @@ class TinyLocClassifier(ClassifierMixin, BaseEstimator):
                   before it).  Before a recording's first row that row is repeated, so every row is answered
     hop           rows from one training window to the next; None: half a window
     rate_hz       with a window: silences of up to 1 s are bridged by the last value heard
-    signal, least, delay        see `tinyloc.train.Inputs`
+    signal, power, least, delay     see `tinyloc.train.Inputs`
     epochs, batch, learning_rate, patience, balance     see `tinyloc.train.Recipe`
     validation_fraction  of the rows: chooses the epoch.  Whole groups are held out where there are five or more, else
                   stretches of five windows, or rows that stand alone.  0: train on all rows for all epochs
@@ -66,10 +66,10 @@ class TinyLocClassifier(ClassifierMixin, BaseEstimator):
     """
 
     def __init__(self, model: str = "mamba-h8l1-lean", *, width: int | None = None, state: int | None = None,
-                 window: int = 1, hop: int | None = None, rate_hz: float = 5.0, signal: str = "minmax", least: int = 1,
-                 delay: int = 0, epochs: int = 120, batch: int = 64, learning_rate: float = 5e-3, patience: int = 40,
-                 balance: float = 0.0, validation_fraction: float = 0.2, quantize: str = "int8", calibration: str = "auto",
-                 decay: str = "auto", random_state: Any = None) -> None:
+                 window: int = 1, hop: int | None = None, rate_hz: float = 5.0, signal: str = "minmax", power: float = 2.0,
+                 least: int = 1, delay: int = 0, epochs: int = 120, batch: int = 64, learning_rate: float = 5e-3,
+                 patience: int = 40, balance: float = 0.0, validation_fraction: float = 0.2, quantize: str = "int8",
+                 calibration: str = "auto", decay: str = "auto", random_state: Any = None) -> None:
         self.model = model
         self.width = width
         self.state = state
@@ -77,6 +77,7 @@ class TinyLocClassifier(ClassifierMixin, BaseEstimator):
         self.hop = hop
         self.rate_hz = rate_hz
         self.signal = signal
+        self.power = power
         self.least = least
         self.delay = delay
         self.epochs = epochs
@@ -127,7 +128,7 @@ class TinyLocClassifier(ClassifierMixin, BaseEstimator):
         recipe = Recipe(epochs=self.epochs, batch=self.batch, lr=self.learning_rate, patience=self.patience,
                         balance=self.balance, seed=seed % 2**32)
         self.model_ = train(data, dataclasses.replace(config, **changes) if changes else self.model, recipe,
-                            inputs=Inputs(self.signal, self.least, self.delay),
+                            inputs=Inputs(self.signal, self.least, self.delay, power=self.power),
                             until=None if self.validation_fraction else self.epochs)
         self.n_iter_ = int(self.model_.info["epochs"])
         self.program_ = calibrate(self.model_, data, self.calibration, self.decay) if self.quantize == "int8" else None

@@ -19,6 +19,7 @@ import numpy as np
 
 from tinyloc.data import (
     MISSING,
+    POWER,
     SIGNALS,
     Augmentation,
     Augmenter,
@@ -90,17 +91,23 @@ class Inputs:
     least   training rows in which an access point must be heard, or the model does not listen to it; 0 keeps all
     delay   rows by which the answer lags: the room at a row is told that many rows later
     motion  whether the model reads the data's motion channels too: "on", "off", or "auto": where it pays, see `fit`
+    power   of "powed"; above 1, differences of strong signals count for more than those of weak ones
     """
 
     signal: str = SIGNALS[0]
     least: int = 1
     delay: int = 0
     motion: str = MOTION[0]
+    power: float = POWER
 
     def __post_init__(self) -> None:
         for name, known in (("signal", SIGNALS), ("motion", MOTION)):
             if getattr(self, name) not in known:
                 raise unknown(name, getattr(self, name), known)
+        if not 0.1 <= self.power <= 10:
+            raise ConfigError(f"inputs: power = {self.power!r}; expected 0.1 to 10")
+        if self.signal != "powed" and self.power != POWER:
+            raise ConfigError(f"inputs: power = {self.power!r} of {self.signal} signals; expected signal \"powed\"")
         for name in ("least", "delay"):
             value = getattr(self, name)
             if type(value) is not int or not 0 <= value <= 10**6:
@@ -527,7 +534,7 @@ def _fit(dataset: Dataset, config: Config | str, *, recipe: Recipe, inputs: Inpu
         raise ConfigError(f"inputs: delay = {delay}; expected 0: a row of {dataset.name} stands alone, and none follows it")
     wide = heard_by(dataset, (aps, *(t.info.get("aps", ()) for t in teachers)), missing)
     dataset = dataset.select(aps)
-    scaler = Scaler.fit(dataset.train, signal=inputs.signal)
+    scaler = Scaler.fit(dataset.train, signal=inputs.signal, power=inputs.power)
     model = Model.create(dataclasses.replace(made, aps=made.aps - len(motions)), recipe.seed)
     if motions:
         model.config = made

@@ -5,6 +5,7 @@ Chosen on validation (ujiindoorloc with whole people and phones held out, flat w
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from tinyloc.data import Augmentation, Dataset
@@ -25,11 +26,13 @@ def tuned(dataset: Dataset, recipe: Recipe | None = None, delay: int = 0) -> Tun
     """Settings for a data set; the recipe's epochs and seed stay as they are.
 
     Rows that stand alone (a window of one) are another person's, phone's and month's in use: powed signals, a device's
-    offset and noise, lost access points, rooms that count alike, and access points heard 20 times at least.  Windows of a
-    walk get a device's offset; what helps them most is `delay`, the rows by which the answer may lag.
+    offset and noise, lost access points, rooms that count alike, large batches, and access points heard 20 times at least.
+    Windows of a walk get a device's offset; what helps them most is `delay`, the rows by which the answer may lag.
     """
     recipe = recipe or Recipe()
     if dataset.window > 1:
         return Tuned(recipe, Inputs(delay=delay), Augmentation(offset=4.0))
-    return Tuned(replace(recipe, balance=1.0), Inputs("powed", 20, delay),
+    batch = max(recipe.batch, min(512, len(dataset.train) // 32))
+    lr = recipe.lr * math.sqrt(batch / recipe.batch)  # the rule of Malladi et al., arXiv 2205.10287, for Adam
+    return Tuned(replace(recipe, balance=1.0, batch=batch, lr=lr), Inputs("powed", 20, delay),
                  Augmentation(offset=5.0, noise=3.0, deaf=1.0, lost=0.2))

@@ -82,6 +82,7 @@ INPUTS = options(
     click.option("--balance", type=float,
                  help="1: every room counts as much as any other, however seldom it occurs. [0]"),
     click.option("--signal", help="What inputs are made of dBm: minmax, an access point's own range; or powed. [minmax]"),
+    click.option("--power", type=float, help="Of powed: above 1, differences of strong signals count for more. [2]"),
     click.option("--least", type=int,
                  help="Training rows in which an access point must be heard to be listened to. [1]"),
     click.option("--delay", type=int, help="Rows by which the answer may lag. [0]"),
@@ -185,7 +186,7 @@ def inputs_of(given: Mapping[str, Any], start: Tuned | None = None) -> dict[str,
 
     from tinyloc.train import Inputs
 
-    names = {"signal": "signal", "least": "least", "delay": "delay", "use_motion": "motion"}
+    names = {"signal": "signal", "power": "power", "least": "least", "delay": "delay", "use_motion": "motion"}
     chosen = {name: given[option] for option, name in names.items() if given[option] is not None}
     augmentation = augmentation_of(given["augment"])
     return {"inputs": replace(start.inputs if start else Inputs(), **chosen),

@@ -108,7 +108,8 @@ def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch:
     given_recipe = {"epochs": epochs, "batch": batch, "lr": lr, "patience": patience, "balance": balance}
     wanted: dict[str, Any] = {k: v for k, v in given_recipe.items() if v is not None}
     recipe, start = Recipe(seed=seed, **wanted), None
-    inputs_of(given)  # a mistake is said before the data are read
+    # A mistake is said before the data are read, which --tuned looks at to choose the signal.
+    inputs_of({**given, "signal": given["signal"] or ("powed" if ours else None)})
     source = source_of(data_name, seed, given)
     d = load_source(source)
     if ours:

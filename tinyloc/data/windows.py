@@ -78,12 +78,12 @@ class Scaler:
 
     @classmethod
     def fit(cls, train: Samples, *, shared: bool = False, hold: float = HOLD,
-            not_heard: float = NOT_HEARD, signal: str = SIGNALS[0]) -> Scaler:
+            not_heard: float = NOT_HEARD, signal: str = SIGNALS[0], power: float = POWER) -> Scaler:
         """Ranges from training rows alone; `shared`: one range for all access points.
 
         signal  "minmax", the paper's; or "powed" (Torres-Sospedra et al., Expert Systems with Applications
                 42:9263, 2015): all access points share the range from 1 dB below the weakest signal heard, where
-                silence lies too, to the strongest, and its square counts
+                silence lies too, to the strongest, and it counts to the `power`; 1 is the level in dB itself
 
         Raises DataError without rows, or for "powed" where nothing was heard; ConfigError for an unknown signal.
         """
@@ -107,7 +107,13 @@ class Scaler:
             if shared:
                 lo, hi = np.full_like(lo, lo.min()), np.full_like(hi, hi.max())
         return cls(np.concatenate([lo, low]), np.concatenate([hi, high]), hold, not_heard,
-                   POWER if signal == "powed" else 1.0, m)
+                   power if signal == "powed" else 1.0, m)
+
+    @property
+    def shared(self) -> bool:
+        """Whether all access points have one range."""
+        a = len(self.lo) - self.motion
+        return all(bool((v[:a] == v[0]).all()) for v in (self.lo, self.hi))
 
     def transform(self, rssi: npt.ArrayLike) -> Floats:
         """(..., a + m) dBm and dB, NaN for not heard and unknown -> float32 in [0, 1]."""
