@@ -72,6 +72,7 @@ def main() -> None:
     parser.add_argument("--student", default="mamba-h8l1")
     parser.add_argument("--teachers", nargs="*", default=["mamba-h32l1"], help="presets; one twice: two of other seeds")
     parser.add_argument("--set", nargs="+", default=[], metavar="FIELD=N", help="of the student's Config, such as n=2")
+    parser.add_argument("--power", type=float, default=POWER, help="of the student's powed signals")
     parser.add_argument("--powers", nargs="+", type=float, default=[POWER], help="of teachers' powed signals, in turn")
     parser.add_argument("--batch", type=int, help="instead of --tuned's")
     parser.add_argument("--lr", type=float, help="likewise")
@@ -85,9 +86,10 @@ def main() -> None:
     parser.add_argument("--ways", nargs="+", default=list(ways(1, 0.5)), choices=list(ways(1, 0.5)), metavar="WAY")
     parser.add_argument("--out", type=Path, default=Path("build/distillation"))
     args = parser.parse_args()
-    if not args.tuned and (args.powers != [POWER] or args.batch or args.lr):
-        parser.error("--powers, --batch and --lr change what --tuned says; expected --tuned")
-    student, taught_by = "-".join((args.student, *args.set)), "+".join(args.teachers)
+    if not args.tuned and (args.powers != [POWER] or args.power != POWER or args.batch or args.lr):
+        parser.error("--power, --powers, --batch and --lr change what --tuned says; expected --tuned")
+    student = "-".join((args.student, *args.set, *([f"power{args.power:g}"] if args.power != POWER else ())))
+    taught_by = "+".join(args.teachers)
     if args.powers != [POWER] or args.teacher_epochs:
         taught_by += f"-powers{'+'.join(f'{p:g}' for p in args.powers)}-{args.teacher_epochs or args.epochs}"
     own_recipe = {k: v for k, v in (("batch", args.batch), ("lr", args.lr)) if v}
@@ -118,7 +120,7 @@ def main() -> None:
                 + (f"-{how.neighbors:g}" if how.neighbors else ""))
             file = folder(args.epochs, seed) / f"{student}-{told.replace(' ', '_')}"
             model = trained(file, data, args.student, Recipe(seed=seed, epochs=args.epochs), teachers if how else [], how,
-                            args.tuned, args.until, tuple(args.set), **own_recipe)
+                            args.tuned, args.until, tuple(args.set), args.power, **own_recipe)
             results.setdefault(name, []).append(score(model, data))
             print(seed, name, json.dumps(results[name][-1]), flush=True)
     write_atomic(args.out / f"{args.data}-{student}-{taught_by}-{args.beta:g}-{args.share:g}.json",
