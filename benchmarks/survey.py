@@ -127,6 +127,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1, help="of students")
     parser.add_argument("--out", type=Path, default=Path("build/survey"))
     args = parser.parse_args()
+    if args.members < len(args.powers):
+        parser.error(f"--members {args.members}: expected one for each of the {len(args.powers)} --powers, or more")
     rows, place, floor = survey()
     assert rows.group is not None
     apart = spacing(place, floor)
