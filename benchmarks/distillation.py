@@ -88,7 +88,15 @@ def main() -> None:
     args = parser.parse_args()
     if not args.tuned and (args.powers != [POWER] or args.power != POWER or args.batch or args.lr):
         parser.error("--power, --powers, --batch and --lr change what --tuned says; expected --tuned")
-    student = "-".join((args.student, *args.set, *([f"power{args.power:g}"] if args.power != POWER else ())))
+
+    def folder(epochs: int, seed: int) -> Path:
+        how = f"{args.data}-{epochs}{'-tuned' * args.tuned}{f'-until{args.until}' if args.until else ''}"
+        return args.out / "-".join((how, *(f"{k}{v:g}" for k, v in own_recipe.items()), str(seed)))
+
+    def powered(name: str, power: float) -> str:
+        return name if power == POWER else f"{name}-power{power:g}"
+
+    student = powered("-".join((args.student, *args.set)), args.power)
     taught_by = "+".join(args.teachers)
     if args.powers != [POWER] or args.teacher_epochs:
         taught_by += f"-powers{'+'.join(f'{p:g}' for p in args.powers)}-{args.teacher_epochs or args.epochs}"
@@ -96,21 +104,13 @@ def main() -> None:
     results: dict[str, list[dict[str, float]]] = {}
     args.out.mkdir(parents=True, exist_ok=True)
     for seed in range(args.seeds):
-        data = load(args.data, seed=seed)
-
-        def folder(epochs: int, seed: int) -> Path:
-            how = f"{args.data}-{epochs}{'-tuned' * args.tuned}{f'-until{args.until}' if args.until else ''}"
-            how += "".join(f"-{k}{v:g}" for k, v in own_recipe.items())
-            return args.out / f"{how}-{seed}"
-
-        teachers = []
+        data, teachers = load(args.data, seed=seed), []
         for i, name in enumerate(args.teachers):
             number = args.teachers[:i].count(name)
             own, power = 0 if args.until else seed, args.powers[i % len(args.powers)]
             recipe = Recipe(seed=100 * (number + 1) + own, epochs=args.teacher_epochs or args.epochs)
-            file = folder(recipe.epochs, own) / f"{name}-{number}{f'-power{power:g}' if power != POWER else ''}"
-            teachers.append(trained(file, data, name, recipe, [], None, args.tuned, args.until,
-                                    power=power, **own_recipe))
+            file = folder(recipe.epochs, own) / powered(f"{name}-{number}", power)
+            teachers.append(trained(file, data, name, recipe, [], None, args.tuned, args.until, power=power, **own_recipe))
             results.setdefault(f"teacher {i + 1}, {name}, power {power:g}", []).append(score(teachers[-1], data))
         for name, how in ways(args.beta, args.share).items():
             if name not in args.ways:
