@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,8 @@ import numpy as np
 
 from tinyloc import qat
 from tinyloc.cli import table
-from tinyloc.data import Dataset, accuracy, load, macro_f1
+from tinyloc.data import accuracy, load, macro_f1
 from tinyloc.files import write_atomic
-from tinyloc.model import Config, preset
 from tinyloc.program import Program
 from tinyloc.quantize import calibrate
 from tinyloc.run import Session
@@ -34,29 +32,21 @@ EPOCHS = {"ujiindoorloc": 30}  # its 15,000 rows make as many steps in 30 epochs
 QAT_EPOCHS = {"ujiindoorloc": 3}  # which is still more steps than the others' 30
 
 
-def configured(data: Dataset, name: str, changed: Sequence[str]) -> Config:
-    """A preset's Config for a data set; changed: fields that are others, such as "n=4"."""
-    return replace(preset(name, len(data.aps), len(data.rooms)),
-                   **{k: int(v) for k, v in (pair.split("=") for pair in changed)})
-
-
 def measure(data: str, name: str, seed: int, trained: bool = False, ours: bool = False, delay: int = 0, window: int = 0,
-            changed: tuple[str, ...] = (), **options: str) -> dict[str, Any]:
+            **options: str) -> dict[str, Any]:
     """float and int8: macro-F1 and accuracy on the test rows; validation: the score that chose the model; bytes.
 
-    trained: also qat, that of quantization-aware training.  ours: by `tuned`.  changed: fields of the preset's Config that
-    are others, such as "n=4".
+    trained: also qat, that of quantization-aware training.  ours: by `tuned`.
     """
     d = load(data, seed=seed, **options)
-    config = configured(d, name, changed)
     cut = {"window": window, "hop": max(1, window // 2)} if window else {}
     recipe = Recipe(seed=seed, **({"epochs": EPOCHS[data]} if data in EPOCHS else {}))
     if ours:
         by = tuned(d, recipe, delay)
-        model = fit(d, config, by.recipe, inputs=by.inputs, augmentation=by.augmentation, refit=by.refit,
+        model = fit(d, name, by.recipe, inputs=by.inputs, augmentation=by.augmentation, refit=by.refit,
                     **cut)
     else:
-        model = fit(d, config, recipe, inputs=Inputs(least=0, delay=delay), **cut)
+        model = fit(d, name, recipe, inputs=Inputs(least=0, delay=delay), **cut)
     program = calibrate(model, d)
     w = last_rows(model.info, d.test)
     true, rooms = w.y[:, -1], len(d.rooms)
@@ -87,7 +77,6 @@ def main() -> None:
     parser.add_argument("--tuned", action="store_true", help="our settings, instead of the default recipe")
     parser.add_argument("--delay", type=int, default=0, help="rows by which answers lag")
     parser.add_argument("--window", type=int, default=0, help="rows [the data's]")
-    parser.add_argument("--set", nargs="+", default=[], metavar="FIELD=N", help="of the preset's configuration, such as n=4")
     parser.add_argument("--split", help="ujiindoorloc: groups (default) or random")
     parser.add_argument("--out", type=Path, default=Path("build/accuracy.json"))
     args = parser.parse_args()
@@ -97,7 +86,7 @@ def main() -> None:
              *(f"{k} - float" for k in kinds[1:]), "bytes"]]
     for data in args.data:
         options = {"split": args.split} if args.split and data == "ujiindoorloc" else {}
-        how = (args.tuned, args.delay, args.window, tuple(args.set))
+        how = (args.tuned, args.delay, args.window)
         for name in args.presets:
             results = []
             for seed in range(args.seeds):

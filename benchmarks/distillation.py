@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from accuracy import configured
 
 from tinyloc.cli import table
 from tinyloc.data import POWER, Dataset, accuracy, load, macro_f1
@@ -41,16 +40,15 @@ def ways(beta: float, share: float) -> dict[str, Distillation | None]:
 
 
 def trained(path: Path, data: Dataset, name: str, recipe: Recipe, teachers: list[Model], how: Distillation | None,
-            ours: bool, until: int | None, changed: tuple[str, ...] = (), power: float = POWER, **own: Any) -> Model:
+            ours: bool, until: int | None, power: float = POWER, **own: Any) -> Model:
     """That of the file, or trained now and kept there; power, own: what `tuned` has otherwise."""
     if not path.exists():
-        config = configured(data, name, changed) if changed else name  # whose name is in the model's info
         checkpoint, more = Path(f"{path}.checkpoint"), dict[str, Any]()
         if ours:
             by = tuned(data, recipe)
             recipe = replace(by.recipe, **own)
             more = {"inputs": replace(by.inputs, power=power), "augmentation": by.augmentation}
-        fit(data, config, recipe, checkpoint=checkpoint, teachers=teachers, distillation=how, until=until, **more).save(path)
+        fit(data, name, recipe, checkpoint=checkpoint, teachers=teachers, distillation=how, until=until, **more).save(path)
         for file in checkpoints(checkpoint):
             file.unlink(missing_ok=True)
     return Model.load(path)
@@ -71,7 +69,6 @@ def main() -> None:
     parser.add_argument("--data", default="flat")
     parser.add_argument("--student", default="mamba-h8l1")
     parser.add_argument("--teachers", nargs="*", default=["mamba-h32l1"], help="presets; one twice: two of other seeds")
-    parser.add_argument("--set", nargs="+", default=[], metavar="FIELD=N", help="of the student's Config, such as n=2")
     parser.add_argument("--power", type=float, default=POWER, help="of the student's powed signals")
     parser.add_argument("--powers", nargs="+", type=float, default=[POWER], help="of teachers' powed signals, in turn")
     parser.add_argument("--batch", type=int, help="instead of --tuned's")
@@ -96,7 +93,7 @@ def main() -> None:
     def powered(name: str, power: float) -> str:
         return name if power == POWER else f"{name}-power{power:g}"
 
-    student = powered("-".join((args.student, *args.set)), args.power)
+    student = powered(args.student, args.power)
     taught_by = "+".join(args.teachers)
     if args.powers != [POWER] or args.teacher_epochs:
         taught_by += f"-powers{'+'.join(f'{p:g}' for p in args.powers)}-{args.teacher_epochs or args.epochs}"
@@ -120,7 +117,7 @@ def main() -> None:
                 + (f"-{how.neighbors:g}" if how.neighbors else ""))
             file = folder(args.epochs, seed) / f"{student}-{told.replace(' ', '_')}"
             model = trained(file, data, args.student, Recipe(seed=seed, epochs=args.epochs), teachers if how else [], how,
-                            args.tuned, args.until, tuple(args.set), args.power, **own_recipe)
+                            args.tuned, args.until, args.power, **own_recipe)
             results.setdefault(name, []).append(score(model, data))
             print(seed, name, json.dumps(results[name][-1]), flush=True)
     write_atomic(args.out / f"{args.data}-{student}-{taught_by}-{args.beta:g}-{args.share:g}.json",

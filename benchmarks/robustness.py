@@ -20,7 +20,6 @@ import numpy as np
 from tinyloc.cli import table
 from tinyloc.data import Augmentation, Dataset, Samples, load, macro_f1
 from tinyloc.files import write_atomic
-from tinyloc.model import Config, preset
 from tinyloc.program import Program
 from tinyloc.quantize import calibrate
 from tinyloc.run import Session
@@ -37,15 +36,11 @@ class Case:
     preset: str
     inputs: Inputs
     recipe: Recipe
-    changes: tuple[tuple[str, int], ...] = ()
-
-    def config(self, data: Dataset) -> Config:
-        return replace(preset(self.preset, len(data.aps), len(data.rooms)), **dict(self.changes))
 
 
 CASES = {
     "flat": Case("mamba-h16l1", Inputs(delay=2), Recipe()),
-    "ujiindoorloc": Case("mamba-h32l1", Inputs("powed", least=20), Recipe(balance=1, batch=128, epochs=30), (("n", 2),)),
+    "ujiindoorloc": Case("mamba-h32l1,n=2", Inputs("powed", least=20), Recipe(balance=1, batch=128, epochs=30)),
 }
 
 
@@ -53,7 +48,7 @@ def program_of(data: Dataset, case: Case, seed: int, augmentation: Augmentation 
     """Trained, calibrated and kept in the file; or what is there."""
     if not file.exists():
         checkpoint = Path(f"{file}.checkpoint")
-        model = fit(data, case.config(data), replace(case.recipe, seed=seed), inputs=case.inputs, augmentation=augmentation,
+        model = fit(data, case.preset, replace(case.recipe, seed=seed), inputs=case.inputs, augmentation=augmentation,
                     checkpoint=checkpoint)
         calibrate(model, data).save(file)
         checkpoint.unlink(missing_ok=True)

@@ -120,7 +120,6 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=6)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--student", help="preset")
-    parser.add_argument("--set", nargs="+", default=[], metavar="FIELD=N", help="of the student's Config, such as n=2")
     parser.add_argument("--power", type=float, default=POWER, help="of the student's powed signals")
     parser.add_argument("--student-epochs", type=int, default=40)
     parser.add_argument("--share", type=float, default=0.35, help="of neighbors, as the student's teachers")
@@ -161,9 +160,9 @@ def main() -> None:
         for way, how in ways.items():
             by = f"{'+'.join(f'{p:g}' for p in powers)}-{args.share:g}" if how else way
             until = args.student_epochs
-            file = args.out / "-".join((args.student, *args.set, f"power{args.power:g}", by, str(until), str(k)))
+            file = args.out / "-".join((args.student, f"power{args.power:g}", by, str(until), str(k)))
             own_students[way] = [trained(Path(f"{file}-{i}"), data, args.student, Recipe(seed=i, epochs=until),
-                                         teachers if how else [], how, True, until, tuple(args.set), args.power)
+                                         teachers if how else [], how, True, until, args.power)
                                  for i in range(args.seeds)]
         for w, heard in worlds.items():
             votes[w][own] = neighbors.vote(heard.rssi[:, None])[:, 0]

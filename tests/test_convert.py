@@ -274,9 +274,10 @@ def test_all_that_is_wrong_is_named(source: str, changes: dict[str, Any], words:
 
 
 def test_models_that_others_cannot_hold() -> None:
-    mamba, mdcsa = (Model.create(preset(name, APS, ROOMS)) for name in ("mamba-h4l1", "mdcsa-h4l1"))
+    mamba, mdcsa, gated = (Model.create(preset(name, APS, ROOMS)) for name in ("mamba-h4l1", "mdcsa-h4l1", "mamba-h4l1,n=0"))
     for model, target, words in ((mamba, "mdcsa", "family mamba has no place"), (mdcsa, "mambapy", "family mdcsa"),
-                                 (mdcsa, "mdcsa", "kernel sizes 1, 4 and 7"), (mamba, "mamba", "did you mean 'mamba")):
+                                 (mdcsa, "mdcsa", "kernel sizes 1, 4 and 7"), (mamba, "mamba", "did you mean 'mamba"),
+                                 (gated, "mamba-ssm", "without states .n = 0. has no place in mamba-ssm's")):
         with pytest.raises(ConfigError, match=words):
             to_state(model, target)
     with pytest.raises(ConfigError, match="unknown source 'mamba2'"):

@@ -29,11 +29,12 @@ BOUND = 3e-5
 FAST, SLOW = layers.Layers("fast"), layers.Layers("reference")
 #: batch, steps, width, states, taps, inner width / width, one rate a channel
 BLOCKS = [(1, 1, 1, 1, 1, 1, False), (3, 20, 8, 16, 4, 2, False), (3, 20, 8, 16, 4, 2, True), (2, 65, 16, 5, 3, 1, False),
-          (5, 2, 7, 3, 4, 3, True), (64, 12, 16, 16, 4, 2, False), (2, 130, 32, 16, 4, 2, True), (4, 1, 32, 16, 4, 2, False)]
+          (5, 2, 7, 3, 4, 3, True), (64, 12, 16, 16, 4, 2, False), (2, 130, 32, 16, 4, 2, True), (4, 1, 32, 16, 4, 2, False),
+          (3, 20, 8, 0, 4, 2, False), (64, 1, 38, 0, 1, 2, False), (2, 5, 7, 1, 1, 1, False)]
 #: What pruning leaves: widths of any size, two heads.
 PRUNED = [Config("mamba", 5, 4, 6, n=5, inner=7, rank=3), Config("mamba", 5, 4, 6, blocks=2, n=3, inner=13, tied=True),
           Config("mdcsa", 5, 4, 6, fc1=7, fc2=5), Config("mdcsa", 5, 4, 6, kernels=(1, 4), fc1=3, fc2=9),
-          Config("mamba", 5, 4, 6, n=3, final_norm=True, head_bias=True),
+          Config("mamba", 5, 4, 6, n=3, final_norm=True, head_bias=True), Config("mamba", 5, 4, 6, blocks=2, n=0, inner=7),
           Config("mdcsa", 5, 4, 6, kernels=(1, 4, 7), positions="jovan")]
 
 
@@ -56,7 +57,8 @@ def test_mamba_block(b: int, t: int, d: int, n: int, k: int, expand: int, tied: 
     rng = np.random.default_rng([b, t, d, n])
     p = {name: v + rng.normal(0, 0.1, v.shape).astype(np.float32)
          for name, v in mamba_params(rng, d, n, k, expand, tied).items()}
-    p["dt_proj.bias"] = p["dt_proj.bias"] * np.float32(min(gain, 4))
+    if n:
+        p["dt_proj.bias"] = p["dt_proj.bias"] * np.float32(min(gain, 4))
     x, dy = ((rng.normal(size=(b, t, d)) * g).astype(np.float32) for g in (gain, 1))
     (y, _), cache = FAST.mamba_block(x, p)
     dx, g = FAST.mamba_block_backward(dy, cache)

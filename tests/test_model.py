@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from safetensors.numpy import load_file, save
 from tinyloc.errors import ConfigError, ModelError
 from tinyloc.kernels.op import Node
 from tinyloc.kernels.table import LAYERS
-from tinyloc.model import PRESETS, Config, Model, fold, preset
+from tinyloc.model import CHANGES, PRESETS, Config, Model, fold, preset
 from tinyloc.quantize import quantize
 from tinyloc.reference import check_grads
 from tinyloc.reference.crf import crf_viterbi
@@ -54,6 +56,8 @@ def test_parameter_counts_are_the_papers() -> None:
 SMALL = {"mamba": Config("mamba", 3, 4, 4, blocks=2, n=3, k=3), "mdcsa_1": Config("mdcsa", 3, 4, 4),
          "mdcsa_3": Config("mdcsa", 3, 4, 4, kernels=(1, 4, 7), dead_weights=True),
          "mamba_widths": Config("mamba", 3, 4, 4, inner=5, rank=2, n=2, tied=True),
+         "gated_convolution": Config("mamba", 3, 4, 4, blocks=2, n=0, k=3),
+         "gated_unit": Config("mamba", 3, 4, 4, n=0, k=1, inner=5), "mamba_one_tap": Config("mamba", 3, 4, 4, n=2, k=1),
          "mamba_others": Config("mamba", 3, 4, 4, n=3, final_norm=True, head_bias=True),
          "mdcsa_others": Config("mdcsa", 3, 4, 4, kernels=(1, 4, 7), positions="jovan"),
          "mdcsa_2": Config("mdcsa", 3, 4, 4, kernels=(2, 3), fc1=5, fc2=3, dead_weights=True)}
@@ -121,11 +125,32 @@ def test_dead_weights_do_nothing() -> None:
 
 @pytest.mark.parametrize("name, words", [
     ("mamba-h8l9", "did you mean 'mamba-h8l"), ("mambo-h8l1", "did you mean 'mamba-h8l1'"), ("", "unknown preset ''"),
-    ("mamba-h7l1", "unknown preset 'mamba-h7l1'"), ("mdcsa-h8l2", "unknown preset")])
+    ("mamba-h7l1", "unknown preset 'mamba-h7l1'"), ("mdcsa-h8l2", "unknown preset"), ("mamba-h7l1,n=2", "'mamba-h7l1'"),
+    ("mamba-h8l1,kk=2", "unknown field of preset 'mamba-h8l1,kk=2' 'kk'; did you mean 'k'"),
+    ("mamba-h8l1,", "unknown field of preset"), ("mdcsa-h8l1,n=2", "unknown field .* 'n'. Known: d, dead_weights, fc1, fc2"),
+    ("mamba-h8l1,n=two", "n: expected a whole number, got 'two'"), ("mamba-h8l1,n=", "expected a whole number, got ''"),
+    ("mamba-h8l1,tied=1", "tied: expected true or false, got '1'"), ("mamba-h8l1,d=0", "d: expected a whole number from 1"),
+    ("mamba-h8l1,n=4097", "n: expected a whole number from 0 to 4096"), ("mamba-h8l1,n=0,rank=1", "rank: expected none")])
 def test_unknown_presets(name: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         preset(name, 3, 3)
     assert len(PRESETS) == len(set(PRESETS)) == 9 * 5
+
+
+@pytest.mark.parametrize("name, fields", [
+    ("mamba-h32l1,n=2,d=38", {"d": 38, "n": 2}), ("Mamba-H32L1,N=0,k=1", {"n": 0, "k": 1}),
+    ("mamba-h32l1,tied=true", {"tied": True}), ("mamba-h32l1-lean,n=4,tied=false", {"n": 4}),
+    ("mamba-h32l1,inner=48,rank=3,expand=1,blocks=2", {"inner": 48, "rank": 3, "expand": 1, "blocks": 2}),
+    ("mamba-h32l1,final_norm=true,head_bias=true", {"final_norm": True, "head_bias": True})])
+def test_presets_with_other_fields(name: str, fields: dict[str, int | bool]) -> None:
+    assert preset(name, 5, 6) == replace(preset("mamba-h32l1", 5, 6), **fields)
+
+
+def test_fields_that_presets_change_are_those_of_numbers_and_choices() -> None:
+    """A field more wants a decision whether its name may stand in a preset's."""
+    named = {field for of_family in CHANGES.values() for fields in of_family for field in fields}
+    assert {f.name for f in dataclasses.fields(Config)} - named == {"family", "aps", "classes", "kernels", "positions"}
+    assert preset("mdcsa-h8l1,fc1=9,fc2=7,d=6,dead_weights=false", 5, 6) == Config("mdcsa", 5, 6, 6, fc1=9, fc2=7)
 
 
 @pytest.mark.parametrize("change, words", [
@@ -133,6 +158,8 @@ def test_unknown_presets(name: str, words: str) -> None:
     ({"family": "mlp"}, "unknown model family"),
     ({"positions": "sine"}, "unknown encoding of positions 'sine'"),
     ({"fc1": 0}, "fc1: expected a whole number from 1"),
+    ({"family": "mamba", "n": -1}, "n: expected a whole number from 0"),
+    ({"family": "mamba", "n": 0, "rank": 1}, "rank: expected none where n = 0"),
     ({"family": "mamba", "inner": 1.5}, "inner: expected a whole number"),
     ({"family": "mamba", "k": True}, "k: expected a whole number"), ({"tied": 1}, "tied: expected true or false, got 1"),
     ({"kernels": (1, 2.5)}, "kernels: expected whole numbers"), ({"kernels": (True,)}, "kernels: expected whole numbers"),
@@ -163,6 +190,7 @@ def test_widths_are_in_the_file(name: str, tmp_path: Path) -> None:
 def test_sizes_name_what_follows_from_others() -> None:
     assert preset("mamba-h32l2", 5, 6).sizes == {
         "aps": 5, "classes": 6, "d": 32, "blocks": 2, "state": 16, "inner": 64, "rank": 2}
+    assert SMALL["gated_unit"].sizes == {"aps": 3, "classes": 4, "d": 4, "blocks": 1, "inner": 5}
     assert SMALL["mdcsa_2"].sizes == {"aps": 3, "classes": 4, "d": 4, "heads": 2, "fc1": 5, "fc2": 3}
 
 

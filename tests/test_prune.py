@@ -21,7 +21,20 @@ from tinyloc.data.augment import Augmentation
 from tinyloc.distill import Distillation
 from tinyloc.errors import BrokenError, ConfigError, DataError, ModelError, TinylocError
 from tinyloc.model import Config, Model, preset
-from tinyloc.prune import DIMENSIONS, PLACES, choose, cut, forget, importance, measure, parts, prune, resolve, shrink, within
+from tinyloc.prune import (
+    PLACES,
+    choose,
+    cut,
+    dimensions,
+    forget,
+    importance,
+    measure,
+    parts,
+    prune,
+    resolve,
+    shrink,
+    within,
+)
 from tinyloc.quantize import calibrate, quantize
 from tinyloc.reference.conv import conv1d
 from tinyloc.reference.mdcsa import out_conv_geometry
@@ -33,11 +46,12 @@ CONFIGS = {
     "mamba": Config("mamba", 5, 4, 6, blocks=3, n=6, k=3, inner=7, rank=2),
     "mamba, tied": Config("mamba", 5, 4, 6, blocks=2, n=9, k=3, inner=5, rank=2, tied=True),
     "mamba, as others have it": Config("mamba", 5, 4, 6, blocks=2, n=4, k=3, final_norm=True, head_bias=True),
+    "mamba, no states": Config("mamba", 5, 4, 6, blocks=2, n=0, k=3, inner=7),
     "mdcsa": Config("mdcsa", 5, 4, 4, fc1=6, fc2=5, dead_weights=True),
     "mdcsa, 2 heads": Config("mdcsa", 5, 4, 6, kernels=(3, 3), fc1=6, fc2=5, dead_weights=True),
     "mdcsa, 3 heads": Config("mdcsa", 5, 4, 4, kernels=(2, 2, 2), fc1=6, fc2=5),
 }
-CUTS = [(name, dimension) for name, config in CONFIGS.items() for dimension in DIMENSIONS[config.family]
+CUTS = [(name, dimension) for name, config in CONFIGS.items() for dimension in dimensions(config)
         if config.sizes[dimension] > 1]
 
 
@@ -141,7 +155,7 @@ def test_importance_is_the_squared_slope_of_a_gate(name: str) -> None:
     model, rng, delta = random(CONFIGS[name]), np.random.default_rng(2), 1e-5
     w = Windows(rng.random((3, 7, 5)), rng.integers(0, 4, (3, 7)), np.arange(3))
     found = importance(model, w, batch=3)
-    assert found.keys() == set(DIMENSIONS[model.config.family])
+    assert found.keys() == set(dimensions(model.config))
     for dimension, places in found.items():
         for place, values in enumerate(places):
             at = int(rng.integers(len(values)))
@@ -254,7 +268,7 @@ def test_bytes_shrink_and_bits_agree(name: str) -> None:
     keep, before, after = BYTES[name]
     model, x = Model.create(preset(name, 11, 11)), rng.random((40, 20, 11), np.float32)
     scores = {k: [np.arange(model.config.sizes[k]) + 1.0] * (model.config.sizes[PLACES[k]] if k in PLACES else 1)
-              for k in DIMENSIONS[model.config.family]}  # nothing but the code decides
+              for k in dimensions(model.config)}  # nothing but the code decides
     smaller, _ = shrink(model, scores, resolve(model.config, keep))
     programs = [quantize(m, x, "minmax") for m in (model, smaller)]
     found = [tuple(getattr(audit(p).best, f) for f in ("weights", "state", "activations")) for p in programs]

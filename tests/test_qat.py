@@ -31,7 +31,7 @@ from tinyloc.reference.gradcheck import check_grads
 from tinyloc.run import Numba, Session, Steps
 from tinyloc.train import Epoch, Inputs, Recipe, fit, loss_and_gradients, train, with_info
 
-PRESETS = ("mamba-h4l2", "mamba-h8l1-lean", "mdcsa-h8l1", "mdcsa-h4l3")
+PRESETS = ("mamba-h4l2", "mamba-h8l1-lean", "mamba-h8l1,n=0", "mdcsa-h8l1", "mdcsa-h4l3")
 QUICK = Recipe(epochs=3, batch=32, lr=2e-3, dropout=0.0, average=0.9)
 
 

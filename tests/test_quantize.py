@@ -36,7 +36,8 @@ from tinyloc.run import Session
 from tinyloc.train import Recipe, fit, last_rows
 from tinyloc.verify import compare
 
-PRESETS = ("mamba-h8l1", "mamba-h4l2", "mamba-h8l1-lean", "mdcsa-h8l1", "mdcsa-h4l3", "mdcsa-h8l1-lean")
+PRESETS = ("mamba-h8l1", "mamba-h4l2", "mamba-h8l1-lean", "mamba-h8l1,n=0", "mdcsa-h8l1", "mdcsa-h4l3",
+           "mdcsa-h8l1-lean")
 
 
 @pytest.fixture(scope="module")

@@ -90,6 +90,7 @@ LAYERS: dict[str, tuple[Any, Any, Callable[[Rng], dict[str, np.ndarray]]]] = {
     "distillation": (lambda student: ref.distillation(student, np.arange(40.0).reshape(B, T, C) % 3, 2.5),
                      ref.distillation_backward, normal(student=(B, T, C))),
     "mamba_block": (*_mamba, _composed_inputs(lambda rng: ref.mamba_params(rng, 4, n=3, k=3), 4)),
+    "mamba_block_without_states": (*_mamba, _composed_inputs(lambda rng: ref.mamba_params(rng, 4, n=0, k=3), 4)),
     "mamba_block_tied": (*_mamba, _composed_inputs(lambda rng: ref.mamba_params(rng, 4, n=3, k=3, tied=True), 4)),
     "mdcsa_1": (*_mdcsa1, _composed_inputs(lambda rng: ref.mdcsa_params(rng, 4, (1,)), 4)),
     "mdcsa_3": (*_mdcsa3, _composed_inputs(lambda rng: ref.mdcsa_params(rng, 4, (1, 4, 7), dead_weights=True), 4)),
@@ -158,15 +159,17 @@ def test_scan_is_the_recurrence() -> None:
             assert y[i, t, e] == pytest.approx(h @ p["c"][i, t] + p["d_skip"][e] * p["x"][i, t, e], rel=1e-12)
 
 
-def test_mamba_streams() -> None:
+@pytest.mark.parametrize("n", [16, 0])
+def test_mamba_streams(n: int) -> None:
     rng = np.random.default_rng(0)
-    params = ref.mamba_params(rng, 8)
+    params = ref.mamba_params(rng, 8, n)
     x = rng.standard_normal((2, 9, 8)).astype(np.float32)
     (whole, _), _ = ref.mamba_block(x, params)
     state, parts = None, []
     for lo, hi in ((0, 1), (1, 5), (5, 6), (6, 9)):
         (y, state), _ = ref.mamba_block(x[:, lo:hi], params, state)
         parts.append(y)
+        assert [s.shape for s in state] == [(2, 3, 16), (2, 16, n)]
     np.testing.assert_allclose(np.concatenate(parts, 1), whole, rtol=1e-5, atol=1e-6)
 
 

@@ -134,6 +134,7 @@ def test_over_budget_is_known_before_training(found: tuple[Path, dict[str, Any]]
 @pytest.mark.parametrize("values", [
     {"config.family": "mamba", "config.d": 8, "config.n": 2, "config.tied": True, "window": 0.5},
     {"config.family": "mamba", "config.d": 6, "config.blocks": 2, "config.expand": 1, "config.k": 3},
+    {"config.family": "mamba", "config.d": 6, "config.n": 0, "config.k": 1},
     {"config.family": "mdcsa", "config.d": 6, "config.kernels": (1, 4, 7), "window": 1.5},
 ], ids=str)
 def test_estimate_is_what_the_trained_model_takes(house: Dataset, values: dict[str, Any]) -> None:

@@ -7,7 +7,8 @@ Two families, both from an (b, t, a) window of signal strengths in [0, 1] to (b,
 
 Presets `mamba-h{H}l{L}` and `mdcsa-h{H}l{L}` have the parameters of Suwannaphong et al., Sci. Rep. 15:10081 (2025), to
 the number, dead weights of MDCSA's absent second input included; `-lean` leaves those out, and has one decay rate a
-channel in Mamba, whose scan then needs less memory and far fewer instructions.
+channel in Mamba, whose scan then needs less memory and far fewer instructions.  Behind commas follow fields that are to be
+others: `mamba-h32l1,n=0,k=1` has neither scan nor convolution.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ FAMILIES: dict[str, dict[int, dict[str, Any]]] = {  # family -> L -> what it sta
     "mamba": {n: {"blocks": n} for n in (1, 2, 4)},
     "mdcsa": {1: {"kernels": (1,)}, 3: {"kernels": (1, 4, 7)}},
 }
+#: Fields of a Config that a preset's name may change, those of numbers and those of yes or no.
+CHANGES = {"mamba": (("d", "blocks", "n", "k", "expand", "inner", "rank"), ("tied", "final_norm", "head_bias")),
+           "mdcsa": (("d", "fc1", "fc2"), ("dead_weights",))}
 PRESETS = tuple(f"{family}-h{h}l{n}" for family, depths in FAMILIES.items() for h in WIDTHS for n in depths)
 
 
@@ -48,7 +52,8 @@ class Config:
 
     aps, classes  access points in, rooms out
     d             model width H
-    blocks, n, k, expand  mamba: blocks, states a channel, convolution taps, inner width / d
+    blocks, n, k, expand  mamba: blocks, states a channel (0: no scan, but a gated convolution), convolution taps, inner
+                  width / d
     inner, rank   mamba: inner width (None: expand d) and width of the time step's bottleneck (None: d / 16, rounded up)
     tied          mamba: A[j, k] = (k + 1) A[j, 0], one decay rate a channel
     final_norm, head_bias   mamba: an RMS norm behind the blocks, and a bias of the head, which others' models have
@@ -84,8 +89,11 @@ class Config:
             value = getattr(self, name)
             if name in WIDTHS_OF[self.family] and value is None:
                 continue
-            if type(value) is not int or not 1 <= value <= 4096:  # which True is not
-                raise ConfigError(f"{name}: expected a whole number from 1 to 4096, got {value!r}")
+            least = 0 if name == "n" else 1
+            if type(value) is not int or not least <= value <= 4096:  # which True is not
+                raise ConfigError(f"{name}: expected a whole number from {least} to 4096, got {value!r}")
+        if not self.n and self.rank is not None:
+            raise ConfigError(f"rank: expected none where n = 0, as without states there is no time step, got {self.rank}")
         for name in ("tied", "dead_weights", "final_norm", "head_bias"):
             if type(getattr(self, name)) is not bool:
                 raise ConfigError(f"{name}: expected true or false, got {getattr(self, name)!r}")
@@ -104,8 +112,10 @@ class Config:
         """Every dimension that the family has, by name, those that follow from others included."""
         sizes = {"aps": self.aps, "classes": self.classes, "d": self.d}
         if self.family == "mamba":
-            usual = {"inner": self.expand * self.d, "rank": math.ceil(self.d / 16)}
-            sizes |= {"blocks": self.blocks, "state": self.n}
+            usual = {"inner": self.expand * self.d}
+            sizes["blocks"] = self.blocks
+            if self.n:
+                usual["rank"], sizes["state"] = math.ceil(self.d / 16), self.n
         else:
             usual = {"fc1": 4 * self.d, "fc2": 4 * self.d}
             sizes["heads"] = len(self.kernels)
@@ -116,7 +126,7 @@ class Config:
         """Parameters of the matrices, which are most of all."""
         s, c = self.sizes, self
         if c.family == "mamba":
-            inner = c.blocks * s["inner"] * (3 * c.d + 2 * s["rank"] + 2 * c.n + c.k)
+            inner = c.blocks * s["inner"] * (3 * c.d + 2 * s.get("rank", 0) + 2 * c.n + c.k)
         else:
             inner = c.d * c.d * (2 * sum(c.kernels) + 3)
             inner += len(c.kernels) * (s["fc1"] * c.d + s["fc1"] * s["fc2"] + 2 * c.d * s["fc2"])
@@ -124,16 +134,32 @@ class Config:
 
 
 def preset(name: str, aps: int, classes: int) -> Config:
-    """The configuration of a preset's name for that many access points and rooms.
+    """The configuration of a preset's name for that many access points and rooms; fields behind commas, such as `,n=2`, are
+    others than the preset's (`CHANGES`).
 
-    Raises ConfigError, offering the nearest name, when there is none.
+    Raises ConfigError for a name that is not known, offering the nearest one, and for a field or a value that is none.
     """
-    found = re.fullmatch(r"(mamba|mdcsa)-h(\d+)l(\d+)(-lean)?", name.lower())
+    plain, *changes = name.lower().split(",")
+    found = re.fullmatch(r"(mamba|mdcsa)-h(\d+)l(\d+)(-lean)?", plain)
     family, depths = (found[1], FAMILIES[found[1]]) if found else ("", {})
     if not found or int(found[2]) not in WIDTHS or int(found[3]) not in depths:
-        raise unknown("preset", name, PRESETS)
-    return Config(family, aps, classes, int(found[2]), **depths[int(found[3])],
-                  dead_weights=family == "mdcsa" and not found[4], tied=family == "mamba" and bool(found[4]))
+        raise unknown("preset", plain, PRESETS)
+    fields = {"d": int(found[2]), **depths[int(found[3])], "dead_weights": family == "mdcsa" and not found[4],
+              "tied": family == "mamba" and bool(found[4])}
+    return Config(family, aps, classes, **fields | dict(_changed(name, family, change) for change in changes))
+
+
+def _changed(preset: str, family: str, change: str) -> tuple[str, int | bool]:
+    field, _, value = change.partition("=")
+    numbers, choices = CHANGES[family]
+    if field not in (*numbers, *choices):
+        raise unknown(f"field of preset {preset!r}", field, (*numbers, *choices))
+    if field in choices and value in ("true", "false"):
+        return field, value == "true"
+    if field in choices or not re.fullmatch(r"\d{1,9}", value):
+        expected = "true or false" if field in choices else "a whole number"
+        raise ConfigError(f"preset {preset!r}: {field}: expected {expected}, got {value!r}")
+    return field, int(value)
 
 
 @dataclass
@@ -149,7 +175,7 @@ class Model:
         """Freshly initialized, float32."""
         rng = np.random.default_rng([seed, 0x1417])
         c, sizes = config, config.sizes
-        widths = {name: sizes[name] for name in WIDTHS_OF[c.family]}
+        widths = {name: sizes[name] for name in WIDTHS_OF[c.family] if name in sizes}
 
         def uniform(shape: tuple[int, ...], fan_in: int) -> np.ndarray:
             return (rng.uniform(-1, 1, shape) / math.sqrt(fan_in)).astype(np.float32)
@@ -311,15 +337,21 @@ def _graph(model: Model, t: int) -> list[Node]:
 
     def mamba(i: int, x: str) -> str:
         q, at = model.part(f"blocks.{i}."), f"block{i}."
-        e, r = q["d_skip"].shape[0], q["dt_proj.weight"].shape[1]
         unit = add("rms_norm", at + "norm", x, params={"weight": q["norm.weight"]})
-        u, z = (dense(at + name, unit, w) for name, w in zip("uz", np.split(q["in_proj.weight"], [e]), strict=True))
-        u = add("depthwise_conv1d", at + "conv", u, params={"weight": q["conv.weight"], "bias": q["conv.bias"]})
-        u = add("silu", at + "silu", u)
-        low, b, cc = np.split(q["x_proj.weight"], [r, r + c.n])
-        raw = dense(at + "dt_raw", dense(at + "dt_low", u, low), q["dt_proj.weight"], q["dt_proj.bias"])
-        y = add("selective_scan", at + "scan", u, add("softplus", at + "dt", raw), dense(at + "b", u, b, symmetric=True),
-                dense(at + "c", u, cc, symmetric=True), params={"a_log": q["a_log"], "d_skip": q["d_skip"]})
+        w_u, w_z = np.split(q["in_proj.weight"], 2)
+        taps, bias = q["conv.weight"], q["conv.bias"]
+        # A convolution of one tap is a gain and a bias of each channel.
+        u = dense(at + "u", unit, w_u) if c.k > 1 else dense(at + "u", unit, taps * w_u, bias)
+        z = dense(at + "z", unit, w_z)
+        if c.k > 1:
+            u = add("depthwise_conv1d", at + "conv", u, params={"weight": taps, "bias": bias})
+        y = u = add("silu", at + "silu", u)
+        if c.n:
+            r = q["dt_proj.weight"].shape[1]
+            low, b, cc = np.split(q["x_proj.weight"], [r, r + c.n])
+            raw = dense(at + "dt_raw", dense(at + "dt_low", u, low), q["dt_proj.weight"], q["dt_proj.bias"])
+            y = add("selective_scan", at + "scan", u, add("softplus", at + "dt", raw), dense(at + "b", u, b, symmetric=True),
+                    dense(at + "c", u, cc, symmetric=True), params={"a_log": q["a_log"], "d_skip": q["d_skip"]})
         y = add("mul", at + "gated", y, add("silu", at + "gate", z))
         return add("add", at + "out", x, dense(at + "out_proj", y, q["out_proj.weight"]))
 

@@ -83,6 +83,11 @@ Keep = Sequence[np.ndarray]  # which structures stay: an index array a place, al
 Scores = dict[str, list[np.ndarray]]  # dimension -> importances, an array a place
 
 
+def dimensions(config: Config) -> tuple[str, ...]:
+    """What can be cut of that model: of a Mamba without states neither these nor the time step's rank."""
+    return tuple(k for k in DIMENSIONS[config.family] if k in config.sizes)
+
+
 @dataclass(frozen=True)
 class Part:
     """A dimension's stretch, from `start`, of an axis of a parameter, in a block or head `place`."""
@@ -141,7 +146,7 @@ def importance(model: Model, training: Windows, taught: Beliefs | None = None, b
     if not len(training):
         raise DataError("pruning: training has no labeled window; expected at least one")
     sizes, all_parts = model.config.sizes, list(parts(model))
-    total = {k: [np.zeros(sizes[k]) for _ in range(_places(model.config, k))] for k in DIMENSIONS[model.config.family]}
+    total = {k: [np.zeros(sizes[k]) for _ in range(_places(model.config, k))] for k in dimensions(model.config)}
     prior = prior_of(training.y, model.config.classes, balance)
     order = np.random.default_rng(0).permutation(len(training))  # minibatches of many rooms, not of one recording
     starts = range(0, len(order), batch)
@@ -203,8 +208,8 @@ def cut(model: Model, dimension: str, keep: Keep) -> Model:
     Raises ConfigError for a dimension that the family lacks or indices that make no sense.
     """
     config = model.config
-    if dimension not in DIMENSIONS[config.family]:
-        raise unknown(f"dimension of a {config.family}", dimension, DIMENSIONS[config.family])
+    if dimension not in dimensions(config):
+        raise unknown(f"dimension of a {config.family}", dimension, dimensions(config))
     size, places = config.sizes[dimension], _places(config, dimension)
     keep = [np.asarray(k, np.int64) for k in keep]
     kept = len(keep[0]) if keep else 0
@@ -289,7 +294,7 @@ def _hear(info: Mapping[str, Any], size: int, keep: np.ndarray) -> dict[str, Any
 
 def _resized(config: Config, sizes: Mapping[str, int]) -> Config:
     """The configuration of those sizes; a width that is the usual one stays None."""
-    usual: dict[str, Any] = dict.fromkeys(WIDTHS_OF[config.family])
+    usual: dict[str, Any] = {name: None for name in WIDTHS_OF[config.family] if name in sizes}
     new = replace(config, aps=sizes["aps"], d=sizes["d"], n=sizes.get("state", config.n), **usual)
     unusual: dict[str, Any] = {name: sizes[name] for name in usual if sizes[name] != new.sizes[name]}
     return replace(new, **unusual)
@@ -298,7 +303,7 @@ def _resized(config: Config, sizes: Mapping[str, int]) -> Config:
 def shrink(model: Model, scores: Scores, sizes: Mapping[str, int], decay: str = "powers") -> tuple[Model, Scores]:
     """The model cut to `sizes`, by the importances `scores`, and the importances of what is left.  No training."""
     left = {k: list(v) for k, v in scores.items()}
-    for dimension in DIMENSIONS[model.config.family]:  # blocks and heads first: what is in them goes with them
+    for dimension in dimensions(model.config):  # blocks and heads first: what is in them goes with them
         if sizes.get(dimension, model.config.sizes[dimension]) == model.config.sizes[dimension]:
             continue
         keep = choose(model.config, dimension, left[dimension], sizes[dimension], decay, _staying(model, dimension))
@@ -317,8 +322,8 @@ def resolve(config: Config, keep: Mapping[str, int | float]) -> dict[str, int]:
     """
     sizes = {}
     for name, value in keep.items():
-        if name not in DIMENSIONS[config.family]:
-            raise unknown(f"dimension of a {config.family}", name, DIMENSIONS[config.family])
+        if name not in dimensions(config):
+            raise unknown(f"dimension of a {config.family}", name, dimensions(config))
         size, share = config.sizes[name], isinstance(value, float)
         if isinstance(value, bool) or not (0 < value <= 1 if share else 1 <= value <= size):
             raise ConfigError(f"pruning {name}: keep {value!r}; expected a whole number from 1 to {size}, or a share above "
@@ -332,7 +337,7 @@ def measure(model: Model, x: np.ndarray, decay: str = "powers") -> Memory:
     from tinyloc.quantize import quantize
     from tinyloc.verify import audit
 
-    choice = model.config.family == "mamba" and not model.config.tied
+    choice = "state" in model.config.sizes and not model.config.tied
     return audit(quantize(model, x, "minmax", decay if choice else "auto")).best
 
 
@@ -344,7 +349,7 @@ def within(model: Model, x: np.ndarray, scores: Scores, budget: Mapping[str, int
     the bytes being those that the planner counts for the model quantized on windows x (b, t, a).
     Raises ConfigError when the least model that cutting them leaves is too big.
     """
-    among = tuple(among) or AMONG[model.config.family]
+    among = tuple(among) or [k for k in AMONG[model.config.family] if k in dimensions(model.config)]
     for name, limit in budget.items():
         if name not in BUDGETS:
             raise unknown("budget", name, BUDGETS)

@@ -371,16 +371,18 @@ def quantize(model: FloatModel, x: np.ndarray, method: str = "auto", decay: str 
         raise ConfigError(f"calibration windows have shape {x.shape}, expected (windows, steps, {model.config.aps})")
     if not np.isfinite(x).all():
         raise DataError("calibration windows hold NaN or infinity, expected finite numbers")
-    if (decay != "auto" and model.config.family != "mamba") or (decay == "free" and model.config.tied):
-        has = "powers, expected auto or powers" if model.config.family == "mamba" else "no scan, expected auto"
+    nodes = model.graph(x.shape[1])
+    scans = any(LAYERS[node.kind].cheaper for node in nodes if node.kind != "input")
+    if (decay != "auto" and not scans) or (decay == "free" and model.config.tied):
+        has = "powers, expected auto or powers" if scans else "no scan, expected auto"
         raise ConfigError(f"decay {decay!r}: the model has {has}")
     x = calibration_windows(x)
-    tensors = Tensors.of(model.graph(x.shape[1]), x, stretches)
+    tensors = Tensors.of(nodes, x, stretches)
     info = {**model.info, "parameters": model.parameters}
     methods = tuple(METHODS) if method == "auto" else (method,)
 
     def nearest(graph: Tensors, decay: str) -> Candidate:
-        chosen = {**info, "decay": decay} if model.config.family == "mamba" else info
+        chosen = {**info, "decay": decay} if scans else info
         made = [Candidate(build(graph, m, chosen), tensors) for m in methods]
         return made[0] if len(made) == 1 else min(made, key=lambda c: c.distance)
 

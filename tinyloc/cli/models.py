@@ -77,7 +77,7 @@ def data(name: str | None, seed: int, as_json: bool, **given: Any) -> None:
 @main.command()
 @click.option("--data", "data_name", default="simulated", show_default=True, help=DATA_HELP)
 @click.option("--model", "preset_name", default="mamba-h8l1", show_default=True,
-              help="Preset: mamba-h{H}l{L} or mdcsa-h{H}l{L}[-lean].")
+              help="Preset: mamba-h{H}l{L} or mdcsa-h{H}l{L}[-lean]; behind commas fields that differ: mamba-h32l1,n=2,k=3.")
 @click.option("--out", required=True, type=click.Path(dir_okay=False), help="File to write the float model to.")
 @click.option("--epochs", type=int, help="At most so many passes over the training windows. [120]")
 @click.option("--batch", type=int, help="Windows a step. [64]")

@@ -185,6 +185,8 @@ def to_state(model: Model, target: str, names: Names | None = None) -> dict[str,
     if c.family != ("mdcsa" if target == "mdcsa" else "mamba"):
         raise ConfigError(f"a model of family {c.family} has no place in {target}'s modules; expected "
                           f"{'mdcsa' if target == 'mdcsa' else 'mamba'}")
+    if target != "mdcsa" and not c.n:
+        raise ConfigError(f"a model without states (n = 0) has no place in {target}'s modules; expected 1 state or more")
     if target == "mdcsa" and c.kernels != (1, 4, 7):
         raise ConfigError(f"{target}: the module's heads have kernel sizes 1, 4 and 7; the model's {c.kernels}")
     how = model.info.get("converted", {})

@@ -85,6 +85,21 @@ def _gate(gated, y, s, z, d_skip):
         gated[j] = y[j] * (z[j] * sigmoid(z[j]))
 
 
+@part
+def _product(gated, s, z):
+    for j in range(len(s)):
+        gated[j] = s[j] * (z[j] * sigmoid(z[j]))
+
+
+@kernel("void(f4[:,:,::1], f4[:,:,::1], f4[:,:,::1])")
+def _gate_alone(gated, s, uz):
+    """gated (b, t, e) = s silu(z), of a block without a scan."""
+    batch, steps, e = s.shape
+    for i in range(batch):
+        for t in range(steps):
+            _product(gated[i, t], s[i, t], uz[i, t, e:])
+
+
 @kernel("void(f4[:,:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,:,:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,::1], "
         "f4[::1], f4[:,::1], f4[::1], b1)")
 def _scan(gated, y, dt, kept, s, uz, low, dt_weight, dt_bias, rates, d_skip, powers):
@@ -114,6 +129,24 @@ def _gate_backward(dy, dz, dskip, dgated, y, s, z):
         dy[j] = dgated[j] * gate
         dz[j] = dgated[j] * y[j] * (sig + gate * (np.float32(1) - sig))
         dskip[j] += dy[j] * s[j]
+
+
+@part
+def _product_backward(ds, dz, dgated, s, z):
+    for j in range(len(ds)):
+        sig = sigmoid(z[j])
+        gate = z[j] * sig
+        ds[j] = dgated[j] * gate
+        dz[j] = dgated[j] * s[j] * (sig + gate * (np.float32(1) - sig))
+
+
+@kernel("void(f4[:,:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,:,::1])")
+def _gate_alone_backward(ds, duz, dgated, s, uz):
+    """The way back through `_gate_alone`: sets ds, and dz, the second half of duz."""
+    batch, steps, e = s.shape
+    for i in range(batch):
+        for t in range(steps):
+            _product_backward(ds[i, t], duz[i, t, e:], dgated[i, t], s[i, t], uz[i, t, e:])
 
 
 @part
@@ -222,45 +255,56 @@ def mamba_block(x: np.ndarray, params: Params) -> tuple[tuple[np.ndarray, None],
     """As `reference.mamba_block` from a state of zeros; the state after the last sample is not given back."""
     b, t, d = x.shape
     x, p = np.ascontiguousarray(x), {k: np.ascontiguousarray(v) for k, v in params.items()}
-    e, r = p["dt_proj.weight"].shape
-    n = (len(p["x_proj.weight"]) - r) // 2
-    rows, powers = x.reshape(-1, d), p["a_log"].shape[1] != n
-    new = lambda *shape: np.empty(shape, np.float32)  # noqa: E731
-    unit, inv = new(b * t, d), new(b * t)
+    rows, e = x.reshape(-1, d), len(p["conv.weight"])
+    unit, inv, s, gated = _new(b * t, d), _new(b * t), _new(b, t, e), _new(b, t, e)
     rms_norm(unit, inv, rows, p["norm.weight"], 1e-5)
     uz = (unit @ p["in_proj.weight"].T).reshape(b, t, 2 * e)
     conv = np.ascontiguousarray(p["conv.weight"].T)
-    s = new(b, t, e)
     _conv_silu(s, uz, conv, p["conv.bias"])
+    c_scan = None
+    if "x_proj.weight" in p:
+        c_scan = _selective(gated, s, uz, p)
+    else:
+        _gate_alone(gated, s, uz)
+    out = gated.reshape(-1, e) @ p["out_proj.weight"].T
+    out += rows
+    return (out.reshape(b, t, d), None), (x, unit, inv, uz, conv, s, gated, c_scan, p)
+
+
+def _new(*shape: int) -> np.ndarray:
+    return np.empty(shape, np.float32)
+
+
+def _selective(gated: np.ndarray, s: np.ndarray, uz: np.ndarray, p: Params) -> Cache:
+    """Sets gated (b, t, e), the scan of s times silu(z); what the way back needs."""
+    b, t, e = s.shape
+    r = p["dt_proj.weight"].shape[1]
+    n = (len(p["x_proj.weight"]) - r) // 2
+    powers = p["a_log"].shape[1] != n
     low = (s.reshape(-1, e) @ p["x_proj.weight"].T).reshape(b, t, r + 2 * n)
     a = np.ascontiguousarray(decay_rates(p["a_log"], n).T)
     dt_weight = np.ascontiguousarray(p["dt_proj.weight"].T)
-    gated, y, dt, kept = new(b, t, e), new(b, t, e), new(b, t, e), new(b, -(-t // CHUNK), n, e)
+    y, dt, kept = _new(b, t, e), _new(b, t, e), _new(b, -(-t // CHUNK), n, e)
     _scan(gated, y, dt, kept, s, uz, low, dt_weight, p["dt_proj.bias"], a * LOG2E, p["d_skip"], powers)
-    out = gated.reshape(-1, e) @ p["out_proj.weight"].T
-    out += rows
-    return (out.reshape(b, t, d), None), (x, unit, inv, uz, conv, s, low, a, dt_weight, gated, y, dt, kept, powers, p)
+    return low, a, dt_weight, y, dt, kept, powers
 
 
 def mamba_block_backward(dout: np.ndarray, cache: Cache) -> tuple[np.ndarray, Params]:
     """(dx, gradients by parameter name)."""
-    x, unit, inv, uz, conv, s, low, a, dt_weight, gated, y, dt, kept, powers, p = cache
+    x, unit, inv, uz, conv, s, gated, c_scan, p = cache
     b, t, e = s.shape
-    d, r, k = x.shape[-1], len(dt_weight), len(conv)
+    d, k = x.shape[-1], len(conv)
     g: Params = {}
     rows = np.ascontiguousarray(dout, np.float32).reshape(-1, d)
     g["out_proj.weight"] = rows.T @ gated.reshape(-1, e)
     dgated = (rows @ p["out_proj.weight"]).reshape(b, t, e)
-    ds, duz, dlow = np.empty_like(s), np.empty_like(uz), np.empty_like(low)
-    da, dt_grads, dskip = np.zeros_like(a), np.zeros((r + 1, e), np.float32), np.zeros((1, e), np.float32)
-    _scan_backward(ds, duz, dlow, da, dt_grads, dskip, dgated, y, dt, kept, s, uz, low, dt_weight, p["dt_proj.bias"],
-                   a * LOG2E, a, p["d_skip"], powers)
-    of_a = (da * a).T
-    g["a_log"] = of_a.sum(1, keepdims=True) if powers else of_a
-    g["d_skip"], g["dt_proj.weight"], g["dt_proj.bias"] = dskip[0], dt_grads[:r].T, dt_grads[r]
-    flat = dlow.reshape(b * t, -1)
-    g["x_proj.weight"] = flat.T @ s.reshape(-1, e)
-    ds2 = np.matmul(flat, p["x_proj.weight"], out=dgated.reshape(-1, e)).reshape(b, t, e)  # dgated is not needed any more
+    ds, duz = np.empty_like(s), np.empty_like(uz)
+    if c_scan is None:
+        _gate_alone_backward(ds, duz, dgated, s, uz)
+        ds2 = np.zeros_like(s)
+    else:
+        ds2, of_scan = _selective_backward(ds, duz, dgated, s, uz, c_scan, p)
+        g |= of_scan
     conv_grads = np.zeros((k + 1, e), np.float32)
     _conv_silu_backward(duz, conv_grads, ds, ds2, uz, conv, p["conv.bias"])
     g["conv.weight"], g["conv.bias"] = conv_grads[:k].T, conv_grads[k]
@@ -269,3 +313,22 @@ def mamba_block_backward(dout: np.ndarray, cache: Cache) -> tuple[np.ndarray, Pa
     dx, g["norm.weight"] = np.empty((b * t, d), np.float32), np.empty(d, np.float32)
     rms_norm_backward(dx, g["norm.weight"], flat @ p["in_proj.weight"], x.reshape(-1, d), rows, inv, p["norm.weight"])
     return dx.reshape(b, t, d), g
+
+
+def _selective_backward(ds: np.ndarray, duz: np.ndarray, dgated: np.ndarray, s: np.ndarray, uz: np.ndarray, cache: Cache,
+                        p: Params) -> tuple[np.ndarray, Params]:
+    """Sets ds, but for (b, t, e) that is given back, and dz, the second half of duz; gradients by parameter name.  dgated is
+    overwritten."""
+    low, a, dt_weight, y, dt, kept, powers = cache
+    e, r = s.shape[2], len(dt_weight)
+    g: Params = {}
+    dlow = np.empty_like(low)
+    da, dt_grads, dskip = np.zeros_like(a), np.zeros((r + 1, e), np.float32), np.zeros((1, e), np.float32)
+    _scan_backward(ds, duz, dlow, da, dt_grads, dskip, dgated, y, dt, kept, s, uz, low, dt_weight, p["dt_proj.bias"],
+                   a * LOG2E, a, p["d_skip"], powers)
+    of_a = (da * a).T
+    g["a_log"] = of_a.sum(1, keepdims=True) if powers else of_a
+    g["d_skip"], g["dt_proj.weight"], g["dt_proj.bias"] = dskip[0], dt_grads[:r].T, dt_grads[r]
+    flat = dlow.reshape(-1, dlow.shape[2])
+    g["x_proj.weight"] = flat.T @ s.reshape(-1, e)
+    return np.matmul(flat, p["x_proj.weight"], out=dgated.reshape(-1, e)).reshape(s.shape), g
