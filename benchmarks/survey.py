@@ -18,7 +18,8 @@ are kept in build/survey and not trained twice.
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -38,6 +39,7 @@ from tinyloc.train import Recipe, last_rows
 SHARES = (0.0, 0.1, 0.2, 0.35, 0.5, 0.65, 0.75, 0.85, 1.0)
 DRAWS = 20_000  # of `folds`
 GONE = 0.25  # of the access points
+WAYS = ("alone", "taught")  # of a student
 WORLDS = ("as heard", f"{GONE:.0%} of the access points gone")
 
 
@@ -112,6 +114,77 @@ def alike(true: np.ndarray, said: np.ndarray, rooms: int) -> float:
     return float((2 * np.diag(found) / (found.sum(0) + found.sum(1)).clip(1e-12))[there].mean())
 
 
+@dataclass
+class Asked:
+    """What was said of all rows, in each world: votes (n, c), members' beliefs (m, n, c), students' (seeds, n, c) by way."""
+
+    votes: np.ndarray
+    members: np.ndarray
+    students: dict[str, np.ndarray]
+
+    def by_whom(self, of: Sequence[float], powers: Sequence[float]) -> dict[str, np.ndarray]:
+        """Beliefs (several, n, c) by who has them; of: each member's power."""
+        single = {p: self.members[[q == p for q in of]] for p in powers}
+        said = {f"student {way}": them for way, them in self.students.items()}
+        said |= {f"one model, power {p:g}": them for p, them in single.items()}
+        said |= {f"powers {p:g} and {q:g}": np.concatenate([single[p], single[q]]).mean(0, keepdims=True)
+                 for i, p in enumerate(powers) for q in powers[i + 1 :]}
+        whole = self.members.mean(0, keepdims=True)
+        return said | {f"all, neighbors' share {s:g}": (1 - s) * whole + s * self.votes for s in SHARES}
+
+
+def taught(fold: int, known: Samples, args: argparse.Namespace, powers: Sequence[float]
+           ) -> tuple[list[Model], dict[str, list[Model]]]:
+    """(members, students by way) that know of `known` alone; those of a fold that are kept are not trained again."""
+    data, members = replace(load("ujiindoorloc"), train=known, val=known.take(slice(0, 0))), []
+    for i, power in enumerate(powers):
+        recipe = Recipe(seed=100 + i // len(args.powers), epochs=args.epochs)
+        file = args.out / f"{args.teacher}-{args.epochs}-power{power:g}-{fold}-{recipe.seed}"
+        members.append(trained(file, data, args.teacher, recipe, [], None, True, args.epochs, power=power))
+    students: dict[str, list[Model]] = {}
+    for way in WAYS if args.student else ():
+        how = Distillation(alpha=0, temperature=1, neighbors=args.share) if way == "taught" else None
+        by, until = f"{'+'.join(f'{p:g}' for p in powers)}-{args.share:g}" if how else way, args.student_epochs
+        file = args.out / "-".join((args.student, f"power{args.power:g}", by, str(until), str(fold)))
+        students[way] = [trained(Path(f"{file}-{i}"), data, args.student, Recipe(seed=i, epochs=until),
+                                 members if how else [], how, True, until, args.power) for i in range(args.seeds)]
+    return members, students
+
+
+def ask(rows: Samples, fold: np.ndarray, args: argparse.Namespace, powers: Sequence[float]) -> dict[str, Asked]:
+    """By world, what those say of each fold's rows who know of the others' alone."""
+    shape, every = (len(rows), len(rows.rooms)), np.arange(len(rows))
+    found = {w: Asked(np.zeros(shape), np.zeros((args.members, *shape)),
+                      {way: np.zeros((args.seeds, *shape)) for way in (WAYS if args.student else ())}) for w in WORLDS}
+    for k in range(args.folds):
+        own = every[fold == k]
+        held, known = rows.take(own), rows.take(every[fold != k])
+        neighbors = Neighbors.of(known, 0.0)
+        members, students = taught(k, known, args, powers)
+        for world, heard in zip(WORLDS, (held, impaired(held, k)), strict=True):
+            asked = found[world]
+            asked.votes[own] = neighbors.vote(heard.rssi[:, None])[:, 0]
+            for said, them in ((asked.members, members), *((asked.students[way], own) for way, own in students.items())):
+                for i, model in enumerate(them):
+                    said[i, own] = beliefs(model, heard)
+        print(f"fold {k}: {len(own)} rows of {', '.join(map(str, np.unique(held.group)))} held out", flush=True)
+    return found
+
+
+def parts_of(group: np.ndarray, place: np.ndarray, floor: np.ndarray, fold: np.ndarray, apart: float
+             ) -> dict[str, np.ndarray]:
+    """Masks (n,) of the rows that are judged together, by what they are called."""
+    surveyors, away, every = np.zeros(len(group), np.int64), np.zeros(len(group)), np.arange(len(group))
+    for g in np.unique(group):
+        own = every[group == g]
+        for h in np.unique(group[group != g]):
+            surveyors[own] += distance(place, floor, own, every[group == h]) <= 2 * apart
+    for k in np.unique(fold):
+        away[fold == k] = distance(place, floor, every[fold == k], every[fold != k])
+    return {"all rows": away >= 0, **{f"within {m * apart:.1f} m": away <= m * apart for m in (2, 4)},
+            "1 other surveyor": surveyors == 1, "2 or more": surveyors > 1}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--teacher", default="mamba-h64l1", help="preset")
@@ -119,7 +192,7 @@ def main() -> None:
     parser.add_argument("--powers", nargs="+", type=float, default=[POWER], help="of the members' powed signals, in turn")
     parser.add_argument("--folds", type=int, default=6)
     parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--student", help="preset")
+    parser.add_argument("--student", help="preset, such as mamba-h32l1,n=2")
     parser.add_argument("--power", type=float, default=POWER, help="of the student's powed signals")
     parser.add_argument("--student-epochs", type=int, default=40)
     parser.add_argument("--share", type=float, default=0.35, help="of neighbors, as the student's teachers")
@@ -128,64 +201,21 @@ def main() -> None:
     args = parser.parse_args()
     if args.members < len(args.powers):
         parser.error(f"--members {args.members}: expected one for each of the {len(args.powers)} --powers, or more")
+    args.out.mkdir(parents=True, exist_ok=True)
+    powers = [args.powers[i % len(args.powers)] for i in range(args.members)]
     rows, place, floor = survey()
     assert rows.group is not None
-    apart = spacing(place, floor)
-    fold, c = folds(rows.group, place, floor, 2 * apart, args.folds), len(rows.rooms)
-    surveyors, every = np.zeros(len(rows), np.int64), np.arange(len(rows))
-    for g in np.unique(rows.group):
-        own = every[rows.group == g]
-        for h in np.unique(rows.group[rows.group != g]):
-            surveyors[own] += distance(place, floor, own, every[rows.group == h]) <= 2 * apart
-    away = np.zeros(len(rows))
-    ways = {"alone": None, "taught": Distillation(alpha=0, temperature=1, neighbors=args.share)} if args.student else {}
-    powers = [args.powers[i % len(args.powers)] for i in range(args.members)]
-    shape = (len(rows), c)
-    votes, models = ({w: np.zeros(s) for w in WORLDS} for s in (shape, (args.members, *shape)))
-    students = {way: {w: np.zeros((args.seeds, *shape)) for w in WORLDS} for way in ways}
-    args.out.mkdir(parents=True, exist_ok=True)
-    for k in range(args.folds):
-        own, others = every[fold == k], every[fold != k]
-        held, known = rows.take(own), rows.take(others)
-        worlds = dict(zip(WORLDS, (held, impaired(held, k)), strict=True))
-        away[own] = distance(place, floor, own, others)
-        neighbors = Neighbors.of(known, 0.0)
-        data = replace(load("ujiindoorloc"), train=known, val=known.take(slice(0, 0)))
-        teachers = []
-        for i, power in enumerate(powers):
-            recipe = Recipe(seed=100 + i // len(args.powers), epochs=args.epochs)
-            file = args.out / f"{args.teacher}-{args.epochs}-power{power:g}-{k}-{recipe.seed}"
-            teachers.append(trained(file, data, args.teacher, recipe, [], None, True, args.epochs, power=power))
-        own_students: dict[str, list[Model]] = {}
-        for way, how in ways.items():
-            by = f"{'+'.join(f'{p:g}' for p in powers)}-{args.share:g}" if how else way
-            until = args.student_epochs
-            file = args.out / "-".join((args.student, f"power{args.power:g}", by, str(until), str(k)))
-            own_students[way] = [trained(Path(f"{file}-{i}"), data, args.student, Recipe(seed=i, epochs=until),
-                                         teachers if how else [], how, True, until, args.power)
-                                 for i in range(args.seeds)]
-        for w, heard in worlds.items():
-            votes[w][own] = neighbors.vote(heard.rssi[:, None])[:, 0]
-            for found, them in ((models[w], teachers), *((students[way][w], own_students[way]) for way in ways)):
-                for i, model in enumerate(them):
-                    found[i, own] = beliefs(model, heard)
-        print(f"fold {k}: {len(own)} rows of {', '.join(map(str, np.unique(held.group)))} held out", flush=True)
-    parts = {"all rows": away >= 0, **{f"within {m * apart:.1f} m": away <= m * apart for m in (2, 4)},
-             "1 other surveyor": surveyors == 1, "2 or more": surveyors > 1}
-    for w in WORLDS:
-        said = {f"student {way}": students[way][w] for way in ways}
-        single = {p: models[w][[q == p for q in powers]] for p in args.powers}
-        said |= {f"one model, power {p:g}": them for p, them in single.items()}
-        said |= {f"powers {p:g} and {q:g}": np.concatenate([single[p], single[q]]).mean(0, keepdims=True)
-                 for i, p in enumerate(args.powers) for q in args.powers[i + 1 :]}
-        said |= {f"all, neighbors' share {s:g}": (1 - s) * models[w].mean(0, keepdims=True) + s * votes[w] for s in SHARES}
+    apart, c = spacing(place, floor), len(rows.rooms)
+    fold = folds(rows.group, place, floor, 2 * apart, args.folds)
+    parts = parts_of(rows.group, place, floor, fold, apart)
+    for world, asked in ask(rows, fold, args, powers).items():
         for name, part in parts.items():
             lines, true = [["believed", "macro-F1", "zones alike", "accuracy"]], rows.room[part]
-            for who, belief in said.items():
+            for who, belief in asked.by_whom(powers, args.powers).items():
                 zones = belief[:, part].argmax(2)
                 lines.append([who, *(f"{np.mean([score(true, z) for z in zones]):.3f}" for score in (
                     partial(macro_f1, classes=c), partial(alike, rooms=c), accuracy))])
-            print(f"\n{w}, {name}: {part.sum()} rows, {len(np.unique(true))} zones")
+            print(f"\n{world}, {name}: {part.sum()} rows, {len(np.unique(true))} zones")
             print(table(lines))
 
 
