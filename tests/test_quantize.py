@@ -240,6 +240,16 @@ def test_mse_is_never_worse_than_minmax(kind: str, after: Callable[[np.ndarray],
         assert -8 < lo < -2 and 2 < hi < 8
 
 
+@pytest.mark.parametrize("d", [8, 16, 32, 64])
+@pytest.mark.parametrize("first", [0, 1])
+def test_mse_looks_at_every_channel(d: int, first: int) -> None:
+    """5,000 steps, as most calibrations have: a quarter of the channels are small, which ones does not matter."""
+    scale = np.where(np.arange(d) % 4 == first, 1.0, 10.0)
+    v = np.random.default_rng(0).normal(size=(250, 20, d)) * scale
+    lo, hi = mse(v, lambda v: v)
+    assert ((v < lo) | (v > hi)).mean() < 0.001, (lo, hi)
+
+
 def test_bad_input(models: dict[str, Model], house: Dataset) -> None:
     model = models["mamba-h8l1"]
     x = np.zeros((4, 20, len(house.aps)), np.float32)

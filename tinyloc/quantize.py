@@ -6,6 +6,8 @@ the logits of the decoder), uint16 for the scan's time steps; the Program's buff
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -47,8 +49,11 @@ class FloatModel(Protocol):
 
 
 def _subsample(values: np.ndarray) -> np.ndarray:
+    """Some at random: every so-manieth one would be of few channels, where the step and their number share factors."""
     flat = values.reshape(-1)
-    return flat[:: max(1, len(flat) // SAMPLES)].astype(np.float64)
+    if len(flat) > SAMPLES:
+        flat = flat[np.random.default_rng(0).choice(len(flat), SAMPLES, replace=False, shuffle=False)]
+    return flat.astype(np.float64)
 
 
 def minmax(values: np.ndarray, after: Callable[[np.ndarray], np.ndarray]) -> Range:
@@ -109,6 +114,12 @@ class Calibration:
 
     ranges: Mapping[str, Range]
     observed: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """Hexadecimal SHA-256 of all of it."""
+        plain = {out: {k: v.tolist() for k, v in seen.items()} for out, seen in self.observed.items()}
+        return hashlib.sha256(json.dumps([dict(self.ranges), plain], sort_keys=True).encode()).hexdigest()
 
 
 @dataclass
