@@ -10,14 +10,14 @@ import pytest
 from click.testing import CliRunner
 
 from tinyloc.cli import main
-from tinyloc.data import Augmentation, Augmenter, Dataset, Samples, load
+from tinyloc.data import Augmentation, Augmenter, Dataset, Samples, Scaler, load
 from tinyloc.distill import Beliefs, Distillation, Teachers
 from tinyloc.errors import ConfigError, DataError
 from tinyloc.layers import Layers, using
 from tinyloc.model import Model
 from tinyloc.neighbors import BALANCE, WIDTH, Neighbors
 from tinyloc.reference import neighbors as reference
-from tinyloc.train import Recipe, fit
+from tinyloc.train import Changing, Recipe, fit
 
 nan = float("nan")
 
@@ -104,6 +104,43 @@ def test_fast_is_the_reference(n: int, r: int, a: int, heard: float, width: floa
     np.testing.assert_allclose(got, want, atol=1e-6 * r / width * 0.02 + 1e-5 * r)
     monkeypatch.setattr(reference, "BLOCK", 2 * r)  # two queries at a time
     np.testing.assert_allclose(reference.neighbor_votes(x, *index, room, 5, width), want, rtol=1e-12)
+
+
+@pytest.mark.parametrize("layers", ["fast", "reference"])
+def test_a_row_has_no_vote_on_itself(layers: str) -> None:
+    """Neither as it is nor changed; of rows without a room none has to be left out, and one alone is all that there is."""
+    room = [0, 1, -1, 2]
+    known = [r for r, label in enumerate(room) if label >= 0]
+    some, changed = Neighbors.of(rows(KNOWN, room), 0.0), np.array(KNOWN, np.float32) + 3
+    with using(layers):
+        for query in (np.array(KNOWN, np.float32), changed):
+            got = some.vote(query[:, None], np.arange(4)[:, None])[:, 0]
+            for i in range(4):
+                others = [r for r in known if r != i]
+                want = by_hand(query[i].tolist(), [KNOWN[r] for r in others], [room[r] for r in others])
+                np.testing.assert_allclose(got[i], want, atol=2e-5, err_msg=str(i))
+        one = Neighbors.of(rows(KNOWN[:1], [1]), 0.0)
+        assert one.vote(np.array([[KNOWN[0]]], np.float32), np.array([[0]])).tolist() == [[[0, 1, 0]]]
+
+
+def test_teachers_leave_out_the_row_itself(house: Dataset) -> None:
+    """Of windows of any length and lag, plain and augmented: each step's own row."""
+    for length, delay in ((1, 0), (4, 0), (4, 2)):
+        augmenter = Augmenter(house.train, 1.0, length, delay, house.rate_hz, Augmentation())
+        about = np.arange(length, 60)
+        found = augmenter.rows(about)
+        assert found.shape == (len(about), length) and (found[:, -1] == about + delay).all()
+        np.testing.assert_array_equal(augmenter.signals[found], augmenter.windows(about))
+        asked = Teachers([], house, length, delay, Distillation(temperature=1, neighbors=1))
+        own, all_vote = asked.believe(augmenter.windows(about), found), asked.believe(augmenter.windows(about))
+        neighbors = Neighbors.of(house.train, 1.0, delay)
+        np.testing.assert_array_equal(own.rooms, neighbors.vote(augmenter.windows(about), found))
+        assert not np.array_equal(own.rooms, all_vote.rooms)
+    changing = Changing(Augmenter(house.train, 1.0, 4, 2, house.rate_hz, Augmentation()), Scaler.fit(house.train),
+                        np.arange(len(house.aps)), asked)
+    _, belief = changing.batch(about, np.random.default_rng(0))
+    assert belief is not None
+    np.testing.assert_array_equal(belief.rooms, own.rooms)
 
 
 def believed(house: Dataset, models: list[Model], how: Distillation, length: int, **more: Samples) -> Beliefs:

@@ -11,7 +11,7 @@ Features are what the head reads, a vector a step (FitNets: Romero et al., arXiv
 is learnt with the model and thrown away after training.  Those of several teachers stand side by side.
 
 The training rows themselves may teach too, beside models or alone: what those most like a row vote for
-(`tinyloc.neighbors`).
+(`tinyloc.neighbors`), each about the others.
 """
 
 from __future__ import annotations
@@ -182,8 +182,9 @@ class Teachers:
     def _ask(self, t: _Teacher, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         return _of(t.model, x, self.how, t.order)
 
-    def believe(self, rssi: np.ndarray) -> Beliefs:
-        """Their mean belief about windows (w, t, a) of dBm, the data's access points, gaps bridged, NaN for not heard."""
+    def believe(self, rssi: np.ndarray, rows: np.ndarray | None = None) -> Beliefs:
+        """Their mean belief about windows (w, t, a) of dBm, the data's access points, gaps bridged, NaN for not heard; rows
+        (w, t): which of the rows that vote the steps are, if they are some of them."""
         parts = 2 if rssi.shape[1] > 1 else 1  # rooms, and moves where there are any
         total: list[np.ndarray] | None = None
         features: list[np.ndarray] = []
@@ -198,7 +199,7 @@ class Teachers:
         if total is not None:
             total = [a / n for a in total]
         if self._neighbors:
-            votes = _voted(self._neighbors.vote(rssi), self.how)
+            votes = _voted(self._neighbors.vote(rssi, rows), self.how)
             total = votes if total is None else [(1 - share) * a + share * b for a, b in zip(total, votes, strict=True)]
         assert total is not None
         rooms = total[0]

@@ -3,7 +3,7 @@
 What a model of a few kilobytes cannot hold, every row of a survey, its teacher may.  Rows are compared by the cosine of
 their powed signals, in which strong signals count for more (Torres-Sospedra et al., Expert Systems with Applications
 42:9263, 2015, compare such representations and distances); each votes with the weight exp((similarity - the greatest) /
-WIDTH).
+WIDTH), but not on itself: what it heard is most like itself, and its label would be all that the others teach.
 
 POWER and WIDTH were chosen on ujiindoorloc's training rows, each of its 18 people and phones held out in turn (README.md,
 *Models*); BALANCE is what models of such data are trained by.
@@ -34,13 +34,15 @@ def _unit(rssi: np.ndarray) -> np.ndarray:
 @dataclass(frozen=True)
 class Neighbors:
     """Known rows, by access point: value[start[j] : start[j + 1]] is how the rows `row` there hear access point j, and room
-    (r,) what they vote for.  voices (c,): weight of each room's votes, 0 of one without rows."""
+    (r,) what they vote for.  voices (c,): weight of each room's votes, 0 of one without rows.  number (n,): of each row that
+    they were taken from, its number among them, or -1."""
 
     start: np.ndarray
     row: np.ndarray
     value: np.ndarray
     room: np.ndarray
     voices: np.ndarray
+    number: np.ndarray
 
     @classmethod
     def of(cls, rows: Samples, hold: float, delay: int = 0) -> Neighbors:
@@ -60,16 +62,21 @@ class Neighbors:
         count = np.bincount(room, minlength=len(rows.rooms))
         voices = np.where(count > 0, np.maximum(count, 1) ** -BALANCE, 0).astype(np.float32)
         start = np.concatenate([[0], np.cumsum(np.bincount(column, minlength=x.shape[1]))])
-        return cls(start.astype(np.int64), row.astype(np.int32), x[row, column], room, voices)
+        number = np.where(known & (known.sum() > 1), np.cumsum(known) - 1, -1)  # a single one would have nobody to ask
+        return cls(start.astype(np.int64), row.astype(np.int32), x[row, column], room, voices, number)
 
-    def vote(self, rssi: np.ndarray) -> np.ndarray:
+    def vote(self, rssi: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
         """(w, t, c) probability of each room at each step of windows (w, t, a or more) of dBm, NaN for not heard; the access
-        points of the known rows, first and in their order."""
+        points of the known rows, first and in their order.
+
+        rows (w, t): of the rows that the neighbors were taken from, which one a step is (changed, perhaps): it has no vote
+        there.  None: they are other rows."""
         a = len(self.start) - 1
         if rssi.shape[-1] < a:
             raise DataError(f"neighbors: rows of {rssi.shape[-1]} access points; expected {a}")
         x = _unit(rssi[..., :a])
         votes = layers(x.dtype).neighbor_votes(x.reshape(-1, a), self.start, self.row, self.value, self.room,
-                                               len(self.voices), WIDTH) * self.voices
+                                               len(self.voices), WIDTH,
+                                               None if rows is None else self.number[rows.reshape(-1)]) * self.voices
         votes /= votes.sum(1, keepdims=True)
         return votes.reshape(*rssi.shape[:-1], -1)

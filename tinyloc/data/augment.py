@@ -95,9 +95,13 @@ class Augmenter:
         self.hold = int(hold * rate_hz + 1e-6)
         self.weakest = float(np.nanmin(rssi)) if not np.isnan(rssi).all() else 0.0
 
+    def rows(self, about: Ints) -> Ints:
+        """(w, t) the rows of the windows about those rows (`Windows.row`)."""
+        return np.maximum(about[:, None] + self.steps, 0)
+
     def windows(self, about: Ints) -> Floats:
-        """(w, t, a + m) dBm and dB of the windows about those rows (`Windows.row`) as they are; NaN for not heard."""
-        return self.signals[np.maximum(about[:, None] + self.steps, 0)]
+        """(w, t, a + m) dBm and dB of them as they are; NaN for not heard."""
+        return self.signals[self.rows(about)]
 
     def __call__(self, about: Ints, rng: np.random.Generator) -> Floats:
         """The same, changed."""
