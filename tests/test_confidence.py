@@ -23,7 +23,7 @@ from tinyloc.quantize import calibrate, quantize
 from tinyloc.run import Session
 from tinyloc.train import Recipe, last_rows
 from tinyloc.train import fit as train
-from tinyloc.verify import compare
+from tinyloc.verify import audit, compare
 
 LEARNT = Recipe(epochs=30, lr=0.01)
 ANY = Reliability(np.sort(np.random.default_rng(2).integers(0, 256, 64)).astype(np.uint8), 5)
@@ -160,6 +160,11 @@ def test_calibrate(programs: dict[str, Program], house: Dataset, name: str) -> N
         assert c["warm_up"] == 1
     again = confidence.calibrate(programs[name], house, 0.9)
     assert again.info == made.info and all(np.array_equal(again.data[n], made.data[n]) for n in made.data)
+    names = house.rooms[::-1]
+    other = replace(house, **{part: replace(rows, room=rows.numbers_in(names)[rows.room], rooms=names)
+                              for part in ("train", "val", "test") for rows in [getattr(house, part)]})
+    assert confidence.calibrate(programs[name], other, 0.9).info["confidence"] == c, "rooms are told by name"
+    assert audit(made).best == audit(confidence.sized(programs[name])).best == audit(confidence.sized(made)).best
 
 
 def test_bad_input_is_named(programs: dict[str, Program], house: Dataset) -> None:

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tinyloc import confidence
 from tinyloc import prune as pruning
 from tinyloc.cli import main
 from tinyloc.data import Dataset, Windows, load
@@ -23,6 +24,7 @@ from tinyloc.errors import BrokenError, ConfigError, DataError, ModelError, Tiny
 from tinyloc.model import Config, Model, preset
 from tinyloc.prune import (
     PLACES,
+    _confident,
     choose,
     cut,
     dimensions,
@@ -35,7 +37,7 @@ from tinyloc.prune import (
     shrink,
     within,
 )
-from tinyloc.quantize import calibrate, quantize
+from tinyloc.quantize import calibrate, calibration_of, quantize
 from tinyloc.reference.conv import conv1d
 from tinyloc.reference.mdcsa import out_conv_geometry
 from tinyloc.reference.scan import decay_rates
@@ -484,6 +486,49 @@ def test_a_budget_cuts_what_it_may(house: Dataset, mamba: Model) -> None:
         within(mamba, few, scores, {"ram": 0})
     with pytest.raises(ConfigError, match="unknown dimension of a mamba 'heads'"):
         within(mamba, few, scores, {"ram": 100}, ["heads"])
+
+
+def test_no_cut_that_takes_more_bytes() -> None:
+    """Rows of weights may get scales of their own when others go: what then grows is not what a budget asks for."""
+    for seed in range(4):
+        model = random(Config("mdcsa", 5, 5, 12), seed)
+        x = np.random.default_rng(seed).random((8, 6, 5), np.float32)
+        start = measure(model, x).total
+        rng = np.random.default_rng(seed)
+        scores = {k: [rng.random(model.config.sizes[k]) for _ in range(model.config.sizes[PLACES[k]] if k in PLACES else 1)]
+                  for k in dimensions(model.config)}
+        now, left = model, scores
+        sizes = within(model, x, scores, {"total": start - 60})
+        for k, v in sizes.items():
+            now, left = shrink(now, left, {k: v})
+        assert measure(now, x[:, :, : now.config.aps]).total <= start - 60
+        for k in sizes:  # each is needed: with any of them as it was, the budget is not met
+            kept = {name: s for name, s in sizes.items() if name != k}
+            other, _ = shrink(model, scores, kept)
+            assert measure(other, x[:, :, : other.config.aps]).total > start - 60, (seed, sizes, k)
+
+
+def test_a_budget_counts_confidences(house: Dataset, mamba: Model) -> None:
+    """`tinyloc quantize` adds them where validation has labels; without any it does not."""
+    none = replace(house, val=replace(house.val, room=np.full(len(house.val), -1)))
+    x = calibration_of(mamba, house)[:8]
+    plain, confident = (measure(mamba, x, confident=c).total for c in (False, True))
+    assert confident - plain == 72
+    total = audit(calibrate(mamba, house)).best.total - 200
+    pruned = prune(mamba, house, None, QUICK, budget={"total": total}, rounds=1)
+    assert audit(confidence.calibrate(calibrate(pruned, house), house)).best.total <= total
+    assert _confident(house) and not _confident(none)
+
+
+def test_a_model_that_has_seen_the_validation_rows_is_not_judged_by_them(house: Dataset) -> None:
+    """Nor is what is cut from it: it trains on all rows until the end, and says so."""
+    known = fit(house, "mamba-h4l1", QUICK, refit=True)
+    epochs: list[Epoch] = []
+    pruned = prune(known, house, {"inner": 4}, replace(QUICK, patience=1), rounds=2, between=1, progress=epochs.append)
+    assert pruned.info["refit"] and not {"validation_macro_f1", "best_epoch", "test"} & pruned.info.keys()
+    assert [e.number for e in epochs] == [1, 2, 3, 4] and all(np.isnan(e.score) for e in epochs), "none to be patient about"
+    few = replace(house, val=house.val.take(np.arange(len(house.val)) < len(house.val) // 2))
+    assert not same(prune(known, few, {"inner": 4}, QUICK, rounds=1), prune(known, house, {"inner": 4}, QUICK, rounds=1))
 
 
 def test_bad_input(house: Dataset, mamba: Model) -> None:

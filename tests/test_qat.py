@@ -323,6 +323,17 @@ def test_killed_and_resumed_is_as_if_never_stopped(house: Dataset, models: dict[
         qat.fit(model, house, dataclasses.replace(QUICK, lr=1e-3), checkpoint=tmp_path / "c", **how)
 
 
+def test_a_run_is_of_its_ranges_too(house: Dataset, models: dict[str, Model], tmp_path: Path) -> None:
+    """Rows without a room teach nothing, but ranges are calibrated on them."""
+    rows, last = house.train, np.arange(len(house.train)) >= len(house.train) - 100
+    quiet = dataclasses.replace(rows, room=np.where(last, -1, rows.room))
+    loud = dataclasses.replace(quiet, rssi=np.where(last[:, None], np.float32(-45), rows.rssi))
+    how: dict[str, Any] = {"method": "minmax", "distillation": Distillation(1, 1), "checkpoint": tmp_path / "c"}
+    qat.fit(models["mdcsa-h8l1"], dataclasses.replace(house, train=quiet), QUICK, **how)
+    with pytest.raises(ModelError, match="a checkpoint of another run"):
+        qat.fit(models["mdcsa-h8l1"], dataclasses.replace(house, train=loud), QUICK, **how)
+
+
 def test_learns_from_changed_windows_and_features(house: Dataset, tmp_path: Path) -> None:
     """As the float model was trained: late answers, windows changed at each step, teachers asked about these."""
     model = fit(house, "mamba-h4l1", Recipe(epochs=3), inputs=Inputs("powed", 1, 2), augmentation=Augmentation(3, lost=0.1))

@@ -234,7 +234,8 @@ def test_inputs_are_those_of_every_training(house: Dataset) -> None:
         want = fit(deaf, made.config, recipe, refit=refit, window=made.window, hop=made.hop, **how)
         assert outcome.state == "done" and outcome.model is not None
         assert all(np.array_equal(v, outcome.model.params[k]) for k, v in want.params.items())
-        assert outcome.model.info == want.info
+        assert outcome.model.info == want.info and outcome.program is not None
+        assert outcome.program.info["confidence"]["seen"] == refit, "its Program is one that a stream can be unsure by"
     for k in ("int8", "float", "best", "rungs"):
         assert plain.facts[k] == anew.facts[k]
     assert not all(np.array_equal(v, anew.model.params[k]) for k, v in plain.model.params.items())  # type: ignore[union-attr]
@@ -320,6 +321,8 @@ def test_another_search_in_the_folder(found: tuple[Path, dict[str, Any]], house:
     with pytest.raises(ConfigError, match="another search is at work there"):
         search(house, folder, GOAL, client)
     study.close()
+    with pytest.raises(ConfigError, match="holds a search with another windows"):
+        search(replace(house, window=house.window + 1), folder, GOAL, client)
     assert told(folder) == before
 
 

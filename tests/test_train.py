@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tinyloc import confidence, qat
 from tinyloc.data import Augmentation, Augmenter, Dataset, Samples, Scaler, Windows, every_row, load, windows
 from tinyloc.distill import Distillation, Teachers
 from tinyloc.errors import ConfigError, DataError, ModelError
@@ -59,6 +60,39 @@ def test_a_run_is_all_that_decides_it(house: Dataset, parts: tuple[Windows, Wind
 def test_rows_that_stand_alone_have_no_delay(house: Dataset) -> None:
     with pytest.raises(ConfigError, match="delay = 1; expected 0: a row of simulated stands alone"):
         fit(replace(house, rate_hz=0.0), "mamba-h2l1", QUICK, inputs=Inputs(delay=1))
+
+
+@pytest.mark.parametrize("delay", [20, 1000])
+def test_a_window_holds_the_row_that_it_is_about(house: Dataset, delay: int) -> None:
+    assert fit(house, "mamba-h2l1", replace(QUICK, epochs=1), inputs=Inputs(delay=19)).info["delay"] == 19
+    with pytest.raises(ConfigError, match=f"delay = {delay}; expected less than a window's 20 rows"):
+        fit(house, "mamba-h2l1", QUICK, inputs=Inputs(delay=delay))
+
+
+@pytest.mark.parametrize("change, words", [
+    ({"classes": 3}, "the configuration has 3 rooms; simulated has 7"), ({"classes": 12}, "has 12 rooms"),
+    ({"aps": 5}, "the configuration has 5 inputs; expected 11, those that are heard")])
+def test_a_configuration_of_other_data_is_refused(house: Dataset, change: dict[str, int], words: str) -> None:
+    config = replace(preset("mamba-h2l1", len(house.aps), len(house.rooms)), **change)
+    with pytest.raises(ConfigError, match=words):
+        fit(house, config, QUICK)
+
+
+def test_a_room_that_the_model_lacks_is_refused(house: Dataset, parts: tuple[Windows, Windows]) -> None:
+    few = Model.create(preset("mamba-h2l1", len(house.aps), 3))
+    with pytest.raises(DataError, match="the data have a room 6; expected less than the model's 3"):
+        train(few, *parts, QUICK)
+
+
+def test_what_has_seen_the_validation_rows_says_so(house: Dataset) -> None:
+    """Whoever goes on with it, so that nothing is judged by these rows later."""
+    known = fit(house, "mamba-h2l1", replace(QUICK, epochs=2), until=1)
+    chosen = fit(house, "mamba-h2l1", replace(QUICK, epochs=2))
+    assert known.info["refit"] and "refit" not in chosen.info
+    for model, until, seen in ((known, None, True), (chosen, 1, True), (chosen, None, False)):
+        program = qat.fit(model, house, Recipe(epochs=1, dropout=0.0), method="minmax", until=until)
+        assert bool(program.info.get("refit")) == seen == ("validation_macro_f1" not in program.info["qat"])
+        assert confidence.calibrate(program, house).info["confidence"]["seen"] == seen
 
 
 def fresh(house: Dataset, name: str = "mamba-h8l1") -> Model:
@@ -146,6 +180,9 @@ def test_checkpoint_of_another_run_is_refused(house: Dataset, parts: tuple[Windo
     data = file.read_bytes()
     with pytest.raises(ModelError, match="a checkpoint of another run"):
         train(fresh(house), *parts, replace(QUICK, lr=0.01), checkpoint=file)
+    cut = [Windows(w.x.reshape(-1, 10, w.x.shape[2]), w.y.reshape(-1, 10), w.row.repeat(2)) for w in parts]
+    with pytest.raises(ModelError, match="a checkpoint of another run"):
+        train(fresh(house), *cut, QUICK, checkpoint=file)
     assert file.read_bytes() == data
     file.write_bytes(data[:100])
     with pytest.raises(ModelError, match="cut off"):

@@ -169,6 +169,11 @@ def with_table(program: Program, reliability: Reliability) -> Program:
     return replace(program, buffers=buffers, data=data, steps=(*program.steps[:-1], made))
 
 
+def sized(program: Program) -> Program:
+    """The Program with a table of zeros: what it takes once confidences are counted, for a budget."""
+    return program if has_confidence(program) else with_table(program, Reliability(np.zeros(SIZE, np.uint8), 0))
+
+
 def labels_and_margins(program: Program, x: np.ndarray, batch: int = 1024) -> tuple[np.ndarray, np.ndarray]:
     """(w,) label and margin of the last row of windows x (w, t, a) of codes, each from the initial state."""
     from tinyloc.kernels.confidence import margins
@@ -298,7 +303,8 @@ def _warm_up(session: Any, samples: Samples, limit: int, kept: float, effect: fl
     else:  # what a stream makes of k rows: the first one stands for those before
         y = np.stack([session.run_windows(x[:, np.clip(np.arange(length) - (length - 1 - k), 0, None)])[:, -1]
                       for k in range(length)], 1)
-    sure = (y[..., 1] >= limit) & (w.y >= 0)
-    wrong = (sure & (y[..., 0] != w.y)).sum(0)
+    true = samples.numbers_in(info.get("rooms", samples.rooms))[w.y]
+    sure = (y[..., 1] >= limit) & (true >= 0)
+    wrong = (sure & (y[..., 0] != true)).sum(0)
     short = np.flatnonzero(1 - lower_bound(wrong / effect, sure.sum(0) / effect) < kept)
     return min(length, max(delay + 1, int(short[-1]) + 2 if len(short) else 1))

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinyloc.data import MISSING, Dataset, Windows
+from tinyloc.data import MISSING, Dataset, Samples, Windows
 from tinyloc.distill import Beliefs, Distillation, Teachers
 from tinyloc.errors import BrokenError, ConfigError, DataError, ModelError, unknown
 from tinyloc.model import WIDTHS_OF, Config, Model, Params
@@ -332,17 +332,20 @@ def resolve(config: Config, keep: Mapping[str, int | float]) -> dict[str, int]:
     return sizes
 
 
-def measure(model: Model, x: np.ndarray, decay: str = "powers") -> Memory:
-    """Memory that the model takes quantized on windows x (b, t, a), by the planner, as it is best run; decay: of a Mamba."""
+def measure(model: Model, x: np.ndarray, decay: str = "powers", confident: bool = False) -> Memory:
+    """Memory that the model takes quantized on windows x (b, t, a), by the planner, as it is best run; decay: of a Mamba;
+    confident: with confidences, as `tinyloc quantize` counts them where validation has labels."""
+    from tinyloc.confidence import sized
     from tinyloc.quantize import quantize
     from tinyloc.verify import audit
 
     choice = "state" in model.config.sizes and not model.config.tied
-    return audit(quantize(model, x, "minmax", decay if choice else "auto")).best
+    program = quantize(model, x, "minmax", decay if choice else "auto")
+    return audit(sized(program) if confident else program).best
 
 
 def within(model: Model, x: np.ndarray, scores: Scores, budget: Mapping[str, int], among: Sequence[str] = (),
-           decay: str = "powers") -> dict[str, int]:
+           decay: str = "powers", confident: bool = False) -> dict[str, int]:
     """Sizes with which the quantized model keeps a budget of bytes: {"ram" | "total" | "image": bytes} of `verify.Memory`.
 
     Greedy: of the dimensions `among` (`AMONG`), that is cut next, by an eighth, which loses the least importance for a byte,
@@ -360,7 +363,7 @@ def within(model: Model, x: np.ndarray, scores: Scores, budget: Mapping[str, int
     def excess(m: Memory) -> int:
         return sum(max(0, getattr(m, name) - limit) for name, limit in budget.items())
 
-    now, left, over = model, scores, excess(measure(model, x, decay))
+    now, left, over = model, scores, excess(measure(model, x, decay, confident))
     inputs = np.arange(x.shape[2])
     while over:
         best: tuple[float, Model, Scores, int, np.ndarray] | None = None
@@ -369,16 +372,16 @@ def within(model: Model, x: np.ndarray, scores: Scores, budget: Mapping[str, int
             for go in range(max(1, size // 8), size - stay, max(1, size // 8)):
                 keep = choose(now.config, name, left[name], size - go, decay, stay)
                 smaller, heard = cut(now, name, keep), inputs[keep[0]] if name == "aps" else inputs
-                still = excess(measure(smaller, x[:, :, heard], decay))
-                if still == over:
-                    continue  # where few of them save nothing, for alignment or as the peak is elsewhere, more may
+                still = excess(measure(smaller, x[:, :, heard], decay, confident))
+                if still >= over:
+                    continue  # where few of them save nothing, for alignment, scales or as the peak is elsewhere, more may
                 rest = {**left, name: [s[k] for s, k in zip(left[name], keep, strict=True)]}
                 lost = float(sum(s.sum() for s in left[name]) - sum(s.sum() for s in rest[name]))
                 if best is None or lost / (over - still) < best[0]:
                     best = lost / (over - still), smaller, rest, still, heard
                 break
         if best is None:
-            m = measure(now, x[:, :, inputs], decay)
+            m = measure(now, x[:, :, inputs], decay, confident)
             raise ConfigError("pruning: out of reach of the budget of "
                               + ", ".join(f"{limit:,} bytes ({BUDGETS[name]})" for name, limit in budget.items())
                               + f": cutting {', '.join(among)} leaves {', '.join(f'{getattr(m, n):,}' for n in budget)}")
@@ -450,6 +453,8 @@ def prune(model: Model, dataset: Dataset, keep: Mapping[str, int | float] | None
     (`recipe_for`) trains.  Windows are changed as they were when the model was trained (`info["augmentation"]`).
     decay: "powers" keeps the states of a Mamba such that the cheaper scan stays possible, "free" the most important ones.
     teachers, distillation: as of `train.fit`; the unpruned model may be one of them.
+    A model that has seen the validation rows (`info["refit"]`) is trained on them too, until the last epoch each time: it
+    cannot be judged by them, and `info` has no validation score.
     checkpoint: a file that is written after every round (and one beside it after every epoch); a killed run goes on from
     there, with the same result.  `forget` removes it, once the model is saved.
     missing: of access points that the model hears, or a teacher, and the data lack (`Samples.select`).
@@ -482,10 +487,12 @@ def prune(model: Model, dataset: Dataset, keep: Mapping[str, int | float] | None
     dataset = heard_by(dataset, (info["aps"], *(t.info.get("aps", ()) for t in teachers)), missing)
     asked = None
     if teachers or distillation:
-        asked = Teachers(teachers, dataset, int(info["window"]), int(info.get("delay", 0)), distillation)
+        asked = Teachers(teachers, dataset, int(info["window"]), int(info.get("delay", 0)), distillation,
+                         _rows(model, dataset))
     training, taught, changing = _inputs(model, dataset, asked)
     how = [targets, dict(budget or {}), list(among), rounds, between, decay, asdict(recipe)]
-    own = identity(model, how, (training, last_rows(info, dataset.val)), taught, changing)
+    validation = None if info.get("refit") else last_rows(info, dataset.val)
+    own = identity(model, how, (training, validation), taught, changing)
     run = _Stages(Path(checkpoint) if checkpoint is not None else None, own, model)
     if budget:
         targets = _within(model, dataset, targets, budget, among, taught, decay, recipe.balance)
@@ -502,7 +509,7 @@ def prune(model: Model, dataset: Dataset, keep: Mapping[str, int | float] | None
         over = _over(run.model, dataset, budget or {})
         if not over or run.done >= rounds + RETRIES:
             return None
-        now = measure(run.model, _few(run.model, dataset), decay)
+        now = measure(run.model, _few(run.model, dataset), decay, _confident(dataset))
         tighter = {k: getattr(now, k) - over[k] if k in over else v for k, v in (budget or {}).items()}
         return _within(run.model, dataset, {}, tighter, among, taught, decay, recipe.balance)
 
@@ -514,8 +521,9 @@ def prune(model: Model, dataset: Dataset, keep: Mapping[str, int | float] | None
         training, _, _ = _inputs(run.model, dataset)
         smaller, _ = shrink(run.model, importance(run.model, training, taught, balance=recipe.balance), sizes, decay)
         training, taught, changing = _inputs(smaller, dataset, asked)
-        found = train(smaller, training, last_rows(smaller.info, dataset.val), stage, checkpoint=run.of_stage(),
-                      taught=taught, changing=changing, progress=_shifted(progress, before, of))
+        validation = None if info.get("refit") else last_rows(smaller.info, dataset.val)
+        found = train(smaller, training, validation, stage, checkpoint=run.of_stage(), taught=taught, changing=changing,
+                      progress=_shifted(progress, before, of), until=None if validation is not None else stage.epochs)
         interrupted = found.info["interrupted"]
         if interrupted and not last:
             raise KeyboardInterrupt  # what is cut half way is of no use, and the checkpoint knows it
@@ -530,7 +538,8 @@ def prune(model: Model, dataset: Dataset, keep: Mapping[str, int | float] | None
                                         "between": between, "decay": decay}}
     if asked:
         more |= asked.info
-    kept = {k: v for k, v in pruned.info.items() if k not in ("test", "refit")}  # those are the unpruned model's
+    of_unpruned = ("test", *(("validation_macro_f1", "best_epoch") if info.get("refit") else ()))
+    kept = {k: v for k, v in pruned.info.items() if k not in of_unpruned}
     return Model(pruned.config, pruned.params, {**kept, **more})
 
 
@@ -542,7 +551,12 @@ def _shifted(progress: Progress | None, before: int, of: int) -> Progress | None
 def _inputs(model: Model, dataset: Dataset, asked: Teachers | None = None
             ) -> tuple[Windows, Beliefs | None, Changing | None]:
     """What `train.fit` would train the model on."""
-    return prepare(model.info, dataset.train, asked)
+    return prepare(model.info, _rows(model, dataset), asked)
+
+
+def _rows(model: Model, dataset: Dataset) -> Samples:
+    """What the model was trained on."""
+    return dataset.known if model.info.get("refit") else dataset.train
 
 
 def _on_the_way(size: int, target: int, reached: float) -> int:
@@ -554,7 +568,12 @@ def _within(model: Model, dataset: Dataset, targets: Mapping[str, int], budget: 
     """`targets`, and what is to be cut besides to keep the budget."""
     training, _, _ = _inputs(model, dataset)
     smaller, scores = shrink(model, importance(model, training, taught, balance=balance), targets, decay)
-    return {**targets, **within(smaller, _few(smaller, dataset), scores, budget, among, decay)}
+    return {**targets, **within(smaller, _few(smaller, dataset), scores, budget, among, decay, _confident(dataset))}
+
+
+def _confident(dataset: Dataset) -> bool:
+    """Whether `tinyloc quantize` counts confidences on these data."""
+    return bool((dataset.val.room >= 0).any())
 
 
 def _few(model: Model, dataset: Dataset) -> np.ndarray:
@@ -564,11 +583,13 @@ def _few(model: Model, dataset: Dataset) -> np.ndarray:
 
 
 def _over(model: Model, dataset: Dataset, budget: Mapping[str, int]) -> dict[str, int]:
-    """Bytes above the budget, of the Program that `quantize.calibrate` makes."""
+    """Bytes above the budget, of the Program that `tinyloc quantize` makes."""
     if not budget:
         return {}
+    from tinyloc.confidence import sized
     from tinyloc.quantize import calibrate
     from tinyloc.verify import audit
 
-    found = audit(calibrate(model, dataset)).best
+    program = calibrate(model, dataset)
+    found = audit(sized(program) if _confident(dataset) else program).best
     return {k: getattr(found, k) - limit for k, limit in budget.items() if getattr(found, k) > limit}

@@ -49,12 +49,14 @@ ITSELF = Distillation(alpha=0.0, temperature=3.0)
 
 @dataclass(frozen=True)
 class GraphConfig:
-    """What a QuantizedGraph is beside its parameters: rooms, shape (t, a) of a window, how ranges and decays were chosen."""
+    """What a QuantizedGraph is beside its parameters: rooms, shape (t, a) of a window, how ranges and decays were chosen,
+    and a digest of what they are."""
 
     classes: int
     shape: tuple[int, int]
     calibration: str
     decay: str | None = None
+    calibrated: str = ""
 
 
 #: Of a node: what its inputs' and parameters' gradients are, and where its codes pass gradients (None: everywhere).
@@ -86,8 +88,10 @@ class QuantizedGraph:
             tensors = tensors.cheaper()
         nodes = list(tensors.nodes)
         params = {_name(nodes, n, p): v.astype(np.float32) for n in nodes for p, v in n.params.items()}
-        config = GraphConfig(model.config.classes, (x.shape[1], x.shape[2]), info["calibration"], info.get("decay"))
-        return QuantizedGraph(config, params, nodes, tensors.calibrated(info["calibration"]), info)
+        calibrated = tensors.calibrated(info["calibration"])
+        config = GraphConfig(model.config.classes, (x.shape[1], x.shape[2]), info["calibration"], info.get("decay"),
+                             calibrated.digest)
+        return QuantizedGraph(config, params, nodes, calibrated, info)
 
     @property
     def width(self) -> int:
@@ -221,4 +225,5 @@ def fit(model: FloatModel, dataset: Dataset, recipe: Recipe | None = None, *, me
                     progress=progress, taught=taught, changing=changing, until=until)
     names = ("recipe", "epochs", "interrupted", *(() if known else ("validation_macro_f1", "best_epoch")))
     how = {k: trained.info[k] for k in names}
-    return replace(trained, info={**base, "qat": how | asked.info}).program()
+    seen = {"refit": True} if known else {}
+    return replace(trained, info={**base, **seen, "qat": how | asked.info}).program()

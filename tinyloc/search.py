@@ -144,7 +144,8 @@ class Study:
         """All that decides a search, its length apart."""
         d, goal = self.dataset, asdict(self.goal)
         del goal["trials"]
-        return {"data": self.source or d.name, "digest of the rows": d.digest(), **goal}
+        return {"data": self.source or d.name, "digest of the rows": d.digest(), "windows": [d.window, d.hop, d.rate_hz],
+                **goal}
 
     def close(self) -> None:
         """Lets another process have the folder."""

@@ -287,7 +287,8 @@ class Changing:
     def batch(self, about: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, Beliefs | None]:
         """(x, beliefs) of the windows about those rows."""
         rssi = self.augmenter(about, rng)
-        return self.scaler.transform(rssi[..., self.columns]), self.teachers.believe(rssi) if self.teachers else None
+        x = self.scaler.transform(rssi[..., self.columns])
+        return x, self.teachers.believe(rssi, self.augmenter.rows(about)) if self.teachers else None
 
 
 def train(model: Trained, training: Windows, validation: Windows | None, recipe: Recipe | None = None, *,
@@ -311,6 +312,9 @@ def train(model: Trained, training: Windows, validation: Windows | None, recipe:
                             f"{(*training.y.shape, model.config.classes)}")
         taught = taught.take(np.flatnonzero((training.y >= 0).all(1)))
     training = labeled(training)
+    for part in (training, validation):
+        if part is not None and part.y.max(initial=-1) >= model.config.classes:
+            raise DataError(f"the data have a room {part.y.max()}; expected less than the model's {model.config.classes}")
     seen = validation.y[:, -1] >= 0 if validation is not None else np.ones(1, bool)
     for name, count in (("training", len(training)), ("validation", int(seen.sum()))):
         if not count:
@@ -417,6 +421,7 @@ def identity(model: Trainable, how: Sequence[Any], parts: Sequence[Windows | Non
     h = hashlib.sha256(json.dumps(numbers, sort_keys=True).encode())
     arrays = (*model.params.values(), *(a for p in parts if p is not None for a in (p.x, p.y)))
     for a in (*arrays, *(taught.arrays if taught else ()), *([changing.augmenter.signals] if changing else ())):
+        h.update(f"{a.dtype.str}{a.shape}".encode())
         h.update(np.ascontiguousarray(a).tobytes())
     return h.hexdigest()
 
@@ -442,7 +447,8 @@ def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *,
     says which it is, and all scores.
 
     `info` holds all that is needed to use the model on raw samples: scaler, rooms, access points ("aps", with the motion
-    channels that it reads last, which "motion" names), window, delay, rate.
+    channels that it reads last, which "motion" names), window, delay, rate; "refit", where the weights have seen the
+    validation rows.  Raises ConfigError for a Config of other inputs or rooms than the data have.
     """
     recipe, inputs = recipe or Recipe(), inputs or Inputs()
     once = partial(_fit, dataset, config, augmentation=augmentation, window=window, hop=hop, progress=progress,
@@ -465,7 +471,7 @@ def fit(dataset: Dataset, config: Config | str, recipe: Recipe | None = None, *,
     if again.info["interrupted"]:
         return with_info(chosen, interrupted=True)
     kept = ("validation_macro_f1", "best_epoch", *(["motion_choice"] if choose else []))
-    return with_info(again, **{k: chosen.info[k] for k in kept}, refit=True)
+    return with_info(again, **{k: chosen.info[k] for k in kept})
 
 
 def _beside(checkpoint: str | Path | None, what: str) -> Path | None:
@@ -527,11 +533,18 @@ def _fit(dataset: Dataset, config: Config | str, *, recipe: Recipe, inputs: Inpu
     heard, motions = inputs.heard(dataset.train), list(dataset.motions) if inputs.motion == "on" else []
     aps = heard + motions
     made = preset(config, len(aps), len(dataset.rooms)) if isinstance(config, str) else config
-    if made.aps in (len(dataset.aps), len(dataset.inputs), len(heard)):
-        made = dataclasses.replace(made, aps=len(aps))
+    if made.aps not in (counts := (len(aps), len(heard), len(dataset.aps), len(dataset.inputs))):
+        raise ConfigError(f"the configuration has {made.aps} inputs; expected {counts[0]}, those that are heard, or "
+                          f"{counts[3]}, all of {dataset.name}")
+    if made.classes != len(dataset.rooms):
+        raise ConfigError(f"the configuration has {made.classes} rooms; {dataset.name} has {len(dataset.rooms)}")
+    made = dataclasses.replace(made, aps=len(aps))
     length, step, delay = window or dataset.window, hop or dataset.hop, inputs.delay
     if delay and not dataset.rate_hz:
         raise ConfigError(f"inputs: delay = {delay}; expected 0: a row of {dataset.name} stands alone, and none follows it")
+    if delay >= max(length, 2):
+        raise ConfigError(f"inputs: delay = {delay}; expected less than a window's {length} rows, so that it holds the row "
+                          "that the answer is about")
     wide = heard_by(dataset, (aps, *(t.info.get("aps", ()) for t in teachers)), missing)
     dataset = dataset.select(aps)
     scaler = Scaler.fit(dataset.train, signal=inputs.signal, power=inputs.power)
@@ -550,6 +563,8 @@ def _fit(dataset: Dataset, config: Config | str, *, recipe: Recipe, inputs: Inpu
     if teachers or distillation:
         asked = Teachers(teachers, wide, length, delay, distillation, rows)
         model.info |= asked.info
+    if until is not None:
+        model.info["refit"] = True
     training, taught, changing = prepare(model.info, rows, asked)
     validation = every_row(dataset.val, scaler, length, delay) if until is None else None
     return train(model, training, validation, recipe, checkpoint=checkpoint, progress=progress, taught=taught,
@@ -575,7 +590,7 @@ def prepare(info: Mapping[str, Any], rows: Samples, teachers: Teachers | None = 
     if not teachers and "augmentation" not in info:
         return training, None, None
     augmenter = Augmenter(rows, scaler.hold, length, delay, float(info.get("rate_hz", 0)), how)
-    taught = teachers.believe(augmenter.windows(training.row)) if teachers else None
+    taught = teachers.believe(augmenter.windows(training.row), augmenter.rows(training.row)) if teachers else None
     columns = np.array([rows.inputs.index(ap) for ap in info["aps"]])
     return training, taught, Changing(augmenter, scaler, columns, teachers) if "augmentation" in info else None
 

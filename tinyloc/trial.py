@@ -159,6 +159,7 @@ def estimate(made: Made) -> tuple[Memory, int]:
     scale of their own, and which tables are alike, depends on the values.
     """
     from tinyloc.bench import macs
+    from tinyloc.confidence import sized
     from tinyloc.quantize import Tensors, build
     from tinyloc.verify import audit
 
@@ -166,7 +167,7 @@ def estimate(made: Made) -> tuple[Memory, int]:
     model = Model.create(c)
     x = np.random.default_rng(0).random((2, made.window, c.aps), np.float32)
     graph = Tensors.of(model.graph(made.window), x)
-    return audit(build(graph.cheaper(), "minmax")).best, macs(graph)
+    return audit(sized(build(graph.cheaper(), "minmax"))).best, macs(graph)
 
 
 @dataclass(frozen=True)
@@ -204,6 +205,7 @@ def evaluate(dataset: Dataset, job: Job) -> Outcome:
     On RSSI alone: whether motion pays is a question of the data, which one training of the model that was found answers.
     """
     from tinyloc.bench import bench
+    from tinyloc.confidence import calibrate as count
     from tinyloc.quantize import calibrate
     from tinyloc.train import fit, with_info
     from tinyloc.verify import audit
@@ -247,6 +249,7 @@ def evaluate(dataset: Dataset, job: Job) -> Outcome:
             judged = {k: model.info[k] for k in ("validation_macro_f1", "best_epoch")}
             model = with_info(trained(best, until=judged["best_epoch"]), **judged, refit=True)
             program = calibrate(model, dataset)
+        program = count(program, dataset)
     except _Behind:
         return ended("stopped")
     except TinylocError as e:

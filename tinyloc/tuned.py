@@ -23,7 +23,7 @@ class Tuned:
 
 
 def tuned(dataset: Dataset, recipe: Recipe | None = None, delay: int = 0) -> Tuned:
-    """Settings for a data set; the recipe's epochs and seed stay as they are.
+    """Settings for a data set; the recipe's epochs and seed stay as they are, and with a batch of its own its rate too.
 
     Rows that stand alone (a window of one) are another person's, phone's and month's in use: powed signals, a device's
     offset and noise, lost access points, rooms that count alike, large batches, and access points heard 20 times at least.
@@ -32,7 +32,7 @@ def tuned(dataset: Dataset, recipe: Recipe | None = None, delay: int = 0) -> Tun
     recipe = recipe or Recipe()
     if dataset.window > 1:
         return Tuned(recipe, Inputs(delay=delay), Augmentation(offset=4.0))
-    batch = max(recipe.batch, min(512, len(dataset.train) // 32))
-    lr = recipe.lr * math.sqrt(batch / recipe.batch)  # the rule of Malladi et al., arXiv 2205.10287, for Adam
+    batch = max(64, min(512, len(dataset.train) // 32)) if recipe.batch == Recipe.batch else recipe.batch
+    lr = min(1.0, recipe.lr * math.sqrt(batch / recipe.batch))  # the rule of Malladi et al., arXiv 2205.10287, for Adam
     return Tuned(replace(recipe, balance=1.0, batch=batch, lr=lr), Inputs("powed", 20, delay),
                  Augmentation(offset=5.0, noise=3.0, deaf=1.0, lost=0.2))

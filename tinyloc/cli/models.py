@@ -237,7 +237,7 @@ def prune(model: str, out: str, ram: str | None, total: str | None, flash: str |
     sizes = {k: (v, pruned.config.sizes[k]) for k, v in m.config.sizes.items() if v != pruned.config.sizes[k]}
     facts = {"model": out, "parameters": pruned.parameters, "sizes": pruned.config.sizes, "unpruned": m.config.sizes,
              "data": d.name, "simulated": d.simulated, "interrupted": pruned.info["interrupted"],
-             "validation_macro_f1": pruned.info["validation_macro_f1"], "test": f1[1], "unpruned_test": f1[0]}
+             "validation_macro_f1": pruned.info.get("validation_macro_f1"), "test": f1[1], "unpruned_test": f1[0]}
     emit(as_json, facts, f"{out}: {', '.join(f'{k} {a} -> {b}' for k, (a, b) in sizes.items()) or 'nothing was cut'}; "
           f"parameters {m.parameters:,} -> {pruned.parameters:,}; macro-F1 {f1[0]['macro_f1']:.3f} -> "
           f"{f1[1]['macro_f1']:.3f} on test of {d.name}{' (SIMULATED)' if d.simulated else ''}"
