@@ -80,6 +80,8 @@ def test_rooms_lag_and_rows_without_a_room_have_no_voice() -> None:
         Neighbors.of(walk.take(slice(2, 3)), 1.0)
     with pytest.raises(DataError, match="no row with a room"):
         Neighbors.of(walk.take(slice(0, 0)), 1.0)
+    with pytest.raises(DataError, match="no row with a room"):
+        Neighbors.of(walk, 1.0, 5)
     with pytest.raises(DataError, match="rows of 1 access points; expected 2"):
         now.vote(np.zeros((1, 1, 1), np.float32))
 

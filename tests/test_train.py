@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +208,14 @@ def test_bad_input(house: Dataset, parts: tuple[Windows, Windows]) -> None:
         train(fresh(house), parts[0], nothing, QUICK)
     with pytest.raises(ConfigError, match="epochs = 0; expected 1"):
         Recipe(epochs=0)
+    assert Recipe(epochs=np.int64(2), lr=np.float32(0.5)) == Recipe(epochs=2, lr=0.5)
+    json.dumps(asdict(Recipe(epochs=np.int64(2), lr=np.float32(0.5))))
+    for name in ("epochs", "batch", "patience"):
+        with pytest.raises(ConfigError, match=f"{name} = 2.5; expected a whole number"):
+            Recipe(**{name: 2.5})
+    for cut in ({"window": 0}, {"hop": 0}):
+        with pytest.raises(ConfigError, match="expected at least 1"):
+            fit(house, "mamba-h2l1", QUICK, **cut)
     with pytest.raises(ConfigError, match="lr = nan"):
         Recipe(lr=float("nan"))
     with pytest.raises(DataError, match="the model hears 11 access points"):

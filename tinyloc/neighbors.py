@@ -52,7 +52,7 @@ class Neighbors:
         Raises DataError without a row.
         """
         about = np.arange(len(rows)) - delay
-        labels = np.where(about < rows.starts(), -1, rows.room[about])
+        labels = np.where(about < rows.starts(), -1, rows.room[np.maximum(about, 0)])
         known = labels >= 0
         if not known.any():
             raise DataError("neighbors: no row with a room; expected at least one")

@@ -37,7 +37,7 @@ def draw(facts: Mapping[str, Any], everything: Sequence[tuple[float, int, int]],
     from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
     unit, over = facts["cost"]["unit"], facts["budget"]["counts"] == "total"
-    names = ("bytes, all in RAM" if over else "bytes of RAM, image in flash", f"{unit} a window")
+    names = ("bytes, all in RAM" if over else "bytes of RAM, image in flash", f"{unit} an answer")
     front = facts["front"]
     costs = np.array([(p["bytes"], p["instructions"] or p["macs"]) for p in front], float)
     score = np.array([p["validation"]["macro_f1"] for p in front])

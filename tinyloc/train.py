@@ -81,6 +81,10 @@ class Recipe:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ConfigError(f"training: {name} = {value!r}; expected {low} to {high}")
+            whole = name in ("epochs", "batch", "patience", "seed")
+            if whole and not isinstance(value, (int, np.integer)):
+                raise ConfigError(f"training: {name} = {value!r}; expected a whole number")
+            object.__setattr__(self, name, int(value) if whole else float(value))  # NumPy's numbers are none of JSON's
 
 
 @dataclass(frozen=True)
@@ -539,7 +543,8 @@ def _fit(dataset: Dataset, config: Config | str, *, recipe: Recipe, inputs: Inpu
     if made.classes != len(dataset.rooms):
         raise ConfigError(f"the configuration has {made.classes} rooms; {dataset.name} has {len(dataset.rooms)}")
     made = dataclasses.replace(made, aps=len(aps))
-    length, step, delay = window or dataset.window, hop or dataset.hop, inputs.delay
+    length, step = (own if given is None else given for given, own in ((window, dataset.window), (hop, dataset.hop)))
+    delay = inputs.delay
     if delay and not dataset.rate_hz:
         raise ConfigError(f"inputs: delay = {delay}; expected 0: a row of {dataset.name} stands alone, and none follows it")
     if delay >= max(length, 2):

@@ -72,7 +72,7 @@ class Goal:
     trials    settings to try, those over the budget not counted
     epochs    of a training, at most
     repeats   trainings of a trial; their mean int8 macro-F1 on validation is what is searched by
-    core      whose instructions are counted; "": none, multiply-accumulates stand for them
+    core      whose instructions an answer are counted; "": none, multiply-accumulates stand for them
     seed      of the sampler and of the trainings
     inputs, augmentation, balance  of every training (`train.fit`, `Recipe.balance`)
     refit     a trial that is done trains the best of its models anew, on training and validation rows together, and keeps
@@ -153,7 +153,7 @@ def make(values: Mapping[str, Any], dataset: Dataset, goal: Goal) -> Made:
 
 
 def estimate(made: Made) -> tuple[Memory, int]:
-    """(memory, multiply-accumulates of a window) of an untrained model of these shapes, in milliseconds.
+    """(memory, multiply-accumulates of an answer) of an untrained model of these shapes, in milliseconds.
 
     Activations and state are those of the trained one.  Its constants may differ a little: which rows of weights have a
     scale of their own, and which tables are alike, depends on the values.
@@ -167,7 +167,8 @@ def estimate(made: Made) -> tuple[Memory, int]:
     model = Model.create(c)
     x = np.random.default_rng(0).random((2, made.window, c.aps), np.float32)
     graph = Tensors.of(model.graph(made.window), x)
-    return audit(sized(build(graph.cheaper(), "minmax"))).best, macs(graph)
+    taken = audit(sized(build(graph.cheaper(), "minmax")))
+    return taken.best, macs(graph) // (made.window if taken.streams else 1)
 
 
 @dataclass(frozen=True)
@@ -266,7 +267,7 @@ def evaluate(dataset: Dataset, job: Job) -> Outcome:
     if goal.core:
         # Counted on each Program, as it is: shifts are constants of a model, and some kernels choose their loop by them.
         one = program.retime(1) if streams else program
-        facts["instructions"] = bench(one, goal.core).total.instructions * (made.window if streams else 1)
+        facts["instructions"] = bench(one, goal.core).total.instructions  # of an answer: a row, or the window that it takes
     return ended("done", model, program)
 
 
