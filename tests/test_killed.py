@@ -7,6 +7,9 @@ import os
 import random
 import re
 import shutil
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,7 @@ from killed import Commands
 
 from tinyloc.emulator import toolchain
 from tinyloc.errors import ConfigError
-from tinyloc.files import check_writable, private_folder, write_atomic
+from tinyloc.files import check_writable, private_folder, temporary_folder, write_atomic
 from tinyloc.kernels import jit
 
 DATA = ("--data", "walk.csv", *COLUMNS)
@@ -159,16 +162,91 @@ def test_where_nothing_can_be_written(name: str, commands: Commands) -> None:
 def test_leftovers_of_killed_writers_go_those_of_living_ones_stay(tmp_path: Path) -> None:
     import fcntl
 
-    names = {".m.abcdefgh": False, ".m.12_45678": True, ".m.x.abcdefgh": True, ".m.abc": True, ".mm.abcdefgh": True,
-             "m.abcdefgh": True}
+    names = {".m.tinyloc-abcdefgh.tmp": False, ".m.tinyloc-12_45678.tmp": True, ".m.x.tinyloc-abcdefgh.tmp": True,
+             ".m.tinyloc-abc.tmp": True, ".mm.tinyloc-abcdefgh.tmp": True, "m.tinyloc-abcdefgh.tmp": True,
+             ".m.tinyloc-abcdefgh": True}
     for name in names:
         (tmp_path / name).touch()
-    with (tmp_path / ".m.12_45678").open() as living:
+    with (tmp_path / ".m.tinyloc-12_45678.tmp").open() as living:
         fcntl.flock(living, fcntl.LOCK_EX)
         write_atomic(tmp_path / "m", b"1")
     assert {p.name for p in tmp_path.iterdir()} == {"m", *(n for n, stays in names.items() if stays)}
     write_atomic(tmp_path / "m", b"2")
-    assert not (tmp_path / ".m.12_45678").exists() and (tmp_path / "m").read_bytes() == b"2"
+    assert not (tmp_path / ".m.tinyloc-12_45678.tmp").exists() and (tmp_path / "m").read_bytes() == b"2"
+
+
+@pytest.mark.parametrize("name", [".m.original", ".m.settings", ".m.12345678", ".m.tinyloc-original"])
+def test_what_belongs_to_the_user_stays(name: str, tmp_path: Path) -> None:
+    """Files and folders of names as near to a temporary one's as a person might come."""
+    (tmp_path / "file").mkdir()
+    (tmp_path / "folder" / name).mkdir(parents=True)
+    (tmp_path / "folder" / name / "notes").write_text("mine")
+    (tmp_path / "file" / name).write_text("mine")
+    for place in ("file", "folder"):
+        write_atomic(tmp_path / place / "m", b"1")
+        with temporary_folder(tmp_path / place / "m"):
+            pass
+    assert files(tmp_path) == {f"file/{name}": b"mine", "file/m": b"1", f"folder/{name}/notes": b"mine", "folder/m": b"1"}
+
+
+def test_what_is_killed_is_what_is_swept(tmp_path: Path) -> None:
+    """The names that writers give are those that the next one removes."""
+    code = """
+import os, sys
+from tinyloc import files
+os.replace = lambda *a: os._exit(9)
+if sys.argv[2] == "file":
+    files.write_atomic(sys.argv[1], b"1")
+else:
+    with files.temporary_folder(files.Path(sys.argv[1])):
+        os._exit(9)
+"""
+    for kind in ("file", "folder"):
+        assert subprocess.run([sys.executable, "-c", code, tmp_path / "m", kind]).returncode == 9
+        assert len(list(tmp_path.iterdir())) == 1
+        write_atomic(tmp_path / "m", b"2")
+        assert [p.name for p in tmp_path.iterdir()] == ["m"]
+        (tmp_path / "m").unlink()
+
+
+def test_of_a_link_the_target_is_written(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "a" / "old").write_bytes(b"0")
+    for target in ("old", "new"):
+        link = tmp_path / "b" / f"to-{target}"
+        link.symlink_to(Path("..") / "a" / target)
+        check_writable(link)
+        write_atomic(link, b"1")
+        assert link.is_symlink() and (tmp_path / "a" / target).read_bytes() == b"1" == link.read_bytes()
+    (tmp_path / "b" / "circle").symlink_to("circle")
+    for call in (check_writable, lambda path: write_atomic(path, b"1")):
+        with pytest.raises(ConfigError, match="circle: cannot be written"):
+            call(tmp_path / "b" / "circle")
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["a", "b", "circle", "new", "old", "to-new", "to-old"]
+
+
+def test_what_is_no_regular_file_gets_the_data(tmp_path: Path) -> None:
+    """A pipe and /dev/null stay what they are; a folder is refused."""
+    from threading import Thread
+
+    pipe, came = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    check_writable(pipe)  # waits for nobody
+    reader = Thread(target=lambda: came.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+    write_atomic(pipe, "heard")
+    reader.join(60)
+    assert came == [b"heard"] and pipe.is_fifo() and [p.name for p in tmp_path.iterdir()] == ["pipe"]
+    (tmp_path / "null").symlink_to("/dev/null")
+    for path in (tmp_path / "null", Path("/dev/null")):
+        check_writable(path)
+        write_atomic(path, b"1")
+        assert path.is_char_device()
+    with pytest.raises(ConfigError, match="is a folder, expected a file's name"):
+        check_writable(tmp_path)
+    with pytest.raises(ConfigError, match=r"cannot be written \(Is a directory\)"):
+        write_atomic(tmp_path, b"1")
 
 
 def test_many_writers_of_one_file(tmp_path: Path) -> None:
@@ -193,6 +271,20 @@ def test_data_reach_the_disk_before_their_name(tmp_path: Path, monkeypatch: pyte
 def test_a_check_leaves_nothing(tmp_path: Path) -> None:
     check_writable(tmp_path / "new" / "m")
     assert [p.name for p in tmp_path.rglob("*")] == ["new"]
+
+
+def test_a_check_does_not_mind_a_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer of the same path may sweep the check's file as soon as it is there."""
+    real = tempfile.mkstemp
+
+    def made_and_swept(*args: Any) -> tuple[int, str]:
+        fd, name = real(*args)
+        Path(name).unlink()
+        return fd, name
+
+    monkeypatch.setattr(tempfile, "mkstemp", made_and_swept)
+    check_writable(tmp_path / "m")
+    assert not files(tmp_path)
 
 
 def test_code_is_not_taken_from_a_folder_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,14 +24,24 @@ except ImportError:  # not POSIX: what a killed process left stays there
     fcntl = None  # type: ignore[assignment, unused-ignore]
 
 
+# Whatever is called so beside a file is a killed writer's, and is removed: no name that anybody would give.
+_PREFIX, _SUFFIX = ".{}.tinyloc-", ".tmp"
+
+
 def write_atomic(path: str | Path, data: bytes | str) -> None:
     """Writes `path` through a temporary file beside it, so that a crash leaves the old file or the new one: the data are on
-    the disk before they get the name.  Temporary files of writers that were killed are removed.
+    the disk before they get the name.  Temporary files of writers that were killed are removed.  Of a symbolic link the
+    target is written; what is there and is no regular file (/dev/null, a pipe) gets the data as it is.
 
     Raises ConfigError naming the path when it cannot be written.
     """
+    raw = data.encode() if isinstance(data, str) else data
     try:
-        _write_atomic(Path(path), data)
+        if _regular(path):
+            _write_atomic(Path(os.path.realpath(path)), raw)
+        else:
+            with open(path, "wb") as f:
+                f.write(raw)
     except OSError as e:
         raise ConfigError(f"{path}: cannot be written ({e.strerror or e})") from None
 
@@ -40,27 +50,39 @@ def check_writable(path: str | Path) -> None:
     """Makes the folder of `path`; raises ConfigError when no file could be written there, before work is put into it."""
     path = Path(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fd, tmp = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        os.close(fd)
-        Path(tmp).unlink()
+        if _regular(path):
+            where = Path(os.path.realpath(path))
+            where.parent.mkdir(parents=True, exist_ok=True)
+            fd, tmp = tempfile.mkstemp(_SUFFIX, _PREFIX.format(where.name), where.parent)
+            os.close(fd)
+            Path(tmp).unlink(missing_ok=True)  # held by nobody: a writer of the same path may have swept it
+        elif not path.is_dir() and not os.access(path, os.W_OK):  # to open a pipe would wait for its reader
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as e:
         raise ConfigError(f"{path}: cannot be written ({e.strerror or e})") from None
     if path.is_dir():
         raise ConfigError(f"{path}: is a folder, expected a file's name")
 
 
-def _write_atomic(path: Path, data: bytes | str) -> None:
+def _regular(path: str | Path) -> bool:
+    """Whether `path`, or what it is a link to, is a regular file, or none yet.  Raises OSError for links in a circle."""
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return True
+
+
+def _write_atomic(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
     while True:
-        fd, tmp = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        fd, tmp = tempfile.mkstemp(_SUFFIX, _PREFIX.format(path.name), path.parent)
         try:
             with os.fdopen(fd, "wb") as f:
                 _held(f.fileno(), wait=True)
                 if not os.path.exists(tmp):
                     continue  # swept before it was held
-                f.write(data.encode() if isinstance(data, str) else data)
+                f.write(data)
                 f.flush()
                 os.fsync(f.fileno())
                 os.chmod(tmp, 0o666 & ~_umask())
@@ -79,7 +101,7 @@ def temporary_folder(path: Path) -> Iterator[Path]:
     """A new folder beside `path`, which is gone afterwards unless it got another name; those of killed writers are removed,
     once this one is done.  Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    made = Path(tempfile.mkdtemp(_SUFFIX, _PREFIX.format(path.name), path.parent))
     fd = os.open(made, os.O_RDONLY) if fcntl else -1
     try:
         if fcntl:
@@ -144,7 +166,7 @@ def _held(fd: int, wait: bool = False) -> bool:
 
 def _sweep(path: Path) -> None:
     """Removes the temporary files and folders that killed writers of `path` left beside it."""
-    named = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}")
+    named = re.compile(f"{re.escape(_PREFIX.format(path.name))}[a-z0-9_]{{8}}{re.escape(_SUFFIX)}")
     with contextlib.suppress(OSError):  # another one may sweep as well
         for left in path.parent.iterdir():
             if fcntl and named.fullmatch(left.name) and not left.is_symlink():
