@@ -25,7 +25,7 @@ from tinyloc.errors import DataError, ModelError
 from tinyloc.model import Model
 from tinyloc.program import Program
 from tinyloc.site_plan import FILE, MODELS, Plan, Step, checks, visits
-from tinyloc.watch import recorded_csv
+from tinyloc.watch import is_recording, recorded_csv
 
 COLUMNS = ("--time", "t", "--room", "label", "--rssi", "ap*", "--window", "4", "--hop", "2")
 
@@ -123,6 +123,50 @@ def test_rows_of_a_recording(tmp_path: Path) -> None:
     assert np.nan_to_num(s.rssi).tolist() == [[-61, -70], [-62, 0], [0, -71], [-50, 0], [-51, 0], [-40, 0], [-41, 0]]
     with pytest.raises(DataError, match="has no packet"):
         recorded_csv([b"5 ?", b"7 = hall"], 200)
+
+
+def test_rows_of_a_recording_of_months(tmp_path: Path) -> None:
+    """A session goes on when its clock of 32 bits has wrapped, and where half of it lies behind."""
+    minutes = 2 * 2**32 // 60_000
+    text = recorded_csv((b"%d a -60" % (60_000 * i & 0xFFFFFFFF) for i in range(minutes)), 60_000)
+    (tmp_path / "x.csv").write_text("time,room,session,rssi_a\n0,hall" + text.partition("\n0.000,")[2])
+    s, _, _ = read_csv(tmp_path / "x.csv", session="session")
+    assert np.array_equal(s.time, 60.0 * np.arange(minutes)) and not s.session.any()
+
+
+def test_what_a_stream_drops_is_in_no_row() -> None:
+    text = recorded_csv([b"0 a -60", b"10 a 21", b"20 a -128", b"30 b 20", b"40 b 99"], 200)
+    assert text.splitlines() == ["time,room,session,rssi_a,rssi_b", "0.000,,1,-60,20"]
+
+
+SPACED = "{} {} ap1\n" + "".join(f"{i} kitchen -60\n" for i in range(5))
+
+
+@pytest.mark.parametrize(("text", "columns", "recording"), [
+    ("0 a -60\n", {}, True), ("# walk\nboot: room 7\n0 a -60\n", {}, True), ("t,room,a\n0,hall,-60\n", {}, False),
+    ("time to room 7\n0 a -60\n", {"room": "x"}, True), (SPACED.format("time", "room"), {}, False),
+    (SPACED.format("time", "room").replace(" ", "\t"), {"delimiter": "\t"}, False),
+    ("\ufeff" + SPACED.format("time", "room"), {"delimiter": " "}, False),
+    ("\n" + SPACED.format("time", "room"), {"delimiter": " "}, False),
+    (SPACED.format("t", "label"), {"time": "t", "room": "label", "delimiter": " "}, False),
+    (SPACED.format("t", '"the label"'), {"time": "t", "room": "the label", "delimiter": " "}, False),
+    (SPACED.format("t", "label"), {}, True)])
+def test_what_is_a_recording(text: str, columns: dict[str, str], recording: bool, tmp_path: Path) -> None:
+    """Rows apart by spaces read as packets; a first line that names the columns tells them apart."""
+    (tmp_path / "x").write_text(text, encoding="utf-8")
+    assert is_recording(tmp_path / "x", **columns) == recording
+
+
+def test_a_csv_file_apart_by_spaces_is_no_recording(tmp_path: Path) -> None:
+    """Neither when its options are given nor when the plan has them."""
+    walk(tmp_path / "walk.txt", 900, " ")
+    asked = ("--data", tmp_path / "walk.txt", "--out", tmp_path / "p")
+    for columns in ((*COLUMNS, "--delimiter", " "), ()):
+        found = facts(*asked, *columns)
+        assert found["source"]["data"] == str(tmp_path / "walk.txt") and found["source"]["columns"]["delimiter"] == " "
+    recording = tmp_path / "walk.log"
+    recording.write_text("0 a -60\n")
+    assert "is a recording" in plan("--data", recording, "--out", tmp_path / "q", "--delimiter", " ", code=2).stderr
 
 
 # ---- steps ----

@@ -38,7 +38,7 @@ from tinyloc.errors import ConfigError, DataError, ModelError
 from tinyloc.files import Log
 from tinyloc.program import Program
 from tinyloc.serial_port import BoardError, pyserial
-from tinyloc.stream import NONE, NOT_HEARD, REASONS, Answer, Stream, script, signed
+from tinyloc.stream import DBM_LEAST, DBM_MOST, NONE, NOT_HEARD, REASONS, Answer, Stream, script, signed
 
 PERIOD_MS = 1000  # between questions, where a model's rows stand alone
 MOST_LINE = 256  # bytes; what is longer is garbage
@@ -250,9 +250,17 @@ def row(watch: Watch, said: Said) -> dict[str, Any]:
             "marked": said.marked}
 
 
-def is_recording(path: str | Path) -> bool:
-    """Whether a file begins as a recording does, comments and garbage apart."""
-    lines = itertools.islice(file_lines(path), 20)
+def is_recording(path: str | Path, time: str = "time", room: str = "room", delimiter: str | None = None) -> bool:
+    """Whether a file begins as a recording does, comments and garbage apart, and not as a CSV file.
+
+    A CSV file whose fields are apart by spaces or tabs may have rows that read as packets ("0 kitchen -60"); what it has and
+    a recording lacks is a first line that names the columns `time` and `room`.  Without a delimiter any space is one.
+    """
+    lines = list(itertools.islice(file_lines(path), 20))
+    heading = next((raw.decode("utf-8-sig", "replace") for raw in lines if raw.strip()), "")
+    fields = [f.strip() for f in (heading.split(delimiter) if delimiter else heading.split())]
+    if all(name in fields or f'"{name}"' in heading for name in (time, room)):
+        return False
     return any(parse(raw).kind not in ("comment", "garbage") for raw in lines)
 
 
@@ -375,7 +383,7 @@ def follow(watch: Watch, lines: Iterable[bytes | None], clock: Callable[[], floa
 def recorded_csv(lines: Iterable[bytes], period: int) -> str:
     """A recording as a CSV file that `tinyloc.data.load_csv` takes: for every `period` ms of the packets' clock a row of
     what was heard in them last, dBm, with the room that was marked then; a start, a clock set back and a jump of it begin
-    another session.  Questions do not matter.
+    another session.  Questions do not matter; packets out of the range that a stream takes are dropped, as it drops them.
 
     Raises DataError without a packet.
     """
@@ -385,8 +393,8 @@ def recorded_csv(lines: Iterable[bytes], period: int) -> str:
     heard: dict[str, int] = {}
     names: dict[str, None] = {}
     rows: list[tuple[int, int, str, dict[str, int]]] = []
-    session, marked, begin, end = 0, "", 0, None  # a row is from `end - period` to before `end`, in ms since `begin`
-    last = 0
+    session, marked, end = 0, "", None  # a row is from `end - period` to before `end`, in ms since the session's first line
+    last = at = 0  # the newest line: its clock, which wraps, and its place in the session, which does not
 
     def close() -> None:
         if heard and end is not None:
@@ -404,16 +412,17 @@ def recorded_csv(lines: Iterable[bytes], period: int) -> str:
         if line.kind == "start":
             continue
         if end is None:
-            session, begin, end, last = session + 1, line.ms, period, line.ms
-        last = line.ms if _after(line.ms, last) > 0 else last
-        now = _after(line.ms, begin)
+            session, end, last, at = session + 1, period, line.ms, 0
+        now = at + _after(line.ms, last)
+        if now > at:
+            last, at = line.ms, now
         if now >= end:
             close()
             end = now // period * period + period
         if line.kind == "mark":
             close()
             marked = line.name
-        elif line.dbm != NOT_HEARD:
+        elif DBM_LEAST <= line.dbm <= DBM_MOST:
             heard[line.name] = line.dbm
             names.setdefault(line.name)
     close()

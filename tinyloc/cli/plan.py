@@ -85,13 +85,13 @@ def _plan(data: str | None, out: Path, target: dict[str, str | None], epochs: in
     if p is None and data is None:
         raise ConfigError(f"{out}: there is no plan yet; expected --data, the walk that it is about")
     was = p.source if p else {}
-    if data is not None and Path(data).is_file() and is_recording(data):
+    if data is not None and Path(data).is_file() and is_recording(data, **_heading(source_of(data, 0, given), was)):
         from tinyloc.files import write_atomic
 
         if any(v not in (None, ()) for k, v in given.items() if k in ("csv_time", "csv_room", "csv_rssi", "csv_session",
                                                                      "csv_motion", "csv_delimiter", "csv_not_heard")):
-            raise ConfigError(f"{data}: is a recording, whose columns have their names; expected no options of a CSV file "
-                              "but --window and --hop")
+            raise ConfigError(f"{data}: is a recording, whose columns have their names (a CSV file's first line would name "
+                              "those of --time and --room); expected no options of a CSV file but --window and --hop")
         rows = out / "recorded.csv"
         write_atomic(rows, recorded_csv(file_lines(data), period or 200))
         data, given = str(rows), {**given, "csv_session": "session"}
@@ -107,6 +107,12 @@ def _plan(data: str | None, out: Path, target: dict[str, str | None], epochs: in
     p.target |= {k: v for k, v in target.items() if v is not None}
     Target.of(p.target.get("mcu"), p.target.get("ram"), p.target.get("flash"))  # a mistake is said before anything is done
     return p
+
+
+def _heading(source: dict[str, Any], was: dict[str, Any]) -> dict[str, Any]:
+    """What is known of a CSV file's first line, by the options given now, or for the same file before."""
+    columns = {**(was["columns"] if was and was["data"] == source["data"] else {}), **source["columns"]}
+    return {k: columns[k] for k in ("time", "room", "delimiter") if k in columns}
 
 
 def _record(p: Plan) -> bool:
