@@ -17,7 +17,7 @@ from tinyloc.emulator.mcu import MCUS, find
 from tinyloc.emulator.radio import RADIOS, Radio, lora_seconds
 from tinyloc.emulator.radio import find as find_radio
 from tinyloc.errors import ConfigError
-from tinyloc.worth import ASSUMPTIONS, OURS, Worth, worth
+from tinyloc.worth import _OVERRIDES, ASSUMPTIONS, OURS, Worth, worth
 
 radios = pytest.mark.parametrize("radio", RADIOS.values(), ids=list(RADIOS))
 
@@ -109,10 +109,23 @@ def test_what_the_law_forbids_is_said() -> None:
 @pytest.mark.parametrize(("change", "words"), [
     ({"sleep": 3}, "did you mean 'sleep_ua'"), ({"sleep_ua": ""}, "expected a number"), ({"sleep_ua": -1}, "0 or more uA"),
     ({"hear_share": "1.5"}, "of 0 to 1"), ({"sleep_ua": "nan"}, "expected a number"), ({"report_s": "inf"}, "of 0.001 to"),
-    ({"rate_hz": 0}, "expected a number of 0.001 to")])  # fmt: skip
+    ({"rate_hz": 0}, "expected a number of 0.001 to"), ({"cycles": 0}, "cycles=0: expected a number of 1 or more"),
+    ({"active_ma": 0}, "active_ma=0: expected a number of 0.001 or more mA"),
+    (dict.fromkeys(("sleep_ua", "hear_ma", "packet_cpu_ms", "send_ma", "receive_ma"), 0), "nothing takes any current"),
+])  # fmt: skip
 def test_bad_assumption(change: dict[str, float | str], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         worth(6, 1, 3.0, 25_000, find("nrf52832"), RADIOS["ble-1m"], change)
+
+
+def test_the_least_of_each_is_a_comparison() -> None:
+    """Whatever alone is at its least: two ways that are told apart, and no division by zero."""
+    for name, least in {a.name: a.least for a in (*ASSUMPTIONS.values(), *_OVERRIDES.values())}.items():
+        w = compare(**{name: least})
+        assert w.device.current["inference"] > 0 == w.server.current["inference"], name
+        assert w.device.known_body < w.server.known_body and w.joules["inference"] > 0, name
+    short = compare(cycles=1, active_ma=1e-3, rate_hz=1e-3)
+    assert short.device.known_body == 1 / 64e6 and short.device.known_server < short.server.known_server
 
 
 def test_what_is_not_known_is_asked_for() -> None:

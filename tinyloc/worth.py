@@ -94,10 +94,10 @@ def assume(given: Given = MappingProxyType({})) -> dict[str, Assumption]:
 
 # What is counted or looked up, unless it is given.
 _OVERRIDES = {a.name: a for a in (
-    Assumption("active_ma", 0, "mA", "while the core computes", ""),
+    Assumption("active_ma", 0, "mA", "while the core computes", "", 1e-3),
     Assumption("send_ma", 0, "mA", "while the radio sends", ""),
     Assumption("receive_ma", 0, "mA", "while the radio receives", ""),
-    Assumption("cycles", 0, "", "an answer takes", ""),
+    Assumption("cycles", 0, "", "an answer takes", "", 1),
     Assumption("rate_hz", 0, "Hz", "rows a second", "", 1e-3, 1e4),
 )}  # fmt: skip
 
@@ -194,25 +194,29 @@ def worth(inputs: int, rows_per_answer: float, rate_hz: float, cycles: int, mcu:
     lag = delay / rate
     shared = {"sleep": v["sleep_ua"] * 1e-6, "hearing": v["hear_share"] * v["hear_ma"] * 1e-3}
 
-    def way(name: str, size: int, inference: float, server_answers: float) -> Way:
+    def way(name: str, size: int, here: bool) -> Way:
         packets, air = radio.message(size)
         a_second = 1 / v["report_s"]
-        current = {**shared, "inference": inference,
+        server_answers = 0.0 if here else answers
+        current = {**shared, "inference": answers * infer_s * active_amps if here else 0.0,
                    "radio": a_second * (air.send * send_amps + air.receive * receive_amps
                                         + packets * v["packet_cpu_ms"] * 1e-3 * active_amps)}
+        if not sum(current.values()):
+            raise ConfigError("nothing takes any current, by these assumptions, and the battery lasts for ever; expected "
+                              "one above 0, such as sleep_ua")
         days = v["battery_mah"] * 3.6 * v["usable"] / sum(current.values()) / DAY
-        here = air.send + air.receive
+        sending = air.send + air.receive
         duty = a_second * air.send
-        at_server = lag + v["report_s"] / 2 + here + (v["server_s"] if server_answers else infer_s)
+        at_server = lag + v["report_s"] / 2 + sending + (infer_s if here else v["server_s"])
         back = radio.message(int(v["answer_bytes"]))[1]
-        body = lag + infer_s if inference else at_server + back.send + back.receive
+        body = lag + infer_s if here else at_server + back.send + back.receive
         usd = (365.25 / days * v["change_usd"] + server_answers * YEAR / 1e6 * v["server_usd_per_million"]
                + YEAR * a_second * size / 1e6 * v["usd_per_mb"])
         return Way(name, current, days, DAY * a_second, DAY * a_second * packets, DAY * a_second * size,
                    DAY * a_second * air.bytes, duty, body, at_server, usd, duty <= radio.duty)
 
-    device = way("device", int(v["answer_bytes"]), answers * infer_s * active_amps, 0.0)
-    server = way("server", raw, 0.0, answers)
+    device = way("device", int(v["answer_bytes"]), here=True)
+    server = way("server", raw, here=False)
     volts = v["battery_v"]
     raw_each = (server.current["radio"] / answers) * volts
     return Worth(mcu.name, radio.name, device, server,
