@@ -481,6 +481,14 @@ def test_flat_walls(x: float, y: float, room: str) -> None:
     assert flat.ROOMS[flat.room_of(x, y)] == room
 
 
+def test_flat_outside() -> None:
+    """Beyond the outer walls, and where there is no position, is no room; on a wall is one."""
+    x = [np.nan, 3, np.nan, np.inf, 99, -0.01, 3, 3, 8, 6.3, 9.08]
+    y = [np.nan, np.nan, 3, 3, -50, 1, 7.11, -0.01, 4.18, 1, 5]
+    assert flat.room_of(x, y).tolist() == [-1] * len(x)
+    assert all((flat.room_of([a.x0, a.x1, a.x0, a.x1], [a.y0, a.y1, a.y1, a.y0]) >= 0).all() for a in flat.AREAS.values())
+
+
 def test_zones() -> None:
     """A zone that occurs is kept even where another's center is nearer; else the nearest center's counts."""
     def table(*places: tuple[float, float, int]) -> ujiindoorloc.Table:

@@ -30,11 +30,12 @@ _RAW = "https://raw.githubusercontent.com/marckolak/ble-rss-fingerprints-calib20
 
 
 def room_of(x: npt.ArrayLike, y: npt.ArrayLike) -> Ints:
-    """Index into `ROOMS` of positions in meters."""
+    """Index into `ROOMS` of positions in meters; -1 outside of the outer walls, or where a position is not known (NaN)."""
     x, y = np.asarray(x), np.asarray(y)
     north = np.where(x < 2.64, 0, np.where(x < 6.32, 1, 2))
     south = np.where(x < 2.0, 3, np.where(x < 3.96, 4, 5))
-    return np.where(y > 2.12, north, south).astype(np.int64)
+    inside = np.any([(a.x0 <= x) & (x <= a.x1) & (a.y0 <= y) & (y <= a.y1) for a in AREAS.values()], axis=0)
+    return np.where(inside, np.where(y > 2.12, north, south), -1).astype(np.int64)
 
 
 def _read(path: Path, positions: bool) -> Samples:
