@@ -536,6 +536,14 @@ def test_script_of_a_recording() -> None:
     assert script(s, ("b", "c"))[1].tolist() == [(0, -80, 0), (0, 0, NONE)]
 
 
+def test_of_no_rows_there_is_no_answer(programs: dict[str, Program]) -> None:
+    program = programs["mdcsa"]
+    none = Samples(np.zeros(0), np.zeros((0, len(program.info["aps"]))), np.zeros(0, int), np.zeros(0, int), ("r",),
+                   program.info["aps"])
+    found = answers(program, none)
+    assert script(none) == [] and found.shape == (0,) and found.dtype == ANSWER
+
+
 def agreement(dataset: data.Dataset, preset: str, inputs: Inputs, epochs: int) -> tuple[float, int]:
     """(share of test rows whose room or unknown is the same in float and int8, how many are rooms in both but different)."""
     model = fit(dataset, preset, Recipe(epochs=epochs, patience=epochs), inputs=inputs)
