@@ -103,11 +103,13 @@ class Device:
     """A firmware with `flash`, as update.h describes its flow.
 
     keys: (type, hash, key) each, as `package.device_key` gives them.  verify: a function pointer of `tl_update_key.verify`,
-    by default tl_update_ed25519.  inputs: `export.inputs_digest`.  words: room for signatures.
+    by default tl_update_ed25519.  inputs: `export.inputs_digest`.  words: room for signatures.  window_bytes: of the window
+    that it has for tl_stream_open.
     """
 
     def __init__(self, flash: Flash, keys: list[tuple[int, bytes, bytes]], inputs: tuple[int, int],
-                 arena_bytes: int = 1 << 16, words: int = 256, least_counter: int = 0, verify: Any = None) -> None:
+                 arena_bytes: int = 1 << 16, words: int = 256, least_counter: int = 0, verify: Any = None,
+                 window_bytes: int = 1 << 16) -> None:
         self.flash = flash
         self.arena, self.signatures = np.zeros(-(-arena_bytes // 4) + 1, np.uint32), np.zeros(max(words, 1), np.uint32)
         self._keep = [[ffi.new("uint8_t[]", k) for k in key[1:]] for key in keys]
@@ -118,7 +120,7 @@ class Device:
             "flash": flash.driver, "keys": self.keys, "key_count": len(keys), "kernels": lib.tl_all_kernels,
             "arena": ffi.from_buffer(self.arena), "arena_bytes": arena_bytes, "inputs": list(inputs),
             "signatures": ffi.from_buffer("uint32_t[]", self.signatures), "signature_words": words,
-            "least_counter": least_counter})
+            "least_counter": least_counter, "window_bytes": window_bytes})
         self.booted, self.update, self.patch = ffi.new("tl_booted *"), ffi.new("tl_update *"), ffi.new("tl_patch *")
 
     def boot(self) -> int:

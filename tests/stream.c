@@ -98,7 +98,8 @@ int main(int argc, char **argv)
         int8_t *window = config.window == 1 ? NULL : block((size_t)config.window * scaler.count);
         int32_t error = tl_open(&model, image, bytes, arena, arena_bytes, tl_all_kernels);
         if (!error) {
-            error = tl_stream_open(&stream, &model, &scaler, &config, heard, window);
+            error = tl_stream_open(&stream, &model, &scaler, &config, heard, window,
+                                   window ? (uint32_t)config.window * scaler.count : 0);
         }
         if (error) {
             fail(tl_error_text(error));

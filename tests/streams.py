@@ -207,7 +207,8 @@ class Native:
 
     def open(self) -> int:
         """A TL_ERR_ code."""
-        return int(lib.tl_stream_open(self.stream, self.model, self.scaler, self.figures, self.heard, self.window))
+        return int(lib.tl_stream_open(self.stream, self.model, self.scaler, self.figures, self.heard, self.window,
+                                      ffi.sizeof(self.window) if self.window else 0))
 
     def replay(self, events: Events) -> Events:
         """ANSWERs, as `tinyloc.stream.replay` gives them."""

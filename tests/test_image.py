@@ -468,7 +468,7 @@ def test_bytes_of_input_and_output():
 
 def test_every_code_is_provoked():
     """Those that are not in the table have tests of their own."""
-    assert {row[3] for row in FORGED.values()} | {"OK", "ALIGN", "MAGIC", "CRC", "KERNEL", "STREAM"} == set(CODES)
+    assert {row[3] for row in FORGED.values()} | {"OK", "ALIGN", "MAGIC", "CRC", "KERNEL", "STREAM", "WINDOW"} == set(CODES)
 
 
 @pytest.mark.parametrize("kind", [128, 200, 255])

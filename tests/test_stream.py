@@ -427,9 +427,19 @@ def test_the_scaler_of_another_model_is_refused(programs: dict[str, Program], ca
 
 
 def test_a_window_at_once_needs_its_memory(programs: dict[str, Program]) -> None:
+    """All of it; a model of one row a run needs none."""
     native = streams.Native(programs["mdcsa"])
-    native.window = ffi.NULL
-    assert native.open() == lib.TL_ERR_STREAM
+    need = native.program.steps_of_time * native.constants.count
+    for window, size, code in ((native.window, need, 0), (native.window, need + 1, 0), (native.window, need - 1, 1),
+                               (native.window, 0, 1), (ffi.NULL, need, 1)):
+        found = lib.tl_stream_open(native.stream, native.model, native.scaler, native.figures, native.heard, window, size)
+        assert found == code * lib.TL_ERR_WINDOW, size
+    assert lib.tl_stream_fits(native.model, native.scaler, native.figures, need) == 0
+    assert lib.tl_stream_fits(native.model, native.scaler, native.figures, need - 1) == lib.TL_ERR_WINDOW
+    native.figures.window += 1
+    assert lib.tl_stream_fits(native.model, native.scaler, native.figures, 0) == lib.TL_ERR_STREAM
+    native = streams.Native(programs["mamba"])
+    assert native.window == ffi.NULL and native.open() == 0
 
 
 def poked(native: streams.Native, *changes: tuple[int, str, int]) -> int:

@@ -343,7 +343,8 @@ def test_updates_one_after_the_other(part: Part, chunk: int) -> None:
         inputs = booted.scaler.count
         heard, window = ffi.new("tl_heard[]", inputs), ffi.new("int8_t[]", p.stream.window * inputs)
         model = ffi.addressof(d.booted, "model")
-        assert not lib.tl_stream_open(stream, model, ffi.addressof(booted, "scaler"), booted.stream, heard, window)
+        assert not lib.tl_stream_open(stream, model, ffi.addressof(booted, "scaler"), booted.stream, heard, window,
+                                      ffi.sizeof(window))
         envelope = d.booted.envelope
         assert bytes(envelope.version) == struct.pack("<BBHI", *p.version) and envelope.counter == p.counter
     assert not d.flash.nor.refused and not d.flash.nor.wrong
@@ -389,6 +390,33 @@ def test_a_stranger_is_refused() -> None:
     few = running(updates.packages()["old"], words=len(updates.packages()["old"].image.steps) + 1)
     assert refused(few, updates.signed(updates.poked(p, updates.place(p, GOLDEN)[0] + 8, "I", 999))) == "ARENA"
     assert NAMES[d.install(new.data, new.id)] == "OK" and d.boot() == 0 and d.running == new.hash
+
+
+@cache
+def windowed(rows: int) -> Package:
+    """A model that takes so many rows at once; its version grows with them."""
+    return updates.made(updates.program("mdcsa-h4l1", rows=rows), f"1.{rows}.0")
+
+
+def test_a_window_longer_than_the_devices_is_refused() -> None:
+    """Before it is activated: the memory is the firmware's, the rows are the update's.  A confirmed one, by a firmware with
+    less memory that came afterwards, which leaves it to the next."""
+    short, long, inputs = windowed(20), windowed(40), len(windowed(20).aps or ())
+    need = 20 * inputs
+    d = running(short, inputs=short.inputs, pages=-(-len(long.data) // SMALL.page) + 1, window_bytes=need)
+    assert d.booted.package.window_bytes == need and refused(d, long.data, long.id) == "ARENA"
+    d.c.window_bytes = 2 * need - 1
+    assert refused(d, long.data, long.id) == "ARENA"
+    d.c.window_bytes = 2 * need
+    assert NAMES[d.install(long.data, long.id)] == "OK" and d.boot() == 0 and d.running == long.hash
+    assert d.booted.package.window_bytes == 2 * need
+    d.c.window_bytes = 2 * need - 1
+    assert d.boot() == 0 and d.running == short.hash and NAMES[d.booted.refused] == "ARENA"
+    d.c.window_bytes = 2 * need
+    assert d.boot() == 0 and d.running == long.hash, "it is not marked bad"
+    alone = updates.packages()["new"]
+    d = running(alone, window_bytes=0)
+    assert d.booted.package.window_bytes == 0, "a row a run needs none"
 
 
 def test_packages_can_grow() -> None:

@@ -30,20 +30,20 @@ def key() -> Any:
 
 
 @cache
-def program(name: str = "mamba-h4l1", seed: int = 0, alike: int = 0) -> Program:
+def program(name: str = "mamba-h4l1", seed: int = 0, alike: int = 0, rows: int = 20) -> Program:
     """An untrained model as a Program: bits do not depend on how good the weights are.
 
-    alike: of so many access points that are scaled alike, instead of the simulated house's.
+    alike: of so many access points that are scaled alike, instead of the simulated house's.  rows: of its windows.
     """
     house = load("simulated", minutes=4, test_minutes=1)
     if alike:
         aps, scaler = [f"ap {i}" for i in range(alike)], Scaler(lo=np.full(alike, -95.0), hi=np.full(alike, -35.0))
-        x = np.random.default_rng(seed).random((8, 20, alike), np.float32)
+        x = np.random.default_rng(seed).random((8, rows, alike), np.float32)
     else:
         aps, scaler = list(house.aps), Scaler.fit(house.train)
-        x = windows_of(house.train, scaler, 20, 40).x
+        x = windows_of(house.train, scaler, rows, 40).x
     model = Model.create(preset(name, len(aps), len(house.rooms)), seed)
-    model.info.update({"name": name, "aps": aps, "rooms": list(house.rooms), "window": 20, "rate_hz": house.rate_hz,
+    model.info.update({"name": name, "aps": aps, "rooms": list(house.rooms), "window": rows, "rate_hz": house.rate_hz,
                        "dataset": house.name, "simulated": house.simulated, "scaler": scaler.to_dict()})
     return quantize(model, x, "minmax")
 

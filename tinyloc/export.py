@@ -382,7 +382,7 @@ def project(program: Program, windows: np.ndarray, core: str | None = None, stre
     name = _slug(str(program.info.get("name", "model")))
     by_row = made.steps_of_time == 1 and program.steps_of_time != 1
     use = README_STREAM if streams(made) else README_AT_ONCE
-    window = "window" if made.steps_of_time != 1 else "0"
+    window = "window, sizeof window" if made.steps_of_time != 1 else "0, 0"
     flags = " ".join((target or toolchain.core("m4")).gcc_flags)
     info = program.info
     values = {
@@ -398,7 +398,7 @@ def project(program: Program, windows: np.ndarray, core: str | None = None, stre
         "FOR": f"{target.cpu} (weights packed)" if target and made.info.get("packed") else
                "any core" + (f", {target.cpu} among them" if target else ""),
         "WINDOWS": len(g.input), **use, "OPEN": use["OPEN"].replace("@WINDOW@", window),
-        "STATIC": use["STATIC"] + README_WINDOW * (window != "0" and streams(made)),
+        "STATIC": use["STATIC"] + README_WINDOW * (made.steps_of_time != 1 and streams(made)),
         "MOTION": README_MOTION.replace("@HEAR@", use["HEAR"]) if info.get("motion") else "",
     }
     files |= {n: _fill(t, values) for n, t in templates.items()}

@@ -30,7 +30,7 @@ MAX_ARGS, MAX_INTS = 24, 16
 UNIT = 2  # log2 of the unit of places in the arena, and the least one in the image
 # What tl_open answers, in the order of tinyloc.h; ALIGN, ARENA and KERNEL are about a device, not about an image.
 CODES = ("OK", "ALIGN", "SHORT", "MAGIC", "CRC", "VERSION", "VARIANT", "ABI", "SECTION", "ARENA", "STEP", "BOUNDS", "KERNEL",
-         "NUMBER", "SIZE", "PLACE", "OVERLAP", "VALUE", "STREAM")
+         "NUMBER", "SIZE", "PLACE", "OVERLAP", "VALUE", "STREAM", "WINDOW")
 
 
 class ImageError(ModelError):

@@ -35,7 +35,7 @@ int main(void)
     int32_t error = tl_open(&model, tl_model_image, sizeof tl_model_image, arena, sizeof arena, tl_model_kernels);
 #ifdef FW_STREAM
     if (!error)
-        error = tl_stream_open(&stream, &model, &tl_model_scaler, &tl_model_stream, heard, window);
+        error = tl_stream_open(&stream, &model, &tl_model_scaler, &tl_model_stream, heard, window, sizeof window);
 #endif
     if (error) {
         tl_host_print(tl_error_text(error));

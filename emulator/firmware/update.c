@@ -33,7 +33,7 @@ int32_t fw_check(const uint8_t *flash, uint32_t bytes, const uint8_t *key, const
 {
     tl_flash f = {0, read, program, none, flash, 2048, 8, 1u << 20};
     tl_update_key k = {TL_UPDATE_ED25519, hash, key, tl_update_ed25519};
-    tl_update_device d = {&f, &k, 1, 0, 0, 1u << 20, 0, 1u << 10, {inputs[0], inputs[1]}, 0};
+    tl_update_device d = {&f, &k, 1, 0, 0, 1u << 20, 0, 1u << 10, {inputs[0], inputs[1]}, 0, 1u << 20};
     tl_envelope e;
     union {
         const uint8_t *c;
@@ -47,7 +47,8 @@ int32_t fw_check(const uint8_t *flash, uint32_t bytes, const uint8_t *key, const
 int32_t fw_boot(uint8_t *flash, uint32_t page_bytes, uint32_t unit_bytes, uint32_t slot_bytes, const uint32_t *inputs)
 {
     tl_flash f = {flash, read, program, none, flash, page_bytes, unit_bytes, slot_bytes};
-    tl_update_device d = {&f, 0, 0, tl_all_kernels, arena, sizeof arena, signatures, 128, {inputs[0], inputs[1]}, 0};
+    tl_update_device d = {&f, 0, 0, tl_all_kernels, arena, sizeof arena, signatures, 128, {inputs[0], inputs[1]}, 0,
+                          1u << 16};
     tl_booted b;
     return tl_update_boot(&d, &b);
 }

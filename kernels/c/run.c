@@ -28,7 +28,8 @@ TL_SMALL const char *tl_error_text(int32_t code)
         "an array of a step lies in the wrong memory\0"
         "a step writes over another one of its arrays\0"
         "a constant of a step is out of its range\0"
-        "the image, its scaler and its stream's figures do not go together\0";
+        "the image, its scaler and its stream's figures do not go together\0"
+        "the memory for a window of rows is too small\0";
     const char *p = texts;
     for (code = code < 0 || code > TL_ERR_COUNT ? TL_ERR_COUNT : code; code > 0; code--)
         while (*p++)

@@ -14,8 +14,7 @@ static void count(uint16_t *n) { *n = (uint16_t)(*n + (*n != 65535)); }
 /* Rows that a run takes. */
 static uint32_t rows_of(const tl_stream *s) { return tl_section(s->model, INPUT)[0] >> 16; }
 
-int32_t tl_stream_open(tl_stream *s, const tl_model *m, const tl_scaler *scaler, const tl_stream_config *config,
-                       tl_heard *heard, int8_t *window)
+int32_t tl_stream_fits(const tl_model *m, const tl_scaler *scaler, const tl_stream_config *config, uint32_t window_bytes)
 {
     const uint32_t *in = tl_section(m, INPUT), *out = tl_section(m, OUTPUT), *rails = tl_section(m, RAILS);
     uint32_t rows = in[0] >> 16, arena = tl_arena_bytes(m);
@@ -23,8 +22,7 @@ int32_t tl_stream_open(tl_stream *s, const tl_model *m, const tl_scaler *scaler,
     if ((in[0] & 0xff00u) != 0x0800u || (out[0] & 0xff00u) != 0 || rows == 0 || rows != out[0] >> 16 ||
         in[2] != rows * scaler->count || (out[2] != rows && out[2] != 2 * rows))
         return TL_ERR_STREAM;
-    if (config->aps == 0 || config->aps > scaler->count || config->window == 0 ||
-        (rows != 1 && (rows != config->window || !window)))
+    if (config->aps == 0 || config->aps > scaler->count || config->window == 0 || (rows != 1 && rows != config->window))
         return TL_ERR_STREAM;
     if (rails) {
         const uint32_t *p = (const uint32_t *)(const void *)(m->image + rails[1]);
@@ -35,6 +33,15 @@ int32_t tl_stream_open(tl_stream *s, const tl_model *m, const tl_scaler *scaler,
             if ((p[0] | p[1]) & 3u || !tl_inside(p[0], p[1], arena))
                 return TL_ERR_STREAM;
     }
+    return rows != 1 && in[2] > window_bytes ? TL_ERR_WINDOW : TL_ERR_OK;
+}
+
+int32_t tl_stream_open(tl_stream *s, const tl_model *m, const tl_scaler *scaler, const tl_stream_config *config,
+                       tl_heard *heard, int8_t *window, uint32_t window_bytes)
+{
+    int32_t error = tl_stream_fits(m, scaler, config, window ? window_bytes : 0);
+    if (error)
+        return error;
     s->model = m;
     s->scaler = scaler;
     s->config = config;

@@ -225,6 +225,7 @@ enum {
     TL_ERR_OVERLAP, /* a step writes over another one of its arrays */
     TL_ERR_VALUE,   /* a constant of a step has an element out of its range */
     TL_ERR_STREAM,  /* image, scaler and tl_stream_config do not go together */
+    TL_ERR_WINDOW,  /* the stream's window is too small for the model's rows */
     TL_ERR_COUNT
 };
 
@@ -360,11 +361,15 @@ typedef struct {
     tl_answer last;
 } tl_stream;
 
-/* heard[scaler->count]; window[config->window][scaler->count] for a model that runs a window at once, else 0.  What they
- * point to stays; the model is the stream's alone.  TL_ERR_STREAM where the parts do not fit each other, or where a
- * model with saturating states takes more than a row a run: what saturates there cannot be seen. */
+/* heard[scaler->count]; window: window_bytes of memory, config->window * scaler->count or more for a model that runs a
+ * window at once, else 0 and 0.  What they point to stays; the model is the stream's alone.  TL_ERR_STREAM where the parts
+ * do not fit each other, or where a model with saturating states takes more than a row a run: what saturates there cannot be
+ * seen.  TL_ERR_WINDOW where the window is too small: a model that comes as an update may take more rows than the one that
+ * the firmware was built with. */
 int32_t tl_stream_open(tl_stream *s, const tl_model *m, const tl_scaler *scaler, const tl_stream_config *config,
-                       tl_heard *heard, int8_t *window);
+                       tl_heard *heard, int8_t *window, uint32_t window_bytes);
+/* What tl_stream_open says to these with a window of so many bytes; nothing is opened. */
+int32_t tl_stream_fits(const tl_model *m, const tl_scaler *scaler, const tl_stream_config *config, uint32_t window_bytes);
 /* A packet of access point ap, or a motion channel's level, at time ms of a clock that may wrap around. */
 void tl_stream_hear(tl_stream *s, uint32_t ap, int16_t dbm, uint32_t ms);
 /* The answer at time ms; ask about once a period, and at least once in 24 days.  A row is made for each period since the

@@ -23,7 +23,7 @@ TL_APART const char *tl_update_text(int32_t code)
         "the package has another format version\0"
         "the package was made for other kernels\0"
         "the package was made for other access points\0"
-        "the arena, or the room for signatures, is too small for the model\0"
+        "the arena, the room for signatures or the stream's window is too small for the model\0"
         "the package's image is refused by the runner\0"
         "the model gives other signatures than where it was packaged\0"
         "the model never got through its self-test\0"
@@ -197,5 +197,6 @@ TL_APART int32_t tl_update_check(const tl_update_device *d, uint32_t at, uint32_
     error = tl_package_open(&p, d->flash->map + at + e->payload_at, e->payload_bytes, d->inputs);
     if (error)
         return error;
-    return p.arena_bytes > d->arena_bytes || p.signature_words > d->signature_words ? TL_UPDATE_ARENA : TL_UPDATE_OK;
+    return p.arena_bytes > d->arena_bytes || p.signature_words > d->signature_words || p.window_bytes > d->window_bytes
+               ? TL_UPDATE_ARENA : TL_UPDATE_OK;
 }

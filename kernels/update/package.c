@@ -118,6 +118,7 @@ TL_APART int32_t tl_package_open(tl_package *p, const void *payload, uint32_t by
     uint32_t rows, input = input_bytes(p->image, p->image_bytes, &rows); /* rows, count < 2^16 */
     if (rows == 0 || rows * p->scaler.count != input || (names && names[0] >> 16 != p->scaler.count))
         return TL_UPDATE_PAYLOAD;
+    p->window_bytes = rows == 1 ? 0 : input;
     if (golden[2] < GOLDEN_HEADER || p->golden_count == 0)
         return TL_UPDATE_PAYLOAD; /* a model that cannot be tested is not confirmed either */
     uint32_t runs = words(p->golden)[0], run = words(p->golden)[1], left = golden[2] - GOLDEN_HEADER;

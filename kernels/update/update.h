@@ -13,10 +13,10 @@
  *
  *     static const tl_update_key keys[] = {{TL_UPDATE_ED25519, key_hash, key, tl_update_ed25519}};
  *     static const tl_update_device device = {&flash, keys, 1, tl_all_kernels, arena, sizeof arena, signatures,
- *                                             sizeof signatures / 4, {INPUTS_0, INPUTS_1}, 0};
+ *                                             sizeof signatures / 4, {INPUTS_0, INPUTS_1}, 0, sizeof window};
  *     if (tl_update_boot(&device, &booted))                        // the watchdog runs: a model that hangs is rolled back
  *         open_built_in(&booted.model, &booted.package);          // no slot holds a model that may run
- *     tl_stream_open(&stream, &booted.model, &booted.package.scaler, booted.package.stream, heard, window);
+ *     tl_stream_open(&stream, &booted.model, &booted.package.scaler, booted.package.stream, heard, window, sizeof window);
  *     for (;;) {
  *         ... tl_stream_hear(&stream, ap, dbm, now_ms); answer = tl_stream_answer(&stream, now_ms); ...
  *         if (announced(&bytes, id)) {                             // by radio: its size, the first 8 bytes of its hash
@@ -89,7 +89,7 @@ enum {
     TL_UPDATE_VERSION,   /* a package of another format version */
     TL_UPDATE_ABI,       /* made for other kernels */
     TL_UPDATE_INPUTS,    /* made for other access points */
-    TL_UPDATE_ARENA,     /* the arena, or the room for signatures, is too small */
+    TL_UPDATE_ARENA,     /* the arena, the room for signatures or the stream's window is too small */
     TL_UPDATE_MODEL,     /* tl_open refuses the image */
     TL_UPDATE_SELF_TEST, /* a window gives another signature */
     TL_UPDATE_HANGS,     /* it was tried TL_UPDATE_ATTEMPTS times and never got through its self-test */
@@ -143,6 +143,7 @@ typedef struct {
     const char *rooms, *inputs; /* names one behind the other; inputs: 0 if the package has none */
     tl_scaler scaler;
     uint32_t image_bytes, arena_bytes, signature_words; /* signature_words: steps of the image, and one */
+    uint32_t window_bytes; /* of the window that tl_stream_open needs: 0 for a model of one row a run */
     const tl_stream_config *stream;
     uint16_t room_count, golden_count, delay; /* delay: rows by which answers lag */
 } tl_package;
@@ -184,6 +185,7 @@ typedef struct {
     uint32_t signature_words;
     uint32_t inputs[2];     /* of its access points, as the payload's header has them */
     uint32_t least_counter; /* packages of a lesser security counter are refused */
+    uint32_t window_bytes;  /* of the window that it gives tl_stream_open; 0: models of one row a run alone */
 } tl_update_device;
 
 /* What a package's envelope says. */

@@ -31,12 +31,14 @@ static void listen(const tl_model *m, script *s, uint32_t inputs)
     if (config.period)
         config.gap = (uint16_t)(config.gap % (ROWS * config.period));
     tl_heard *heard = malloc(inputs * sizeof *heard);
-    int8_t *window = malloc((uint32_t)config.window * inputs + 1);
-    uint32_t now = word(s);
+    uint32_t now = word(s), room = byte(s), window_bytes = config.window * inputs;
+    if (!(room & 7u)) /* less than the rows may need */
+        window_bytes = window_bytes / 32u * (room >> 3);
+    int8_t *window = malloc(window_bytes ? window_bytes : 1);
     tl_stream stream;
     for (uint32_t i = 0; i < 256; i++)
         curve[i] = (int8_t)(i ^ 128);
-    if (tl_stream_open(&stream, m, &scaler, &config, heard, byte(s) & 7u ? window : 0))
+    if (tl_stream_open(&stream, m, &scaler, &config, heard, room ? window : 0, window_bytes))
         refused++;
     else
         for (uint32_t n = EVENTS; n && s->p < s->end; n--) {

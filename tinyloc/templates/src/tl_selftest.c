@@ -73,7 +73,8 @@ static uint32_t scaler_crc(void)
 static uint32_t stream_crc(tl_selftest_memory *m)
 {
     uint32_t crc = 0, random = 1, now = 0u - 5000u, period = tl_model_stream.period ? tl_model_stream.period : 200;
-    if (tl_stream_open(&m->stream, &m->model, &tl_model_scaler, &tl_model_stream, m->heard, m->window))
+    if (tl_stream_open(&m->stream, &m->model, &tl_model_scaler, &tl_model_stream, m->heard, m->window,
+                       sizeof m->window))
         return 0;
     for (uint32_t i = 0; i < 64; i++) {
         uint32_t silent = i >= 30 && i < 33;
