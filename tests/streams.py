@@ -33,7 +33,7 @@ from tinyloc.model import Model, preset
 from tinyloc.program import Buffer, Program
 from tinyloc.quantize import quantize
 from tinyloc.scaling import input_constants
-from tinyloc.stream import ANSWER, EVENT, NONE, NOT_HEARD, SATURATED, Config, Events, Stream, replay
+from tinyloc.stream import AHEAD, ANSWER, EVENT, NONE, NOT_HEARD, SATURATED, Config, Events, Stream, replay
 
 HERE = Path(__file__).resolve().parent
 SEED = 20251126
@@ -94,7 +94,7 @@ def make(case: Case) -> Program:
 # ---- scripts ----
 
 FAULTS = ("none", "none", "dead", "silent", "lost", "twice", "reordered", "jump", "backwards", "wrap", "absurd",
-          "unknown ap", "burst", "motion", "late", "early", "long gap", "stuck")
+          "unknown ap", "burst", "motion", "late", "early", "long gap", "stuck", "ahead")
 
 
 def script(rng: np.random.Generator, config: Config, inputs: int, samples: int) -> Events:
@@ -149,6 +149,9 @@ def script(rng: np.random.Generator, config: Config, inputs: int, samples: int) 
             packets["dbm"] = np.where(ap < config.aps, packets["dbm"], levels)
         elif fault == "reordered":
             ms -= rng.integers(-3000, 3000, len(at))
+        elif fault == "ahead":  # stamped after the clock was read, or by another clock
+            little = [1, 40, AHEAD - 1, AHEAD, AHEAD + 1]
+            ms = asked[at] + rng.choice([*little, 10**8, 2**31 - 1, 2**31, 2**32 - AHEAD], len(at))
         packets["ms"] = ms & 0xFFFFFFFF
         if fault in ("twice", "burst") and len(at):
             many = 2 if fault == "twice" else 40

@@ -25,6 +25,7 @@ from tinyloc.kernels._c import ffi, lib
 from tinyloc.program import Program
 from tinyloc.quantize import calibrate
 from tinyloc.stream import (
+    AHEAD,
     ANSWER,
     BACKWARDS,
     EVENT,
@@ -341,6 +342,35 @@ def test_order_of_packets() -> None:
     s.hear(0, -30, 600 + 10**8)  # from a time to come: never a row's, and it does not shut out what comes after it
     assert s.answer(800).reason == SILENT
     assert heard(s, 900).answer(1000).reason == ROOM and s.engine.pushed[-1][0] == -60
+
+
+@pytest.mark.parametrize("begin", [5000, 2**32 - 1, 2**32 - AHEAD, 2**31 - 50])
+@pytest.mark.parametrize(("ahead", "kept"), [
+    (0, True), (1, True), (AHEAD - 1, True), (AHEAD, True), (AHEAD + 1, False), (10**8, False), (2**31 - 1, False),
+    (2**31, False), (2**31 + AHEAD, False), (2**32 - 1001, False), (2**32 - 1000, True)])
+def test_stamps_ahead_of_the_answer(programs: dict[str, Program], begin: int, ahead: int, kept: bool) -> None:
+    """Of a radio's interrupt, a little; further ahead is of no time at all, wherever the clock wraps; in Python and C."""
+    native, python = streams.Native(programs["mamba of rows that stand alone"]), of(replace(CONFIG, window=1, period=0))
+    assert lib.TL_AHEAD == AHEAD and native.constants.hold == python.hold == 1000
+    stamp = begin + ahead & 0xFFFFFFFF
+    lib.tl_stream_hear(native.stream, 0, -61, stamp)
+    a = lib.tl_stream_answer(native.stream, begin)
+    assert (a.heard, heard(python, stamp, -61).answer(begin).heard) == (kept, kept)
+    # What was too far ahead is forgotten for good; what was not, is held until it is too old by its own stamp.
+    later = stamp + 1000 & 0xFFFFFFFF
+    last = [(lib.tl_stream_answer(native.stream, ms & 0xFFFFFFFF).heard, python.answer(ms & 0xFFFFFFFF).heard)
+            for ms in (later, later + 1)] if ahead <= AHEAD + 1 else []
+    assert last == ([(kept, kept), (0, 0)] if last else [])
+    assert native.stream.dropped == python.dropped == 0
+
+
+def test_a_stamp_ahead_shuts_out_until_the_next_answer() -> None:
+    s = of()
+    s.hear(0, -30, 600 + 10**8)
+    assert heard(s, 600).dropped == 1 and s.answer(600).reason == SILENT
+    assert heard(s, 700).answer(800).reason == ROOM and s.dropped == 1
+    s.hear(0, -30, 1500)  # such as may be: it stands for those before it
+    assert heard(s, 900).answer(1000).heard == 1 and s.engine.pushed[-1][0] == -30 and s.dropped == 2
 
 
 @each_case

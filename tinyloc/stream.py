@@ -26,6 +26,7 @@ UNKNOWN = -1
 REASONS = ("room", "silent", "few", "warming up", "unsure", "gap", "backwards", "saturated")  # by their numbers in C
 ROOM, SILENT, FEW, WARMING_UP, UNSURE, GAP, BACKWARDS, SATURATED = range(len(REASONS))
 NOT_HEARD, DBM_LEAST, DBM_MOST = -32768, -127, 20
+AHEAD = 1000  # ms by which a packet's time may lie ahead of the answer's: its age is 0 then
 NONE = 65535  # the access point of an event that is no packet but an answer
 
 #: A packet (dBm of access point `ap` at `ms`), or a question for an answer (ap = NONE).
@@ -219,7 +220,7 @@ class Stream:
         return self.last
 
     def _rows(self, ms: int, due: int, reason: int) -> Answer:
-        self.heard = [h if 0 <= signed(ms - h[1]) <= self.hold else (NOT_HEARD, h[1]) for h in self.heard]
+        self.heard = [h if -AHEAD <= signed(ms - h[1]) <= self.hold else (NOT_HEARD, h[1]) for h in self.heard]
         dbm = [h[0] for h in self.heard]
         heard = sum(v != NOT_HEARD for v in dbm[: self.config.aps])
         if not heard:

@@ -41,10 +41,13 @@ void tl_hear(const tl_scaler *s, tl_heard *heard, uint32_t ap, int16_t dbm, uint
 
 void tl_row(const tl_scaler *s, tl_heard *heard, int8_t *codes, uint32_t ms)
 {
+    int32_t most = s->hold + TL_AHEAD;
     for (uint32_t i = 0; i < s->count; i++) {
-        /* An age of 2^31 ms and more is negative.  What is too old goes for good: it must not come back when the clock
-         * has gone round. */
-        int32_t age = (int32_t)(ms - heard[i].ms), old = tl_less(age, 0) | tl_less(s->hold, age);
+        /* Counted from TL_AHEAD on, an age of 2^31 ms and more is negative, as that of a stamp too far ahead is; where it
+         * is not, most - age is negative if it is too old.  Both go for good: they must not come back when the clock has
+         * gone round.  dbm is written in any case: on a core without conditional stores one by data is a branch. */
+        int32_t age = (int32_t)(ms + TL_AHEAD - heard[i].ms);
+        int32_t old = (int32_t)((uint32_t)age | ((uint32_t)most - (uint32_t)age)) >> 31;
         heard[i].dbm = (int16_t)tl_select(old, TL_NOT_HEARD, heard[i].dbm);
         codes[i] = code_or_silent(s, i, heard[i].dbm);
     }

@@ -259,6 +259,7 @@ uint32_t tl_crc32(uint32_t crc, const void *p, uint32_t n);
 /* ---- from the radio to the input: the codes that training's scaler and quantizer give, in integers ---- */
 
 enum { TL_NOT_HEARD = -32768 }; /* instead of dBm */
+enum { TL_AHEAD = 1000 };       /* ms by which a packet's time may lie ahead of the row's */
 
 /* An access point: below `first` its code is the scaler's least, above `last` the most; between them, with d = dbm - first,
  * least + floor((d mult + offset) / 2^24), plus 1 where bit d mod 8 of fixes[fix + d / 8] is set: float32 rounds ties up
@@ -296,8 +297,10 @@ void tl_scale(const tl_scaler *s, int8_t *codes, const int16_t *dbm);
 void tl_forget(const tl_scaler *s, tl_heard *heard);
 /* A packet of access point ap, heard at time ms of a clock that may wrap around; those of ap >= count are dropped. */
 void tl_hear(const tl_scaler *s, tl_heard *heard, uint32_t ap, int16_t dbm, uint32_t ms);
-/* The row at time ms: codes[count], each of the last value heard that is at most s->hold old.  Call it at least once in
- * 49 days. */
+/* The row at time ms: codes[count], each of the last value heard that is at most s->hold old.  Who reads the clock, and then
+ * takes packets in that an interrupt stamps, is behind them: those up to TL_AHEAD ms ahead are of age 0.  What lies further
+ * ahead is no better than what is too old, and both are forgotten for good.  On a clock that wraps around, what was heard
+ * 2^32 - TL_AHEAD ms ago would count as new again: call it at least once in 49 days. */
 void tl_row(const tl_scaler *s, tl_heard *heard, int8_t *codes, uint32_t ms);
 
 enum { TL_MOTION_SAMPLES = 4096 };

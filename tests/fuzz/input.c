@@ -54,7 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             now += byte(&s) & 1u ? word(&s) : byte(&s);
             tl_row(&scaler, heard, codes, now);
             for (uint32_t i = 0; i < count; i++) {
-                check(heard[i].dbm == TL_NOT_HEARD || now - heard[i].ms <= scaler.hold, "older than it may be");
+                check(heard[i].dbm == TL_NOT_HEARD || now + TL_AHEAD - heard[i].ms <= scaler.hold + (uint32_t)TL_AHEAD, "older than it may be");
                 int8_t want = tl_code(&scaler, i, heard[i].dbm == TL_NOT_HEARD ? scaler.silent : heard[i].dbm);
                 check(codes[i] == want, "another code than of what was heard");
             }
