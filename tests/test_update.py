@@ -469,6 +469,32 @@ def test_an_older_version_is_not_replayed() -> None:
     assert NAMES[d.install(new.data, new.id)] == "OK"
 
 
+def test_what_is_confirmed_runs_by_a_firmwares_least_counter() -> None:
+    """A firmware that raises it runs neither slot of a lesser one; it marks none as bad, and takes what is new.  At boot it
+    asks about no key."""
+    old, new, lean = updates.packages().values()
+    d = running(old, new)
+    d.c.key_count = 0
+    d.c.least_counter = new.counter
+    assert d.boot() == 0 and d.running == new.hash and not d.booted.refused, "the same counter is not less"
+    d.c.least_counter = new.counter + 1
+    assert NAMES[d.boot()] == "NONE" and NAMES[d.booted.refused] == "OLD" and d.running is None
+    before = d.flash.memory.tobytes()
+    assert NAMES[d.boot()] == "NONE" and d.flash.memory.tobytes() == before, "nothing is written"
+    d.c.least_counter = 0
+    assert d.boot() == 0 and d.running == new.hash, "the firmware before it runs it again"
+    d.c.least_counter, d.c.key_count = new.counter + 1, 1
+    d.boot()
+    assert NAMES[d.install(new.data, new.id)] == "OLD"
+    assert NAMES[d.install(lean.data, lean.id)] == "OK" and d.boot() == 0 and d.running == lean.hash
+    d = running(old)  # what was activated and has not run yet is no model of this firmware's at all
+    assert NAMES[d.install(new.data, new.id)] == "OK"
+    d.c.least_counter = new.counter + 1
+    assert NAMES[d.boot()] == "NONE" and NAMES[d.booted.refused] == "OLD"
+    d.c.least_counter = 0
+    assert d.boot() == 0 and d.running == old.hash
+
+
 @cache
 def broken() -> dict[str, Package]:
     """Packages that are signed, whole, and yet no model that may run: what only the boot finds."""

@@ -10,7 +10,8 @@
  *   write     program units in order
  *   finish    check all of it, as flash has it, then program ACTIVE
  *   boot      of the slots with an exact ACTIVE and without a BAD, the one of the highest sequence whose hash fits: if it
- *             has no CONFIRMED, program one ATTEMPT, run the windows, program CONFIRMED or BAD
+ *             has no CONFIRMED, program one ATTEMPT, run the windows, program CONFIRMED or BAD; what is confirmed gets no
+ *             BAD, whatever is found: it may be this firmware that is at fault, and the next one may take it again
  * A mark torn by a power failure reads as anything, once as this and once as that.  ACTIVE and CONFIRMED count when they are
  * exact: the slot has been checked before, so both answers are right.  ATTEMPT and BAD count when they are not erased: each
  * only ever keeps a new model from running.  A torn word of a package is never kept: the page in which the power failed is
@@ -84,6 +85,8 @@ TL_APART static int32_t start(const tl_update_device *d, uint32_t slot_at, const
     int32_t known = confirmed(f, slot_at), error = tl_update_hash(d, slot_at, r->bytes, &b->envelope);
     if (error)
         return error;
+    if (b->envelope.counter < d->least_counter) /* of a firmware that has come since it was checked */
+        return TL_UPDATE_OLD;
     for (uint32_t i = 0; !known; i++) { /* counted before anything of the model runs */
         if (i == TL_UPDATE_ATTEMPTS)
             return TL_UPDATE_HANGS;

@@ -184,7 +184,7 @@ typedef struct {
     uint32_t *signatures; /* scratch of the self-test: a word a step, and one */
     uint32_t signature_words;
     uint32_t inputs[2];     /* of its access points, as the payload's header has them */
-    uint32_t least_counter; /* packages of a lesser security counter are refused */
+    uint32_t least_counter; /* packages of a lesser security counter are refused, those that are confirmed too */
     uint32_t window_bytes;  /* of the window that it gives tl_stream_open; 0: models of one row a run alone */
 } tl_update_device;
 
@@ -220,7 +220,11 @@ int32_t tl_update_check(const tl_update_device *d, uint32_t at, uint32_t bytes, 
 /* Envelope and hash alone: the package is whole, as a slot's is that has been checked before. */
 int32_t tl_update_hash(const tl_update_device *d, uint32_t at, uint32_t bytes, tl_envelope *e);
 
-/* At boot: finds the newest model that may run, opens it, and tests and confirms it if it is new.  0, or TL_UPDATE_NONE. */
+/* At boot: finds the newest model that may run, opens it, and tests and confirms it if it is new.  0, or TL_UPDATE_NONE.
+ * Its hash is computed again and its counter, inputs and sizes are compared with the device's, which may be those of a newer
+ * firmware than the one that took it; its signature is not: flash was checked before it was activated, and what writes there
+ * otherwise can write the firmware too.  Keys are not looked at.  A firmware that revokes one raises least_counter beyond
+ * what was signed with it. */
 int32_t tl_update_boot(const tl_update_device *d, tl_booted *b);
 /* Begins an update of `bytes` whose hash begins with id[8], or goes on with it: *from is the first byte that is wanted.
  * running: what tl_update_boot found (valid 0: nothing).  The slot that runs is never touched. */
