@@ -140,6 +140,15 @@ def test_a_model_that_does_not_name_its_rooms(program: Program) -> None:
         package.payload(program, np.zeros((1, 2, 3), np.int8))
 
 
+def test_what_no_stream_takes_is_not_packaged() -> None:
+    """A device would roll it back."""
+    p = updates.program("mamba-h4l1")
+    assert p.saturating and p.can_stream
+    package.payload(p, updates.windows(p, 1), stream=True)
+    with pytest.raises(ModelError, match=r"expected one row a run \(--stream\)"):
+        package.payload(p, updates.windows(p, 1), stream=False)
+
+
 # ---- keys ----
 
 def test_keys_that_do_not_sign(tmp_path: Path) -> None:

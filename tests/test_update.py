@@ -23,12 +23,15 @@ from hypothesis import strategies as st
 pytest.importorskip("imgtool.image", reason="the extra sign is not installed: pip install 'tinyloc[sign]'")
 
 from tinyloc import patch
+from tinyloc.confidence import Reliability, with_table
 from tinyloc.data import Scaler
 from tinyloc.emulator.flash import PARTS, TEARS, Device, Flash, Part, codes, text
 from tinyloc.errors import ConfigError, ModelError
+from tinyloc.export import names_data
 from tinyloc.kernels._c import ffi, lib
 from tinyloc.kernels.build_c import UPDATE, C
 from tinyloc.package import GOLDEN, IMAGE, ROOMS, SCALER, STREAM, Package, device_key, payload
+from tinyloc.run import Session
 from tinyloc.scaling import input_constants
 
 CODES = dict(codes())
@@ -522,6 +525,70 @@ def test_a_model_that_fails_is_rolled_back(why: str) -> None:
     assert NAMES[d.booted.refused] == why
     new = updates.packages()["new"]
     assert NAMES[d.install(new.data, new.id)] == "OK" and d.boot() == 0 and d.running == new.hash
+
+
+@pytest.mark.parametrize(("rows", "at", "value"), [(1, 0, 0), (1, 8, 0), (1, 8, 12), (20, 0, 19), (20, 0, 21)])
+def test_what_the_stream_refuses_is_rolled_back(rows: int, at: int, value: int) -> None:
+    """Figures of a stream that do not fit the image: before it is confirmed, and where a firmware has confirmed it."""
+    base = updates.packages()["new"] if rows == 1 else windowed(rows)
+    assert base.aps and len(base.aps) < 12 and base.stream.aps == len(base.aps), "whose rows the device takes"
+    old, data = updates.packages()["old"], base.payload
+    bad = updates.signed(updates.poked(data, updates.place(data, STREAM)[0] + at, "H", value), "1.99.0")
+    identity = hashlib.sha256(bad[:-144]).digest()[:8]
+    d = running(old, pages=-(-len(bad) // SMALL.page) + 1, inputs=base.inputs)
+    before = d.flash.state()
+    assert NAMES[d.install(bad, identity)] == "OK"
+    assert d.boot() == 0 and d.running == old.hash and NAMES[d.booted.refused] == "MODEL"
+    assert d.boot() == 0 and d.running == old.hash and not d.booted.refused, "for good"
+    d.flash.restore(before)
+    assert d.boot() == 0 and NAMES[d.install(bad, identity)] == "OK"
+    confirmed = 2 * d.flash.slot_bytes - SMALL.page + 32 + (1 + lib.TL_UPDATE_ATTEMPTS) * SMALL.unit
+    d.flash.memory[confirmed : confirmed + SMALL.unit] = np.frombuffer(b"MARK" * (SMALL.unit // 4), np.uint8)
+    for _ in range(2):
+        assert d.boot() == 0 and d.running == old.hash and NAMES[d.booted.refused] == "MODEL", "it is not marked bad"
+
+
+def trial_code(data: bytes, inputs: tuple[int, int]) -> str:
+    """Of tl_package_test, of a payload that opens."""
+    kept = ffi.new("uint32_t[]", len(data) // 4 + 1)
+    ffi.memmove(kept, data, len(data))
+    p, m, arena, words = ffi.new("tl_package *"), ffi.new("tl_model *"), ffi.new("uint32_t[4096]"), ffi.new("uint32_t[256]")
+    assert lib.tl_package_open(p, kept, len(data), ffi.new("uint32_t[2]", inputs)) == 0
+    assert lib.tl_open(m, p.image, p.image_bytes, arena, ffi.sizeof(arena), lib.tl_all_kernels) == 0
+    return NAMES[lib.tl_package_test(p, m, words, 256)]
+
+
+@pytest.mark.parametrize("confident", [False, True])
+@pytest.mark.parametrize("name", ["mamba-h4l1", "mdcsa-h4l1"])
+def test_labels_have_names(name: str, confident: bool) -> None:
+    """Each that the windows give; a confidence is none."""
+    p = updates.program(name)
+    if confident:
+        p = with_table(p, Reliability(np.full(64, 255, np.uint8), 4))
+    codes = updates.windows(p, 30)
+    made = updates.made(p, "1.0.0", 30)
+    data, at = made.payload, entry(made.payload, ROOMS)
+    alone = p.retime(1) if p.can_stream else p
+    session, most = Session(alone, "c"), 0
+    for window in codes:
+        session.reset()
+        for rows in window.reshape(-1, *alone.buffers[alone.input].shape):
+            most = max(most, int(session.run(rows)[:, 0].max()))
+    assert most > 0 and trial_code(data, made.inputs) == "OK"
+    names = names_data(made.rooms)
+    for count, code in ((most + 1, "OK"), (most, "SELF_TEST"), (1, "SELF_TEST")):
+        size = len(names_data(made.rooms[:count]))
+        assert names[:size].count(b"\0") == count
+        assert trial_code(updates.poked(data, at + 2, "H", count)[: at + 8] + struct.pack("<I", size) + data[at + 12 :],
+                          made.inputs) == code, count
+
+
+def test_a_trial_asks_the_stream() -> None:
+    """Without slots too, of a firmware that has others."""
+    new = updates.packages()["new"]
+    stream = updates.place(new.payload, STREAM)[0]
+    assert trial_code(new.payload, new.inputs) == "OK"
+    assert trial_code(updates.poked(new.payload, stream, "H", 0), new.inputs) == "MODEL"
 
 
 def test_without_another_model_the_firmware_is_told() -> None:

@@ -27,7 +27,7 @@ from tinyloc.image import Image, to_image
 from tinyloc.kernels.table import ABI
 from tinyloc.program import Program
 from tinyloc.scaling import InputConstants, input_constants
-from tinyloc.stream import Config
+from tinyloc.stream import Config, streams
 
 MAGIC, VERSION, HEADER, ENTRY = 0x4B504C54, 1, 28, 12
 IMAGE, SCALER, GOLDEN, ROOMS, INPUTS, STREAM, OPTIONAL = 1, 2, 3, 4, 5, 6, 128
@@ -72,10 +72,14 @@ def payload(program: Program, windows: np.ndarray, core: str | None = None, stre
 
     windows: (w, rows, inputs) codes of golden windows, to which a random one is added; may be empty.  core, stream: as
     `export.variant` has them; a firmware that streams takes packages that stream.  ap_names: with a section of them.
-    Raises ModelError for a Program without rooms, aps or scaler in its info, ConfigError for an unknown core.
+    Raises ModelError for a Program without rooms, aps or scaler in its info, or that `stream.streams` is not of; ConfigError
+    for an unknown core.
     """
     x = input_of(program, windows)
     made, info = variant(program, core, stream), program.info
+    if not streams(made):
+        raise ModelError("the model has states that saturate, and takes a window at once, which a device's stream refuses; "
+                         "expected one row a run (--stream)")
     layout = plan(made)
     count, windows_data = golden_data(made, np.concatenate([windows, extremes(program)[2:]]))
     rooms, aps = [str(r) for r in info["rooms"]], [str(a) for a in info["aps"]]

@@ -7,7 +7,7 @@
 enum { MAGIC = 0x4b504c54, HEADER = 28, ENTRY = 12, IMAGE_HEADER = 24 }; /* "TLPK" */
 enum { IMAGE = 1, SCALER, GOLDEN, ROOMS, INPUTS, STREAM, OPTIONAL = 128 };
 enum { SCALER_HEADER = 12, CURVE = 256, AP = 12, GOLDEN_HEADER = 12, STREAM_BYTES = 16 };
-enum { IMAGE_INPUT = 3, DIGEST_WORDS = 5 }; /* DIGEST_WORDS: where the header has the inputs' digest */
+enum { IMAGE_INPUT = 3, IMAGE_OUTPUT, DIGEST_WORDS }; /* DIGEST_WORDS: where the header has the inputs' digest */
 
 /* A tl_ap and a tl_stream_config in flash are read as such: their layout is that of the format. */
 typedef char tl_ap_has_12_bytes[sizeof(tl_ap) == AP ? 1 : -1];
@@ -138,6 +138,10 @@ TL_APART int32_t tl_package_test(const tl_package *p, const tl_model *m, uint32_
         return TL_UPDATE_SELF_TEST;
     if (steps > words_of_room)
         return TL_UPDATE_ARENA;
+    if (tl_stream_fits(m, &p->scaler, p->stream, p->window_bytes))
+        return TL_UPDATE_MODEL;
+    /* Labels, one a row, which the stream takes with confidences behind them or without. */
+    uint32_t bytes = tl_output_bytes(m), apart = bytes == tl_section(m, IMAGE_OUTPUT)[0] >> 16 ? 1 : 2;
     for (uint32_t n = p->golden_count; n; n--) {
         uint32_t crc = 0;
         tl_reset(m);
@@ -147,6 +151,10 @@ TL_APART int32_t tl_package_test(const tl_package *p, const tl_model *m, uint32_
                 to[j] = *at++;
             tl_sign(m, signatures);
             crc = tl_crc32(crc, signatures, 4u * steps);
+            const uint8_t *y = tl_output(m);
+            for (uint32_t j = 0; j < bytes; j += apart)
+                if (y[j] >= p->room_count)
+                    found = TL_UPDATE_SELF_TEST;
         }
         at += -(runs * run) & 3u;
         if (crc != *words(at))

@@ -96,7 +96,8 @@ TL_APART static int32_t start(const tl_update_device *d, uint32_t slot_at, const
     error = tl_package_open(&b->package, f->map + slot_at + b->envelope.payload_at, b->envelope.payload_bytes, d->inputs);
     if (!error && b->package.window_bytes > d->window_bytes) /* of a firmware that has come since it was checked */
         error = TL_UPDATE_ARENA;
-    if (!error && tl_open(&b->model, b->package.image, b->package.image_bytes, d->arena, d->arena_bytes, d->kernels))
+    if (!error && (tl_open(&b->model, b->package.image, b->package.image_bytes, d->arena, d->arena_bytes, d->kernels) ||
+                   tl_stream_fits(&b->model, &b->package.scaler, b->package.stream, d->window_bytes)))
         error = TL_UPDATE_MODEL;
     if (error || known)
         return error;

@@ -56,7 +56,7 @@
  *     for the others; the fixes
  *   3 golden: count windows; words runs a window, bytes a run, words a signature (steps + 1); then for each window its
  *     input, padded to words, and the CRC-32 of the signatures of all its runs (tl_sign), from the initial state
- *   4 rooms, 5 inputs: count names in UTF-8, each with a zero byte; 5 may be missing
+ *   4 rooms, 5 inputs: count names in UTF-8, each with a zero byte, a room for each label; 5 may be missing
  *   6 stream: a tl_stream_config; then a half-word, the rows by which answers lag
  * Kinds from 128 on are skipped where they are not known; others are refused.
  *
@@ -90,8 +90,8 @@ enum {
     TL_UPDATE_ABI,       /* made for other kernels */
     TL_UPDATE_INPUTS,    /* made for other access points */
     TL_UPDATE_ARENA,     /* the arena, the room for signatures or the stream's window is too small */
-    TL_UPDATE_MODEL,     /* tl_open refuses the image */
-    TL_UPDATE_SELF_TEST, /* a window gives another signature */
+    TL_UPDATE_MODEL,     /* tl_open refuses the image, or tl_stream_open what belongs to it */
+    TL_UPDATE_SELF_TEST, /* a window gives another signature, or a label that no room's name belongs to */
     TL_UPDATE_HANGS,     /* it was tried TL_UPDATE_ATTEMPTS times and never got through its self-test */
     TL_UPDATE_NONE,      /* no slot holds a model that may run */
     TL_UPDATE_PATCH,     /* the patch is malformed */
@@ -151,10 +151,11 @@ typedef struct {
 /* Checks the payload, at a multiple of 4, and finds what it holds, which stays where it is.  inputs: the two words that it
  * must have.  0 or a TL_UPDATE_ code; the image is for tl_open to check. */
 int32_t tl_package_open(tl_package *p, const void *payload, uint32_t bytes, const uint32_t inputs[2]);
-/* Runs the golden windows on the model, opened from p->image; signatures: room for `words`.  0 or a TL_UPDATE_ code; the
- * state becomes the initial one. */
+/* Asks whether tl_stream_open takes the model, opened from p->image, and runs the golden windows on it; signatures: room for
+ * `words`.  0 or a TL_UPDATE_ code; the state becomes the initial one. */
 int32_t tl_package_test(const tl_package *p, const tl_model *m, uint32_t *signatures, uint32_t words);
-/* The i-th of names one behind the other. */
+/* The i-th of names one behind the other; there must be as many.  The self-test has seen no label without a room's name, but
+ * it has not seen every input: compare one with room_count. */
 const char *tl_package_name(const char *names, uint32_t i);
 
 /* ---- flash and slots ---- */
