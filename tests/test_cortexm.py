@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shutil
 import subprocess
 import sys
@@ -490,6 +491,37 @@ def test_the_compiler_has_nothing_to_say(which: str, compiler: str) -> None:
     command = [*Build(core(which), compiler, "-O3").command(), *warnings, *files]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0 and not done.stderr, done.stderr
+
+
+# What options add to every function; clang puts no canary into a naked one, and zig's has no calls at all.
+ADDED = {"gcc": ("-fstack-protector-all", "-finstrument-functions", "-fprofile-arcs", "-pg", "-fsanitize-coverage=trace-pc"),
+         "clang": ("-fstack-protector-all", "-finstrument-functions", "-fprofile-instr-generate")}
+
+
+@pytest.mark.parametrize("which", ["m0plus", "m3", "m4"])
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_a_function_of_assembler_stays_it(which: str, compiler: str, tmp_path: Path) -> None:
+    """Its bytes are the same whatever a project's options add to functions."""
+    from elftools.elf.elffile import ELFFile
+
+    texts = {p: p.read_text() for p in cortexm.kernel_folder().glob("*.c")}
+    assert not [p for p, text in texts.items() if re.search(r"\bnaked\b", text)], "TL_NAKED says more than that"
+    sources = sorted(p for p, text in texts.items() if "TL_NAKED" in text)
+
+    def text_of(source: Path, option: str) -> dict[str, bytes]:
+        made = [*Build(core(which), compiler, "-O2").command(), *([option] if option else []), "-w", str(source)]
+        expanded = subprocess.run([*made, "-E"], capture_output=True, text=True, check=True).stdout
+        subprocess.run([*made, "-c", "-o", str(tmp_path / "a.o")], check=True, cwd=tmp_path)
+        with (tmp_path / "a.o").open("rb") as f:
+            sections = {s.name: s.data() for s in ELFFile(f).iter_sections()}
+        names = re.findall(r"\bnaked\b[^;{}]*?\bvoid\s+(\w+)\(", expanded)
+        return {n: sections[f".text.{n}"] for n in names}
+
+    plain = {p: text_of(p, "") for p in sources}
+    assert sum(map(len, plain.values())) == (8 if core(which).dsp else 2)
+    for option in ADDED[compiler]:
+        for source in sources:
+            assert text_of(source, option) == plain[source], f"{source.name}, {option}"
 
 
 @pytest.mark.parametrize("op", OPS.values(), ids=OPS)

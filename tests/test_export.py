@@ -626,25 +626,72 @@ def test_cmake_for_a_core(folders: dict[str, Path], programs: dict[str, Program]
     assert verdict.equal, verdict.summary()
 
 
-@needs_cmake
-@pytest.mark.skipif(not shutil.which(qemu.EXECUTABLE), reason=f"no {qemu.EXECUTABLE}")
-@by_compiler
-@pytest.mark.parametrize("name, which", deep(("mdcsa", "m55"), toolchain.CORES))
-def test_ctest_on_qemu(folders: dict[str, Path], programs: dict[str, Program], name: str, which: str, compiler: str,
-                       tmp_path: Path) -> None:
-    """With a linker script of one's own, as the README says."""
-    board, script = qemu.BOARDS[which], (folders[name] / "cortex-m" / "link.ld").read_text()
+needs_qemu = pytest.mark.skipif(not shutil.which(qemu.EXECUTABLE), reason=f"no {qemu.EXECUTABLE}")
+
+
+def ctest(folder: Path, program: Program, which: str, compiler: str, tmp_path: Path, *options: str) -> None:
+    """Builds the self-test for a board of QEMU, by a linker script of one's own, as the README says, and runs it there."""
+    board, script = qemu.BOARDS[which], (folder / "cortex-m" / "link.ld").read_text()
     ram = min(board.ram, 64 << 10)
     for region, origin, length in (("FLASH", board.flash_origin, board.flash), ("RAM", board.ram_end - ram, ram)):
         script, n = re.subn(rf"(?<={region} )(\(\w+\)) : .*", rf"\1 : ORIGIN = {origin:#x}, LENGTH = {length}", script)
         assert n == 1
     (tmp_path / "my part.ld").write_text(script)
-    cmake(folders[name], tmp_path / "b", compiler, which, f"-DTL_LINKER_SCRIPT={tmp_path / 'my part.ld'}",
-          f"-DCMAKE_CROSSCOMPILING_EMULATOR={qemu.EXECUTABLE};-M;{board.name};-nographic;-semihosting;-kernel")
+    cmake(folder, tmp_path / "b", compiler, which, f"-DTL_LINKER_SCRIPT={tmp_path / 'my part.ld'}",
+          f"-DCMAKE_CROSSCOMPILING_EMULATOR={qemu.EXECUTABLE};-M;{board.name};-nographic;-semihosting;-kernel", *options)
     said = run("ctest", "--test-dir", tmp_path / "b", "-V", "--timeout", "120")
     assert "100% tests passed" in said
-    verdict = check(programs[PROJECTS[name][0]], report_of(re.sub("^1: ", "", said, flags=re.M).encode()))
+    verdict = check(program, report_of(re.sub("^1: ", "", said, flags=re.M).encode()))
     assert verdict.equal, verdict.summary()
+
+
+@needs_cmake
+@needs_qemu
+@by_compiler
+@pytest.mark.parametrize("name, which", deep(("mdcsa", "m55"), toolchain.CORES))
+def test_ctest_on_qemu(folders: dict[str, Path], programs: dict[str, Program], name: str, which: str, compiler: str,
+                       tmp_path: Path) -> None:
+    ctest(folders[name], programs[PROJECTS[name][0]], which, compiler, tmp_path)
+
+
+# What a project's own options add to every function, and what then has to be there; a function may change r0 to r3 and r12.
+HOOKS = """#include <stdint.h>
+#define BARE __attribute__((used, no_instrument_function, optimize("no-stack-protector")))
+uintptr_t __stack_chk_guard = 0x5aa5c33c;
+BARE void __stack_chk_fail(void) { for (;;) { } }
+BARE void __cyg_profile_func_enter(void *f, void *from)
+{
+    (void)f, (void)from;
+    __asm__ volatile("mov r0, %0; mov r1, r0; mov r2, r0; mov r3, r0; mov r12, r0" : : "r"(0xa5)
+                     : "r0", "r1", "r2", "r3", "r12", "memory");
+}
+BARE void __cyg_profile_func_exit(void *f, void *from) { __cyg_profile_func_enter(f, from); }
+"""
+
+
+@needs_cmake
+@needs_qemu
+@pytest.mark.skipif("gcc" not in toolchain.compilers(), reason="no arm-none-eabi-gcc")
+@pytest.mark.parametrize("option", ["-fstack-protector-all", "-finstrument-functions"])
+@pytest.mark.parametrize("name, which", deep(("mdcsa", "m0plus"), toolchain.CORES))
+def test_with_canaries_and_calls_in_every_function(folders: dict[str, Path], programs: dict[str, Program], name: str,
+                                                   which: str, option: str, tmp_path: Path) -> None:
+    """Zephyr's options for the whole image among them: functions that are assembler alone must stay so."""
+    (tmp_path / "hooks.c").write_text(HOOKS)
+    run("arm-none-eabi-gcc", *toolchain.core(which).gcc_flags, "-O1", "-ffreestanding", "-c", tmp_path / "hooks.c", "-o",
+        tmp_path / "hooks.o")
+    ctest(folders[name], programs[PROJECTS[name][0]], which, "gcc", tmp_path, f"-DCMAKE_C_FLAGS_RELEASE=-O2 {option}",
+          f"-DCMAKE_EXE_LINKER_FLAGS_RELEASE={tmp_path / 'hooks.o'}")
+
+
+@needs_cmake
+@needs_qemu
+@by_compiler
+@pytest.mark.parametrize("name, which", deep(("mdcsa", "m0plus"), toolchain.CORES))
+def test_linked_with_optimization(folders: dict[str, Path], programs: dict[str, Program], name: str, which: str,
+                                  compiler: str, tmp_path: Path) -> None:
+    ctest(folders[name], programs[PROJECTS[name][0]], which, compiler, tmp_path, "-DCMAKE_C_FLAGS_RELEASE=-Os -flto",
+          *(["-DCMAKE_INTERPROCEDURAL_OPTIMIZATION=ON"] if compiler == "gcc" else []))
 
 
 @pytest.mark.level2

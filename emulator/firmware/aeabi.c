@@ -3,20 +3,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
-void *memcpy(void *restrict to, const void *restrict from, size_t n);
-void *memmove(void *to, const void *from, size_t n);
-void *memset(void *to, int value, size_t n);
-void __aeabi_memcpy(void *to, const void *from, size_t n);
-void __aeabi_memcpy4(void *to, const void *from, size_t n);
-void __aeabi_memmove(void *to, const void *from, size_t n);
-void __aeabi_memmove4(void *to, const void *from, size_t n);
-void __aeabi_memset(void *to, size_t n, int value);
-void __aeabi_memset4(void *to, size_t n, int value);
-void __aeabi_memclr(void *to, size_t n);
-void __aeabi_memclr4(void *to, size_t n);
-void __aeabi_memcpy8(void *to, const void *from, size_t n);
-void __aeabi_memclr8(void *to, size_t n);
-int64_t __aeabi_lmul(int64_t a, int64_t b);
+/* A linker that optimizes drops what nothing calls yet, and then makes calls of it. */
+#define KEPT __attribute__((used))
+
+KEPT void *memcpy(void *restrict to, const void *restrict from, size_t n);
+KEPT void *memmove(void *to, const void *from, size_t n);
+KEPT void *memset(void *to, int value, size_t n);
+KEPT void __aeabi_memcpy(void *to, const void *from, size_t n);
+KEPT void __aeabi_memcpy4(void *to, const void *from, size_t n);
+KEPT void __aeabi_memmove(void *to, const void *from, size_t n);
+KEPT void __aeabi_memmove4(void *to, const void *from, size_t n);
+KEPT void __aeabi_memset(void *to, size_t n, int value);
+KEPT void __aeabi_memset4(void *to, size_t n, int value);
+KEPT void __aeabi_memclr(void *to, size_t n);
+KEPT void __aeabi_memclr4(void *to, size_t n);
+KEPT void __aeabi_memcpy8(void *to, const void *from, size_t n);
+KEPT void __aeabi_memclr8(void *to, size_t n);
+KEPT int64_t __aeabi_lmul(int64_t a, int64_t b);
 
 void *memcpy(void *restrict to, const void *restrict from, size_t n)
 {

@@ -107,7 +107,7 @@ typedef struct {
     "ldr r4, [r9], #4\n" \
     "mvn r5, r5\n"
 
-static __attribute__((naked, noinline)) void fours(frame *f __attribute__((unused)))
+static TL_NAKED void fours(frame *f __attribute__((unused)))
 {
     __asm__ volatile(
         ".syntax unified\n"

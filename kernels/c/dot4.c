@@ -36,8 +36,8 @@
     "mla r8, r0, r12, r8\n"              \
     "mla r9, r0, r10, r9\n"
 
-__attribute__((naked)) void tl_dot4(int32_t *sums UNUSED, const int8_t *x UNUSED, const int8_t *w UNUSED, int32_t k UNUSED,
-                                    int32_t row UNUSED)
+TL_NAKED void tl_dot4(int32_t *sums UNUSED, const int8_t *x UNUSED, const int8_t *w UNUSED, int32_t k UNUSED,
+                      int32_t row UNUSED)
 {
     __asm__ volatile(OPEN("r3") "bmi 2f\n"
                      "1:\n" BYTES
@@ -56,8 +56,8 @@ __attribute__((naked)) void tl_dot4(int32_t *sums UNUSED, const int8_t *x UNUSED
     "mla r9, r0, r10, r9\n"              \
     "add r11, r11, r12\n"
 
-__attribute__((naked)) void tl_dot4_wide(int32_t *sums UNUSED, const int32_t *x UNUSED, const int8_t *w UNUSED,
-                                         int32_t k UNUSED, int32_t row UNUSED, int32_t step UNUSED)
+TL_NAKED void tl_dot4_wide(int32_t *sums UNUSED, const int32_t *x UNUSED, const int8_t *w UNUSED, int32_t k UNUSED,
+                           int32_t row UNUSED, int32_t step UNUSED)
 {
     __asm__ volatile(OPEN("r3, lsl #2")
                      "ldr r12, [sp, #44]\n"
@@ -107,8 +107,8 @@ __attribute__((naked)) void tl_dot4_wide(int32_t *sums UNUSED, const int32_t *x 
     "add " sum ", r7\n"
 #define FOUR PRODUCT("r2", "r8") PRODUCT("r3", "r9") PRODUCT("r4", "r10") PRODUCT("r5", "r11")
 
-__attribute__((naked)) void tl_dot4(int32_t *sums UNUSED, const int8_t *x UNUSED, const int8_t *w UNUSED, int32_t k UNUSED,
-                                    int32_t row UNUSED)
+TL_NAKED void tl_dot4(int32_t *sums UNUSED, const int8_t *x UNUSED, const int8_t *w UNUSED, int32_t k UNUSED,
+                      int32_t row UNUSED)
 {
     __asm__ volatile(OPEN
                      "rsbs r0, r3, #0\n" /* counts up to the ends of x and rows */
@@ -119,8 +119,8 @@ __attribute__((naked)) void tl_dot4(int32_t *sums UNUSED, const int8_t *x UNUSED
                      "bne 1b\n" CLOSE);
 }
 
-__attribute__((naked)) void tl_dot4_wide(int32_t *sums UNUSED, const int32_t *x UNUSED, const int8_t *w UNUSED,
-                                         int32_t k UNUSED, int32_t row UNUSED, int32_t step UNUSED)
+TL_NAKED void tl_dot4_wide(int32_t *sums UNUSED, const int32_t *x UNUSED, const int8_t *w UNUSED, int32_t k UNUSED,
+                           int32_t row UNUSED, int32_t step UNUSED)
 {
     __asm__ volatile(OPEN
                      "ldr r0, [sp, #44]\n"

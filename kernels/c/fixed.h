@@ -20,6 +20,32 @@
 #define TL_NOINLINE
 #endif
 
+/* A function that is its assembler and nothing else.  What options add to every function (canaries, calls when it begins and
+ * ends, counters), gcc would put in front of that too, and clang some of it. */
+#if defined(__GNUC__) && defined(__thumb__)
+#ifndef __has_attribute
+#define __has_attribute(x) 0
+#endif
+#if __has_attribute(no_stack_protector)
+#define TL_NO_CANARY no_stack_protector
+#elif !defined(__clang__) /* gcc before 11 */
+#define TL_NO_CANARY optimize("no-stack-protector")
+#else
+#define TL_NO_CANARY
+#endif
+#if __has_attribute(no_profile_instrument_function)
+#define TL_NO_COUNTER no_profile_instrument_function
+#else
+#define TL_NO_COUNTER
+#endif
+#if __has_attribute(no_sanitize_coverage)
+#define TL_NO_TRACE no_sanitize_coverage
+#else
+#define TL_NO_TRACE
+#endif
+#define TL_NAKED __attribute__((naked, noinline, no_instrument_function, TL_NO_CANARY, TL_NO_COUNTER, TL_NO_TRACE))
+#endif
+
 typedef char tl_shift_is_arithmetic[((-1) >> 1) == -1 ? 1 : -1];
 
 /* a + b, a - b, a * b modulo 2^32: the kernels' sums are proved to fit, and a sum that is not wraps as Numba's does

@@ -105,7 +105,7 @@ static __attribute__((noinline)) int32_t prepare(uint32_t *pairs, const int8_t *
     "smlad r1, r7, r8, r1\n"
 
 /* b_k = 1: both columns are rows of b. */
-static __attribute__((naked, noinline)) void by_rows(tl_product *v __attribute__((unused)))
+static TL_NAKED void by_rows(tl_product *v __attribute__((unused)))
 {
     __asm__ volatile(
         ".syntax unified\n"
@@ -147,7 +147,7 @@ static __attribute__((naked, noinline)) void by_rows(tl_product *v __attribute__
     "add r10, r10, r12, lsl #2\n"
 
 /* b_n = 1: the columns are neighbors. */
-static __attribute__((naked, noinline)) void by_columns(tl_product *v __attribute__((unused)))
+static TL_NAKED void by_columns(tl_product *v __attribute__((unused)))
 {
     __asm__ volatile(
         ".syntax unified\n"

@@ -85,7 +85,7 @@ static inline __attribute__((always_inline)) void prepare(uint32_t *pairs, const
     "cmp r11, r12\n"               \
     "bne 2b\n"
 #define OUTPUTS(name, quads, bits, store, size, size2, size3, size4)                      \
-static __attribute__((naked, noinline)) void name(vector *v __attribute__((unused)))      \
+static TL_NAKED void name(vector *v __attribute__((unused)))                              \
 {                                                                                         \
     __asm__ volatile(                                                                     \
         ".syntax unified\n"                                                               \

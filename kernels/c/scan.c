@@ -123,8 +123,8 @@ typedef struct {
 #define UNUSED __attribute__((unused)) /* as the compiler sees it */
 
 /* f: from x on */
-static __attribute__((naked, noinline)) void channels(int16_t *h UNUSED, const uint8_t *a UNUSED, const void *f UNUSED,
-                                                      const int32_t (*table)[2] UNUSED)
+static TL_NAKED void channels(int16_t *h UNUSED, const uint8_t *a UNUSED, const void *f UNUSED,
+                              const int32_t (*table)[2] UNUSED)
 {
     __asm__ volatile(
         ".syntax unified\n"
@@ -182,7 +182,7 @@ static __attribute__((naked, noinline)) void channels(int16_t *h UNUSED, const u
     "pkhbt " h ", r11, r12, lsl #16\n"      \
     "smlad r7, " h ", r10, r7\n"
 
-static __attribute__((naked, noinline)) void channels_of_powers(int16_t *h UNUSED, const frame *f UNUSED)
+static TL_NAKED void channels_of_powers(int16_t *h UNUSED, const frame *f UNUSED)
 {
     __asm__ volatile(
         ".syntax unified\n"
