@@ -135,6 +135,23 @@ def test_the_m55s_control_flow_never_depends_on_data(compiler: str, op: Op, kern
 
 
 @needs_qemu
+def test_padding_of_any_length_overflows_nothing_on_the_m55(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of padding alone, so far in front of the input that its distance in bytes has no 32 bits."""
+    plain = Build.command
+    monkeypatch.setattr(Build, "command", lambda b: [*plain(b), "-fsanitize=signed-integer-overflow,shift,bounds",
+                                                     "-fsanitize-trap=all"])
+    k, op = Kernels("m55", "clang", "-O1"), OPS["conv1d_s8"]
+    for n in (3, 6):
+        w, bias = np.arange(n * 9, dtype=np.int8), np.arange(n, dtype=np.int32)
+        args = [np.zeros(2 * n, np.int8), np.arange(6, dtype=np.int8), w, bias, np.array([2**30 + 9], np.int32),
+                np.array([-5], np.int8), 2, n, 3, 3, 2, 1, 2**30 - 1, 7, -3, 1, 0]
+        want, got = op.prepare(args), op.prepare(args)
+        op.jit(*want)
+        k.call(op, got)
+        np.testing.assert_array_equal(got[0], want[0])
+
+
+@needs_qemu
 @pytest.mark.parametrize("seed", [0, 3, 5])
 def test_the_m55s_signatures_are_numbas(seed: int) -> None:
     p = random_program(seed) if seed else streaming_program()

@@ -19,12 +19,13 @@ void tl_conv1d_s8(int8_t *y, const int8_t *x, const int8_t *w, const int32_t *bi
         /* The taps from begin to end meet rows of x, which lie one behind the other; the rest meets padding. */
         int32_t from = i * stride - pad_left, begin = d * tl_clamp(-from, 0, k), end = d * tl_clamp(t_in - from, 0, k);
 #ifdef TL_MVE
+        const int8_t *met = begin < end ? x + from * d + begin : x; /* where none is met, from may be anything */
         for (int32_t o = 0; o < n && n >= 4; o += 4) { /* the last four overlap those before */
             int32_t at = tl_min(o, n - 4);
             const int8_t *taps = w + at * row;
             int32x4_t sums = tl_words4(bias, bias_step, at);
             tl_rescale4 r = tl_rescale4_of(tl_words4(mult, mult_step, at), tl_bytes4(shift, mult_step, at));
-            sums = vaddq_s32(sums, tl_dots(x + from * d + begin, taps + begin, row, end - begin));
+            sums = vaddq_s32(sums, tl_dots(met, taps + begin, row, end - begin));
             sums = vaddq_s32(sums, tl_dots_of(x_zp, taps, row, begin));
             sums = vaddq_s32(sums, tl_dots_of(x_zp, taps + end, row, row - end));
             vstrbq_s32(y + at, tl_clamp4(vaddq_n_s32(tl_mbqm4(sums, &r), y_zp), -128, 127));
