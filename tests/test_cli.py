@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
@@ -312,6 +314,75 @@ def test_bad_input_gets_one_line(place: Path, tmp_path: Path) -> None:
     for args, words in cases:
         assert words in complaint(*args), args
     assert not [p for p in tmp_path.rglob("*") if p.is_file()], "nothing is written where nothing came of it"
+
+
+REPLACED = [
+    ("train --data walk.csv {columns} --out walk.csv", "walk.csv"),
+    ("train --data walk.csv {columns} --teacher m --out m", "m"),
+    ("adapt m --data walk.csv {columns} --out m", "m"),
+    ("adapt m --data walk.csv {columns} --out ./walk.csv", "walk.csv"),
+    ("prune m --width 2 --out m", "m"), ("prune m --width 2 --out walk.csv", "walk.csv"),
+    ("prune m --width 2 --teacher d --out d", "d"),
+    ("quantize m --out m", "m"), ("quantize m --out link", "m"), ("quantize m --out walk.csv", "walk.csv"),
+    ("quantize m --qat --out folder/../m", "m"), ("quantize m --qat --teacher d --out d", "d"),
+    ("convert m --to mamba-ssm --out m", "m"), ("convert s --from mamba-ssm --info i.json --out i.json", "i.json"),
+    ("convert s --from mamba-ssm --data walk.csv {columns} --out walk.csv", "walk.csv"),
+    ("run m8 --out m8", "m8"), ("run m8 --out walk.csv", "walk.csv"), ("run m8 --unknown --out walk.csv", "walk.csv"),
+    ("package m8 --key key --version 1.0.0 --out key", "key"), ("package m8 --key key --version 1.0.0 --out m8", "m8"),
+    ("package m8 --key key --version 1.0.0 --windows 0 --out walk.csv", "walk.csv"),
+    ("package m8 --key key --version 1.0.0 --from base --out base", "base"),
+    ("report m8 --out m8", "m8"), ("report m8 --out walk.csv", "walk.csv"), ("report m8 --json walk.csv", "walk.csv"),
+    ("report p.int8.safetensors --windows 1 --json p.safetensors", "p.safetensors"), ("report m8 --float m --json m", "m"),
+    ("watch m8 --data walk.csv --answers walk.csv", "walk.csv"), ("watch m8 --file walk.csv --answers walk.csv", "walk.csv"),
+    ("watch m8.csv --data walk.csv --answers m8.csv", "m8.csv"),
+    ("plan --data plan/recorded.csv --out plan", "recorded.csv"),
+]
+
+
+@pytest.fixture
+def inputs(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    """A folder to work in that has what `REPLACED` names: each file's bytes."""
+    monkeypatch.chdir(tmp_path)
+    read = Program.load(place / "m8").info["source"]
+    for name in ("walk.csv", "m", "d", "m8"):
+        Path(name).write_bytes((place / name).read_bytes())
+    here = {**read, "data": str(Path("walk.csv").resolve())}
+    for name in ("m", "d"):
+        model = Model.load(name)
+        Model(model.config, model.params, {**model.info, "source": here}).save(name)
+    program = Program.load("m8")
+    replace(program, info={**program.info, "source": here}).save("m8")
+    for name, of in (("m8.csv", "m8"), ("p.int8.safetensors", "m8"), ("p.safetensors", "m"), ("base", "m8")):
+        Path(name).write_bytes(Path(of).read_bytes())
+    for name, text in (("i.json", "{}"), ("key", "secret"), ("plan/recorded.csv", "1 ap1 -60\n1000 ?\n")):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text(text)
+    Path("s").write_bytes(Path("m").read_bytes())
+    Path("link").symlink_to("m")
+    Path("folder").mkdir()
+    return {str(p): p.read_bytes() for p in Path().rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize(("line", "lost"), REPLACED, ids=[line for line, _ in REPLACED])
+def test_no_command_writes_over_what_it_reads(inputs: dict[str, bytes], line: str, lost: str) -> None:
+    """Whatever the name under which it would: the file is named, and all files stay as they are."""
+    if line.startswith("report"):
+        pytest.importorskip("jinja2", reason="the extra report is not installed: pip install 'tinyloc[report]'")
+    said = complaint(*line.format(columns=" ".join(COLUMNS)).split())
+    assert "read; expected another file's name to write to" in said and lost in said
+    assert {str(p): p.read_bytes() for p in Path().rglob("*") if p.is_file()} == inputs
+
+
+def test_every_command_that_writes_a_file_is_tried() -> None:
+    """Options of a file to write: those of `REPLACED`, and --record, whose file must be a new one; folders apart."""
+    from test_completion import commands
+
+    found = {(name, o) for name, command in commands().items() for p in command.params if isinstance(p, click.Option)
+             for o in p.opts if o in ("--out", "--json", "--answers", "--record", "--picture")
+             and isinstance(p.type, click.Path) and p.type.file_okay}
+    tried = {(line.split()[0], word) for line, _ in REPLACED for word in line.split() if word.startswith("--")}
+    tried = {(name, word) for name, word in tried if word in ("--out", "--json", "--answers")}
+    assert found == tried - {("plan", "--out")} | {("watch", "--record"), ("search", "--picture")}
 
 
 def test_damaged_programs_are_refused(place: Path, tmp_path: Path) -> None:

@@ -319,6 +319,7 @@ def test_command_records_and_replays(model: Path, house: Samples, programs: dict
     ((), "expected --serial, --file or --data"), (("--file", "x", "--data", "flat"), "got --file and --data"),
     (("--serial", "x", "--speed", "1"), "--speed: a board has its own"), (("--file", "absent"), "absent: cannot be read"),
     (("--file", "x", "--answers", "a.txt"), "expected a name that ends in .csv or .jsonl"),
+    (("--file", "x", "--answers", "/tmp/a.csv", "--record", "/tmp/a.csv"), "expected one file for --record and another"),
     (("--serial", "/nonexistent/tty"), "expected a serial port such as")])  # fmt: skip
 def test_bad_input(model: Path, args: tuple[str, ...], says: str) -> None:
     pytest.importorskip("serial", reason="the extra serial is not installed: pip install 'tinyloc[serial]'")

@@ -46,8 +46,16 @@ def write_atomic(path: str | Path, data: bytes | str) -> None:
         raise ConfigError(f"{path}: cannot be written ({e.strerror or e})") from None
 
 
-def check_writable(path: str | Path) -> None:
-    """Makes the folder of `path`; raises ConfigError when no file could be written there, before work is put into it."""
+def check_writable(path: str | Path, *inputs: str | Path | None) -> None:
+    """Makes the folder of `path`; raises ConfigError when no file could be written there, before work is put into it, or
+    when it is one of the `inputs`, which writing would replace: a recording or a model cannot be had again.
+
+    inputs: files that the same command reads; None and the names of data sets are none.
+    """
+    for read in inputs:
+        if read is not None and same_file(path, read):
+            which = "is read" if str(path) == str(read) else f"is the file {read}, which is read"
+            raise ConfigError(f"{path}: {which}; expected another file's name to write to")
     path = Path(path)
     try:
         if _regular(path):
@@ -70,6 +78,14 @@ def _regular(path: str | Path) -> bool:
         return stat.S_ISREG(os.stat(path).st_mode)
     except FileNotFoundError:
         return True
+
+
+def same_file(a: str | Path, b: str | Path) -> bool:
+    """Whether two names are of one file that is there, by whatever folders, links or letters they say so."""
+    try:
+        return Path(a).samefile(b)
+    except (OSError, ValueError):
+        return False
 
 
 def _write_atomic(path: Path, data: bytes) -> None:

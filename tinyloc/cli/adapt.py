@@ -40,7 +40,7 @@ def adapt(model: str, data_name: str, out: str, minutes: float | None, epochs: i
     m = Model.load(model)
     source = source_of(data_name, seed, given)
     d = load_source(source)
-    check_writable(out)
+    check_writable(out, model, source["data"])
     checkpoint = Path(out + ".checkpoint")
     changes: dict[str, Any] = {"epochs": epochs, "lr": lr, "patience": patience}
     recipe = replace(RECIPE, seed=seed, **{k: v for k, v in changes.items() if v is not None})

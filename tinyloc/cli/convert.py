@@ -49,7 +49,7 @@ def convert(model: str, source: str | None, target: str | None, out: str, encode
     names = replace(DEFAULTS[kind], **named) if named and kind in DEFAULTS else None
     if named and not names:
         raise ConfigError(f"--{next(iter(named))} is about state dicts, not about {kind}")
-    check_writable(out)
+    check_writable(out, model, data_name, info_file)
     if target:
         from tinyloc.model import Model
 

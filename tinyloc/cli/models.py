@@ -116,7 +116,7 @@ def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch:
         start = tuned(d, recipe)
         recipe = replace(start.recipe, **wanted)
     inputs = inputs_of(given, start)
-    check_writable(out)
+    check_writable(out, source["data"], *given["teachers"])
     checkpoint = Path(out + ".checkpoint")
     left = checkpoints(checkpoint)
     if not resume:
@@ -215,7 +215,7 @@ def prune(model: str, out: str, ram: str | None, total: str | None, flash: str |
     given_recipe = {"epochs": epochs, "lr": lr, "patience": patience}
     recipe = recipe_for(m, seed=source["seed"], **{k: v for k, v in given_recipe.items() if v is not None})
     d = load_source(source)
-    check_writable(out)
+    check_writable(out, model, source["data"], *given["teachers"])
     checkpoint = Path(out + ".checkpoint")
     if not resume:
         forget(checkpoint)
@@ -281,6 +281,7 @@ def quantize(model: str, out: str, calibration: str, decay: str, confidence: boo
     """
     from tinyloc.confidence import calibrate as count
     from tinyloc.convert.graph import load_model
+    from tinyloc.files import check_writable
     from tinyloc.model import Model
     from tinyloc.quantize import calibrate
 
@@ -292,6 +293,7 @@ def quantize(model: str, out: str, calibration: str, decay: str, confidence: boo
     m = load_model(model)
     source = own_source(m.info, data_name, given)
     d = load_source(source)
+    check_writable(out, model, source["data"], *given["teachers"])
     if trained:
         program = _qat(m, d, out, {**recipe, "seed": source["seed"]}, resume, as_json, method=calibration, decay=decay,
                        teachers=[Model.load(t) for t in given["teachers"]], distillation=distillation, missing=missing)
@@ -326,10 +328,8 @@ def quantize(model: str, out: str, calibration: str, decay: str, confidence: boo
 def _qat(m: FloatModel, d: Dataset, out: str, recipe: dict[str, Any], resume: bool, quiet: bool, **how: Any) -> Program:
     """The trained Program, which is saved; the checkpoint beside it is gone afterwards unless Ctrl-C ended the training."""
     from tinyloc import qat
-    from tinyloc.files import check_writable
     from tinyloc.train import balanced_as
 
-    check_writable(out)
     checkpoint = Path(out + ".checkpoint")
     if not resume:
         checkpoint.unlink(missing_ok=True)

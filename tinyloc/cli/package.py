@@ -87,9 +87,11 @@ def package_(model: str | None, key: str | None, number: str | None, out: str | 
     from tinyloc.files import check_writable, write_atomic
 
     package.version_of(number)
-    check_writable(out)
-    base = _parse(old) if old else None
     program = read_program(model)
+    read = (model, key, old, data_name, program.info.get("source", {}).get("data"))
+    for file in (out, *([f"{out}.patch"] if old else [])):
+        check_writable(file, *read)
+    base = _parse(old) if old else None
     codes = golden_codes(program, windows, data_name, missing, given)
     payload = package.payload(program, codes, core, stream, ap_names)
     made = package.Package.parse(package.sign(payload, _key(key, True), number, counter))

@@ -86,13 +86,14 @@ def _plan(data: str | None, out: Path, target: dict[str, str | None], epochs: in
         raise ConfigError(f"{out}: there is no plan yet; expected --data, the walk that it is about")
     was = p.source if p else {}
     if data is not None and Path(data).is_file() and is_recording(data, **_heading(source_of(data, 0, given), was)):
-        from tinyloc.files import write_atomic
+        from tinyloc.files import check_writable, write_atomic
 
         if any(v not in (None, ()) for k, v in given.items() if k in ("csv_time", "csv_room", "csv_rssi", "csv_session",
                                                                      "csv_motion", "csv_delimiter", "csv_not_heard")):
             raise ConfigError(f"{data}: is a recording, whose columns have their names (a CSV file's first line would name "
                               "those of --time and --room); expected no options of a CSV file but --window and --hop")
         rows = out / "recorded.csv"
+        check_writable(rows, data)
         write_atomic(rows, recorded_csv(file_lines(data), period or 200))
         data, given = str(rows), {**given, "csv_session": "session"}
     elif period is not None:

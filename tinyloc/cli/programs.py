@@ -291,12 +291,15 @@ def run(model: str, backend: str, data_name: str | None, stream: bool, unknown: 
     import numpy as np
 
     from tinyloc.data import Scaler
-    from tinyloc.files import write_atomic
+    from tinyloc.files import check_writable, write_atomic
     from tinyloc.run import Session
     from tinyloc.train import scores
 
     program = read_program(model)
-    codes, w, d = _codes(program, own_source(program.info, data_name, given), None, missing)
+    source = own_source(program.info, data_name, given)
+    if out:
+        check_writable(out, model, source["data"])
+    codes, w, d = _codes(program, source, None, missing)
     if unknown:
         _answers(model, program, backend, d, w.y[:, -1], out, missing, as_json)
         return

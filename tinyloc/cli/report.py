@@ -46,11 +46,9 @@ def report(models: tuple[str, ...], out: str | None, facts_file: str | None, mcu
 
     printed = facts_file == "-"
     where = out or (None if printed else "report.html")
-    for file in (where, None if printed else facts_file):
-        if file and file in (*models, *floats):
-            raise ConfigError(f"{file}: is read; expected another file's name to write to")
-        if file:
-            check_writable(file)
+    files = [f for f in (where, None if printed else facts_file) if f]
+    for file in files:
+        check_writable(file, *models, *floats, data_name)
     if where:
         page.need()  # said before work is put into it
     again = [m for m in models if document.is_document(m)]
@@ -66,6 +64,8 @@ def report(models: tuple[str, ...], out: str | None, facts_file: str | None, mcu
 
         made = subjects(models, Target.of(mcu, ram, flash, core), floats=floats, missing=missing, most=windows,
                         source_of=lambda info: own_source(info, data_name, given), load=load_source)
+        for file in files:  # what models and files' names lead to is read as well
+            check_writable(file, *(f for s in made for f in (s.source["data"], s.floats and s.floats[0])))
         facts = document.collect(made, _command(click.get_current_context()))
     said = verdict(facts)
     text = json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
@@ -84,7 +84,7 @@ def report(models: tuple[str, ...], out: str | None, facts_file: str | None, mcu
             simulated = " (SIMULATED)" if facts["data"]["simulated"] else ""
             click.echo(f"{m['name']}: {fits}; macro-F1 {m['int8']['macro_f1']:.3f}{simulated}; "
                        f"{'bit-exact' if m['exact'] else 'NOT BIT-EXACT'} on {m['run_backends']} backends")
-        click.echo("written: " + ", ".join(f"{f} ({Path(f).stat().st_size:,} B)" for f in (where, facts_file) if f))
+        click.echo("written: " + ", ".join(f"{f} ({Path(f).stat().st_size:,} B)" for f in files))
     if not (said["fits"] and said["exact"]):
         sys.exit(NO)
 

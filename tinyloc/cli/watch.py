@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -72,9 +73,12 @@ def watch(model: str, port: str | None, baud: int, log: str | None, data_name: s
     if speed is not None and port is not None:
         raise ConfigError("--speed: a board has its own; expected --file or --data")
     form = w.form_of(answers) if answers else ""
-    if answers:
-        check_writable(answers)
     program = read_program(model)
+    source = own_source(program.info, data_name, given) if data_name is not None else {}
+    if answers:
+        check_writable(answers, model, log, source.get("data"))
+        if record and Path(answers).resolve() == Path(record).resolve():
+            raise ConfigError(f"{answers}: expected one file for --record and another one for --answers")
     watched = w.Watch(program, backend, period, keep=last)
     watched.answers = [] if answers else None
     stopped: list[int] = []
@@ -83,7 +87,7 @@ def watch(model: str, port: str | None, baud: int, log: str | None, data_name: s
         lines = w.serial_lines(port, baud)
     else:
         stored = w.file_lines(log) if log is not None else w.data_lines(
-            load_source(own_source(program.info, data_name, given)).test, watched.inputs)
+            load_source(source).test, watched.inputs)
         lines = stored if speed is None else w.paced(stored, speed, lambda s: _sleep(s, stopped))
     with contextlib.ExitStack() as stack:
         if record:
