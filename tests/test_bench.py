@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,17 @@ def test_parts_add_up(mamba: tuple[Program, Path]) -> None:
     assert all(c.instructions > 0 for c in by_op.values()), "the runner's own share is no less than nothing"
     assert found.total.seconds == pytest.approx(found.total.cycles / 64e6)
     assert found.total.joules is not None and found.energy
+
+
+@pytest.mark.parametrize(("window", "said"), [(False, "at 2 samples a second the core is busy"),
+                                              (True, "at 2 samples a second, the window run for each, the core is busy")])
+def test_load_is_that_of_a_run_each_row(mamba: tuple[Program, Path], tmp_path: Path, window: bool, said: str) -> None:
+    """As firmware runs it, however far apart the windows of training lay."""
+    p = replace(mamba[0], info={**mamba[0].info, "rate_hz": 2.0, "hop": 10})
+    p.save(tmp_path / "m")
+    result = CliRunner().invoke(main, ["bench", str(tmp_path / "m"), "--mcu", "nrf52832", *(["--window"] if window else [])])
+    seconds = bench(p if window else p.retime(1), "m4", find("nrf52832")).total.seconds
+    assert seconds and f"{said} {200 * seconds:.3g} % of the time" in result.stdout, result.output
 
 
 def test_instructions_are_the_same_for_every_input(mamba: tuple[Program, Path]) -> None:

@@ -172,6 +172,9 @@ def test_linked_facts_are_those_of_the_other_commands(place: Path, known: dict[s
     counted = said("bench", path, "--mcu", "nrf52832", "--json")
     assert {k: s["instructions"][k] for k in ("total", "by_op", "steps", "timing")} == {
         k: counted[k] for k in ("total", "by_op", "steps", "timing")}
+    for m in known["models"]:  # the Transformer's windows lay three rows apart in training: firmware runs one each row
+        cost = m["sections"]["instructions"]
+        assert cost["busy"] == pytest.approx(cost["total"]["seconds"] * cost["rate_hz"]), m["name"]
     emulated = [b for b in s["exactness"]["backends"] if b["backend"].startswith("cortex-") and b["equal"] is not None]
     assert len(emulated) >= 5 and all(b["equal"] and b["windows"] == facts.EMULATED for b in emulated)
 
@@ -307,6 +310,25 @@ def test_layers_compare_the_float_model_with_the_codes(place: Path, known: dict[
         assert rows[name]["rms"] == pytest.approx(float(np.sqrt(np.mean(found**2))), rel=1e-3), name
         assert rows[name]["max"] == pytest.approx(float(found.max()), rel=1e-3), name
         assert rows[name]["histogram"][len(s["edges"]) // 2] == pytest.approx((found < 0.5).sum(), abs=2), name
+
+
+@pytest.mark.parametrize("name", ["m", "d"])
+def test_share_of_equal_rooms_is_of_rooms_alone(place: Path, known: dict[str, Any], name: str) -> None:
+    """The confidences beside the integer Program's labels are compared with nothing."""
+    from tinyloc.reference.crf import crf_viterbi
+    from tinyloc.train import last_rows
+
+    program, model = Program.load(place / f"{name}.int8.safetensors"), Model.load(place / f"{name}.safetensors")
+    assert program.buffers[program.output].shape[1:] == (2,)
+    source = program.info["source"]
+    w = last_rows(program.info, load(source["data"], columns=source["columns"]).test)
+    x = w.x[np.unique(np.linspace(0, len(w) - 1, min(facts.PLOTTED, len(w))).round().astype(int))]
+    y = Session(program, "numba").run_windows(program.buffers[program.input].quantize(x))
+    emissions, crf = model.forward(x)[0], [model.params[f"crf.{k}"] for k in ("transitions", "start", "end")]
+    # A step's label is the end of the best path up to it.
+    floats = np.stack([crf_viterbi(emissions[:, :k], *crf)[0][:, -1] for k in range(1, y.shape[1] + 1)], 1)
+    s = next(m for m in known["models"] if m["name"] == name)["sections"]["layers"]
+    assert s["labels_equal"] == pytest.approx((y[..., 0] == floats).mean(), abs=0.002) and s["labels_equal"] > 0.9
 
 
 def test_a_difference_is_said_loudly(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from tinyloc.emulator.mcu import MCUS, find
 from tinyloc.emulator.radio import RADIOS, Radio, lora_seconds
 from tinyloc.emulator.radio import find as find_radio
 from tinyloc.errors import ConfigError
-from tinyloc.worth import _OVERRIDES, ASSUMPTIONS, OURS, Worth, worth
+from tinyloc.worth import _OVERRIDES, ASSUMPTIONS, OURS, Worth, worth, worth_of
 
 radios = pytest.mark.parametrize("radio", RADIOS.values(), ids=list(RADIOS))
 
@@ -150,6 +151,18 @@ def test_command(tmp_path: Path) -> None:
     assert facts["raw_bytes_a_day"] == 3 * 86_400 * inputs and facts["assumptions"]["cycles"]["source"] == "given"
     assert CliRunner().invoke(main, [*arguments, "--radio", "lora-sf7"]).output.count("NOT ALLOWED") == 1
     assert CliRunner().invoke(main, [*arguments, "--radio", "wifi"]).exit_code == 2
+
+
+@pytest.mark.parametrize(("given", "stream", "apart", "source"), [
+    ({}, True, 1, "tl_stream"), ({}, False, 1, "tl_stream"), ({"rows_per_answer": 5}, False, 5, "given")])
+def test_an_answer_is_of_each_row(given: dict[str, float], stream: bool, apart: float, source: str) -> None:
+    """However far apart the windows of training lay: firmware asks the stream at each row, unless it is said to ask less."""
+    made = streaming_program()
+    made = replace(made, info={**made.info, "window": 6, "hop": 3})
+    found = worth_of(made, find("nrf52832"), RADIOS["ble-1m"], {"cycles": 64_000, "rate_hz": 2, **given},
+                     stream=stream)
+    assert found.device.current["inference"] == pytest.approx(2 / apart * 64_000 / 64e6 * 64 * 58e-6)
+    assert source in found.assumptions["rows_per_answer"].source
 
 
 def test_each_assumption_says_where_it_is_from() -> None:

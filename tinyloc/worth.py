@@ -99,6 +99,7 @@ _OVERRIDES = {a.name: a for a in (
     Assumption("receive_ma", 0, "mA", "while the radio receives", ""),
     Assumption("cycles", 0, "", "an answer takes", "", 1),
     Assumption("rate_hz", 0, "Hz", "rows a second", "", 1e-3, 1e4),
+    Assumption("rows_per_answer", 0, "", "rows from one answer of the device to its next", "", 1, 1e6),
 )}  # fmt: skip
 
 
@@ -160,7 +161,7 @@ def worth(inputs: int, rows_per_answer: float, rate_hz: float, cycles: int, mcu:
     """Compares the two designs.
 
     inputs: bytes of a row, one an access point or motion channel.  rows_per_answer: rows between two answers of the
-    device (1 for a stream, the hop for windows).  rate_hz: rows a second.  cycles: of an answer.  delay: rows by which an
+    device (1 where it asks `tl_stream_answer` at each row).  rate_hz: rows a second.  cycles: of an answer.  delay: rows by which an
     answer lags.  counted: how the cycles were found, for the reader.
     Raises ConfigError for what `assume` refuses, and where a current or the rate is neither known nor given.
     """
@@ -184,7 +185,9 @@ def worth(inputs: int, rows_per_answer: float, rate_hz: float, cycles: int, mcu:
     cycles_each = look("cycles", float(cycles), counted)
     rate = look("rate_hz", rate_hz, "the model's")
 
-    answers = rate / rows_per_answer  # a second
+    each = look("rows_per_answer", rows_per_answer, "as tl_stream answers, asked at each row" if rows_per_answer == 1 else
+                "the caller's")
+    answers = rate / each  # a second
     infer_s = cycles_each / mcu.clock_hz
     if answers * infer_s > 1:
         raise ConfigError(f"{mcu.name} needs {infer_s:.3g} s an answer and has {1 / answers:.3g} s: expected a faster "
@@ -225,7 +228,8 @@ def worth(inputs: int, rows_per_answer: float, rate_hz: float, cycles: int, mcu:
 
 def worth_of(program: Program, mcu: Mcu, radio: Radio, given: Given = MappingProxyType({}), *,
              stream: bool | None = None) -> Worth:
-    """`worth` of a Program: cycles are estimated from its counted instructions on the microcontroller's core.
+    """`worth` of a Program: cycles are estimated from its counted instructions on the microcontroller's core.  An answer is
+    of each row, as `tl_stream_answer` gives it; a model that cannot stream runs its whole window for it.
 
     stream: one row a run; None: where the model can.  Raises ConfigError without the toolchain, or for a core that is not
     emulated, unless `cycles` is among the assumptions.
@@ -238,6 +242,6 @@ def worth_of(program: Program, mcu: Mcu, radio: Radio, given: Given = MappingPro
         found = bench(program.retime(1) if streams else program, core_of(mcu), mcu)
         cycles, counted = found.total.cycles, f"{found.total.instructions:,} instructions counted; {found.timing}"
     info, b = program.info, program.buffers[program.input]
-    hop = 1 if streams else int(info.get("hop", 0)) or program.steps_of_time
-    return worth(b.shape[-1], hop, float(info.get("rate_hz") or 0), cycles, mcu, radio, given,
+    counted += "" if streams else f"; each runs a window of {program.steps_of_time} rows"
+    return worth(b.shape[-1], 1, float(info.get("rate_hz") or 0), cycles, mcu, radio, given,
                  delay=int(info.get("delay", 0)), counted=counted)

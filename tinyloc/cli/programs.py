@@ -182,8 +182,9 @@ def bench(model: str, mcu: str | None, core: str | None, compiler: str, optimize
     if found.energy:
         lines.append(f"current: {found.energy}")
     if rate and total.seconds is not None:
-        busy = total.seconds * rate / (1 if streams else int(program.info.get("hop", 1)))
-        lines.append(f"at {rate:g} samples a second the core is busy {100 * busy:.3g} % of the time")
+        # As tl_stream does it: a run for each sample, of its window where the model cannot go on from the one before.
+        lines.append(f"at {rate:g} samples a second{'' if streams else ', the window run for each,'} the core is busy "
+                     f"{100 * total.seconds * rate:.3g} % of the time")
     facts = {"model": model, "mcu": chip.name if chip else None, "streamed": streams, **found.to_dict()}
     emit(as_json, facts, "\n".join(lines))
 
