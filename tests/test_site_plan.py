@@ -210,6 +210,22 @@ def test_a_plan_may_move(made: tuple[Plan, Step], tmp_path: Path) -> None:
     assert moved and [moved.state(s) for s in moved.compare_steps()] == ["done"] * len(steps)
 
 
+@pytest.mark.parametrize(("one", "other"), [("a", "b"), ("data", "c"), ("/x/p", "p"), ("my plan", "a b"), ("src", "train")])
+@pytest.mark.parametrize("file", ["/data/walk.csv", "walk.csv", "data.csv"])
+def test_a_folders_name_is_replaced_where_it_is_the_folder(one: str, other: str, file: str) -> None:
+    """Not in other words, which may hold the same letters, such as a column of that name."""
+    at = [Plan(Path(out), {"data": file, "seed": 0, "columns": {"time": "a"}}) for out in (one, other)]
+    keys = [[p.key(s) for s in (*p.compare_steps(), *p.deploy_steps())] for p in at]
+    assert keys[0] == keys[1] and keys[0][0][:6] == ["tinyloc", "train", "--data", file, "--time", "a"]
+    assert keys[0][0][-1] == "DIR/transformer.safetensors" and "DIR/firmware" in keys[0][8][2]
+
+
+def test_rows_of_a_recording_move_with_the_plan() -> None:
+    """They lie in its folder, and are named by their whole path."""
+    at = [Plan(Path(out), {"data": str(Path(out).resolve() / "recorded.csv"), "seed": 0, "columns": {}}) for out in "ab"]
+    assert at[0].key(at[0].compare_steps()[0]) == at[1].key(at[1].compare_steps()[0])
+
+
 @pytest.mark.parametrize("text", [
     "", "[]", "{}", '{"format": "tinyloc-plan", "version": 2}', '{"format": 1, "version": 1}', "[" * 99_999,
     '{"format": "tinyloc-plan", "version": 1, "source": [], "target": {}, "epochs": 1, "done": {}, "record": {}}'])

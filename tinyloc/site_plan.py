@@ -8,6 +8,7 @@ checks are bounds below which later stages would give figures that mean little; 
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -293,7 +294,10 @@ class Plan:
         return [self._place(w) for w in step.command]
 
     def _place(self, word: str | Path) -> str:
-        return str(word).replace(str(self.out), "DIR")
+        """A word, DIR for the plan's folder where it is a path of something below it, or a shell's "cd PATH && ..."; a word
+        that is the folder's name and no more is another one: no step is about the folder as a whole."""
+        folders = "|".join(re.escape(str(folder)) for folder in (self.out, self.out.resolve()))
+        return re.sub(rf"^(cd '?)?(?:{folders})(?=[/\\])", r"\1DIR", str(word))
 
     def state(self, step: Step) -> str:
         """"done"; "to do"; or why what was done does not count any more.  A step by hand that depends on no file is done
