@@ -161,8 +161,8 @@ def worth(inputs: int, rows_per_answer: float, rate_hz: float, cycles: int, mcu:
     """Compares the two designs.
 
     inputs: bytes of a row, one an access point or motion channel.  rows_per_answer: rows between two answers of the
-    device (1 where it asks `tl_stream_answer` at each row).  rate_hz: rows a second.  cycles: of an answer.  delay: rows by which an
-    answer lags.  counted: how the cycles were found, for the reader.
+    device (1 where it asks `tl_stream_answer` at each row).  rate_hz: rows a second.  cycles: of an answer.  delay: rows by
+    which an answer lags.  counted: how the cycles were found, for the reader.
     Raises ConfigError for what `assume` refuses, and where a current or the rate is neither known nor given.
     """
     a = assume(given)
