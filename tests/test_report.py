@@ -192,6 +192,26 @@ def test_parts_are_judged_by_what_they_have(known: dict[str, Any]) -> None:
             assert p["linked"] == (can_count() and row.cortex_m)
 
 
+def test_a_part_of_which_little_is_left_is_a_whole_one_too(place: Path) -> None:
+    """What other firmware leaves is judged; which parts hold the model, and which is the smallest, is of whole ones."""
+    cut = said("report", programs(place)[0], "--windows", 1, "--json", "-", "--mcu", "stm32l053", "--ram", "1K", "--flash",
+               "2K", code=1)
+    plain = said("report", programs(place)[0], "--windows", 1, "--json", "-", "--mcu", "stm32l053")
+    fit, whole = (d["models"][0]["sections"]["fit"] for d in (cut, plain))
+    assert fit["parts"] == whole["parts"] and whole["budget"] is None
+    assert (fit["budget"]["ram"], fit["budget"]["flash"], fit["budget"]["fits"]) == (1024, 2048, False)
+    assert fit["budget"]["needs"] == fit["parts"][0]["needs"] and fit["parts"][0]["ram"] == 8192
+    (judged,), (of_whole,) = (views.verdict(d)["models"] for d in (cut, plain))
+    assert not judged["fits"] and of_whole["fits"] and judged["part"] == fit["budget"]
+    assert all(judged[k] == of_whole[k] for k in ("fitting", "parts", "smallest")) and judged["smallest"]["ram"] <= 8192
+    shown = views.fit(fit, cut["models"][0], cut)
+    assert [(p["mcu"], p["ram"], p["chosen"]) for p in shown["rows"][:2]] == [("stm32l053", 1024, True),
+                                                                             ("stm32l053", 8192, False)]
+    assert len(shown["rows"]) == len(MCUS) + 1 and shown["fitting"] == sum(p["fits"] for p in fit["parts"])
+    text = text_of(tree(page.render(cut)))
+    assert "does not fit the stm32l053, 1,024 B of RAM, 2,048 B of flash" in text and "stm32l053, what is left of it" in text
+
+
 def test_the_same_inputs_give_the_same_bytes(place: Path, known: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """A model's entry does not depend on the others; the page does not on where it is made; a date is there when given."""
     again = said("report", programs(place)[0], "--mcu", "nrf52832", "--json", "-")

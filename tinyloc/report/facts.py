@@ -75,15 +75,14 @@ def fit(s: Subject) -> Facts:
         return {**limits, "needs": needs, "spare": spare, "linked": own is not None,
                 "fits": all(v is None or v >= 0 for v in spare.values())}
 
-    parts = []
-    for m in s.target.parts():
-        ram, flash = m.ram_bytes, m.flash_bytes
-        if m is s.target.mcu:
-            ram, flash = s.target.ram or ram, s.target.flash or flash
-        parts.append({"mcu": m.name, "core": m.core, "clock_hz": m.clock_hz, "note": m.note, **judged(_core(m), ram, flash)})
+    # Each with all that it has, also that in question: what its other firmware leaves of it is the budget.
+    parts = [{"mcu": m.name, "core": m.core, "clock_hz": m.clock_hz, "note": m.note,
+              **judged(_core(m), m.ram_bytes, m.flash_bytes)} for m in s.target.parts()]
     whole = {"ram": counted.ram, "all_in_ram": counted.total, "flash": counted.image}
-    budget = None
-    if not s.target.mcu and (s.target.ram is not None or s.target.flash is not None):
+    budget, chip = None, s.target.mcu
+    if chip and s.target.name != chip.name:
+        budget = judged(_core(chip), s.target.ram, s.target.flash)
+    elif not chip and s.target.name:
         budget = judged(s.target.core.removeprefix("cortex-"), s.target.ram, s.target.flash)
     return {"way": "stream" if s.streams else "window", "samples": counted.steps_of_time, "counted": whole,
             "linked": linked, "not_linked": why, "parts": parts, "budget": budget,

@@ -55,7 +55,7 @@ def judged(m: Facts, document: Facts) -> Facts:
     # Where firmware was linked, those parts count for which none can be had do not: their needs lack code and stack.
     pool = [p for p in parts if p["linked"]] or parts
     fitting_parts = [p for p in pool if p["fits"]]
-    part = parts[0] if target["mcu"] else s["fit"]["budget"]
+    part = s["fit"]["budget"] or (parts[0] if target["mcu"] else None)
     smallest = min(fitting_parts, key=lambda p: (p["ram"], p["flash"] or math.inf), default=None)
     # Without a target, what its firmware needs on the core whose instructions were counted stands for it.
     linked = s["fit"]["linked"].get(target["core"].removeprefix("cortex-"))
@@ -166,13 +166,16 @@ def _label(marks: Sequence[Facts], left: float, width: float) -> None:
 # ---- sections ----
 
 def fit(facts: Facts, model: Facts, document: Facts) -> Facts:
-    """Rows of parts; shares of RAM and flash that are taken, at most 1."""
-    rows = []
-    for p in facts["parts"]:
+    """Rows of parts, first what other firmware leaves of that in question; shares of RAM and flash that are taken, at most
+    1."""
+    rows: list[Facts] = []
+    left = facts["budget"] if document["target"]["mcu"] else None
+    for p in [*([{**facts["parts"][0], **left}] if left else []), *facts["parts"]]:
         shares = {k: None if not p[k] else p["needs"][k] / p[k] for k in ("ram", "flash")}
-        rows.append({**p, "share": shares, "bar": {k: None if v is None else min(1.0, v) for k, v in shares.items()}})
-    return {**facts, "parts": rows, "counted_rows": sum(not p["linked"] for p in rows),
-            "fitting": sum(p["fits"] for p in rows), "linked_rows": list(facts["linked"].values())}
+        rows.append({**p, "share": shares, "bar": {k: None if v is None else min(1.0, v) for k, v in shares.items()},
+                     "left": not rows and left is not None, "chosen": not rows and bool(document["target"]["mcu"])})
+    return {**facts, "rows": rows, "counted_rows": sum(not p["linked"] for p in facts["parts"]),
+            "fitting": sum(p["fits"] for p in facts["parts"]), "linked_rows": list(facts["linked"].values())}
 
 
 def _arena(way: Facts, budgets: Sequence[tuple[str, int]]) -> Facts:
