@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import csv
 import hashlib
 import itertools
 import json
@@ -26,6 +27,7 @@ from test_cli import tinyloc
 
 from tinyloc.bench import can_count
 from tinyloc.cli import main
+from tinyloc.cli.common import source_of
 from tinyloc.convert.graph import GraphConfig, GraphModel
 from tinyloc.data import Area, flat, load, macro_f1, simulate, tetam, ujiindoorloc
 from tinyloc.emulator.mcu import MCUS
@@ -259,6 +261,37 @@ def test_commands_of_the_page_run(place: Path, known: dict[str, Any]) -> None:
         assert command[0] == "tinyloc" and command[1] in main.commands
     made = known["command"].split()
     assert made[:2] == ["tinyloc", "report"] and "--mcu" in made and "--out" in made
+
+
+def test_commands_of_other_data_repeat_the_figures(place: Path, tmp_path: Path) -> None:
+    """A file whose columns have other names, a delimiter, another seed, an access point less: every option is in them."""
+    other = tmp_path / "other.csv"
+    with (place / "walk.csv").open(encoding="utf-8", newline="") as f, other.open("w", encoding="utf-8", newline="") as g:
+        (_, _, *aps), *rows = csv.reader(f)
+        csv.writer(g, delimiter=";").writerows(
+            [["sec", "zimmer", *aps[:-1]], *([t, room, *(v or "100" for v in level[:-1])] for t, room, *level in rows)])
+    columns = ("--time", "sec", "--room", "zimmer", "--delimiter", ";", "--not-heard", "100", "--window", "5",
+               *(f"--rssi={name}" for name in HOSTILE[:-1]))
+    made = said("report", programs(place)[0], "--data", other, *columns, "--seed", 3, "--missing", "silent", "--windows", 3,
+                "--json", "-")["models"][0]["sections"]
+    commands = {c[1]: c[2:] for c in made["origin"]["commands"]}
+    found = said("run", *commands["run"], "--json")
+    assert {k: found[k] for k in ("macro_f1", "accuracy", "rows")} == {
+        **{k: made["accuracy"]["int8"][k] for k in ("macro_f1", "accuracy")}, "rows": made["accuracy"]["rows"]}
+    verify = list(commands["verify"])
+    verify[verify.index("--backend") + 1] = "numba,c"
+    assert said("verify", *verify, "--windows", 3, "--json")["equal"]
+
+
+def test_options_that_find_the_data() -> None:
+    """Every option of `source_of` is a word of a command that leads there again."""
+    given = {"csv_time": "t", "csv_room": "label", "csv_rssi": ("a*", "b"), "csv_motion": ("m",), "csv_session": "s",
+             "csv_delimiter": ";", "csv_not_heard": -110.0, "csv_window": 5, "csv_hop": 2, "house": "B", "split": "random"}
+    source = source_of("x", 0, given)
+    words = subject.data_words(source)
+    assert set(words[::2]) == {"--data", *(f"--{k.removeprefix('csv_').replace('_', '-')}" for k in given)}
+    context = main.commands["run"].make_context("run", ["model", *words])
+    assert source_of(context.params["data_name"], 0, context.params) == source
 
 
 def bootstrap(true: np.ndarray, predicted: np.ndarray, unit: np.ndarray, classes: int, draws: int) -> np.ndarray:

@@ -219,13 +219,9 @@ class Plan:
 
     def data_words(self) -> list[str]:
         """The options with which other commands find the data."""
-        words, source = ["--data", self.source["data"]], self.source
-        for k in ("house", "split"):
-            words += [f"--{k}", str(source[k])] if source.get(k) else []
-        for k, v in source.get("columns", {}).items():
-            for one in v if isinstance(v, list) else [v]:
-                words += [f"--{k.replace('_', '-')}", str(one)]
-        return words + (["--seed", str(source["seed"])] if source["seed"] else [])
+        from tinyloc.report.subject import data_words
+
+        return data_words(self.source) + (["--seed", str(self.source["seed"])] if self.source["seed"] else [])
 
     def data_files(self) -> tuple[Path, ...]:
         """The file that the data are in, if they are in one."""

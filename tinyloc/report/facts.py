@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from tinyloc.data import Dataset, confusion
+from tinyloc.data import MISSING, Dataset, confusion
 from tinyloc.data.split import units
 from tinyloc.emulator.mcu import Mcu
 from tinyloc.errors import BrokenError, ConfigError
 from tinyloc.program import Program
-from tinyloc.report.subject import EMULATED, PLOTTED, Missing, Subject
+from tinyloc.report.subject import EMULATED, PLOTTED, Missing, Subject, data_words
 from tinyloc.verify import Memory
 
 Facts = dict[str, Any]
@@ -278,7 +278,9 @@ def origin(s: Subject) -> Facts:
 
     info, path = s.program.info, s.path
     file = f"{s.name}.int8.safetensors" if s.quantized else path
-    data = ["--data", str(s.source["data"]), "--seed", str(s.source["seed"])]
+    # With the seed always: what is not given is the model's own.
+    data = [*data_words(s.source), "--seed", str(s.source["seed"])]
+    data += ["--missing", s.missing] if s.missing != MISSING[0] else []
     part = ["--mcu", s.target.mcu.name] if s.target.mcu else []
     core = part or ["--core", s.target.core]
     commands = [["tinyloc", "quantize", path, *data, "--out", file]] if s.quantized else []

@@ -12,7 +12,7 @@ import numpy as np
 
 from tinyloc.convert.graph import FORMAT as GRAPH
 from tinyloc.convert.graph import GraphModel, load_model
-from tinyloc.data import Dataset, Windows
+from tinyloc.data import MISSING, Dataset, Windows
 from tinyloc.emulator.mcu import MCUS, Mcu, find, parse_size
 from tinyloc.emulator.mcu import budget as find_budget
 from tinyloc.errors import ConfigError, DataError, ModelError
@@ -74,7 +74,7 @@ class Subject:
 
     path, sha256: of the file named by the user; floats: of the float model's, None without one.  quantized: whether the
     Program was made of the float model here.  windows: one about each test row; most: how many of them the host's backends
-    compare, None: all.
+    compare, None: all.  missing: what became of access points that the data lack (`Samples.select`).
     """
 
     name: str
@@ -89,6 +89,7 @@ class Subject:
     windows: Windows
     target: Target
     most: int | None = None
+    missing: str = MISSING[0]
 
     @cached_property
     def codes(self) -> np.ndarray:
@@ -126,6 +127,17 @@ class Subject:
         """Indices of at most so many windows, spread evenly over the test rows."""
         n = len(self.windows)
         return np.unique(np.linspace(0, n - 1, min(most, n)).round().astype(np.int64))
+
+
+def data_words(source: Mapping[str, Any]) -> list[str]:
+    """The options with which commands find the data of a source (`tinyloc.cli.common.source_of`), the seed apart."""
+    words = ["--data", str(source["data"])]
+    for k in ("house", "split"):
+        words += [f"--{k}", str(source[k])] if source.get(k) else []
+    for k, v in source.get("columns", {}).items():
+        for one in v if isinstance(v, list) else [v]:
+            words += [f"--{k.replace('_', '-')}", str(one)]
+    return words
 
 
 def kind_of(path: str | Path) -> str:
@@ -168,7 +180,7 @@ def _float_of(program: Program, path: str, given: Sequence[str]) -> str | None:
 
 
 def subjects(paths: Sequence[str], target: Target, *, source_of: Callable[[Mapping[str, Any]], dict[str, Any]],
-             load: Callable[[dict[str, Any]], Dataset], floats: Sequence[str] = (), missing: str = "refuse",
+             load: Callable[[dict[str, Any]], Dataset], floats: Sequence[str] = (), missing: str = MISSING[0],
              most: int | None = None) -> list[Subject]:
     """One for each file: a Program, or a float model, which is quantized as `tinyloc quantize` does without options.
 
@@ -209,7 +221,8 @@ def subjects(paths: Sequence[str], target: Target, *, source_of: Callable[[Mappi
         if not (windows.y[:, -1] >= 0).any():
             raise DataError(f"{dataset.name}: no test row has a room; a report needs rows with known rooms")
         made.append(Subject(name if names.count(name) == 1 else path, path, sha256(path), program, model,
-                            (file, sha256(file)) if file else None, quantized, source, dataset, windows, target, most))
+                            (file, sha256(file)) if file else None, quantized, source, dataset, windows, target, most,
+                            missing))
         if not _same_rows(made[0].dataset, dataset):
             raise DataError(f"{path}: its test rows ({dataset.name}) are not those of {made[0].path} "
                             f"({made[0].dataset.name}); scores of one report are of the same rows: name them with --data")
