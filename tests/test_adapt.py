@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from tinyloc import train as training
 from tinyloc.adapt import adapt, labeled_minutes, some_minutes, transplant
 from tinyloc.cli import main
 from tinyloc.data import Dataset, Samples, load
@@ -125,6 +127,61 @@ def test_a_killed_run_goes_on_with_the_same_result(model: Model, tmp_path: Path)
     again = adapt(model, d, how, minutes=2, checkpoint=file, progress=lambda e: numbers.append(e.number))
     assert numbers == [3, 4] and undisturbed.to_dict() == again.to_dict()
     assert all(np.array_equal(again.model.params[k], v) for k, v in undisturbed.model.params.items())
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
+    """Ctrl-C at that epoch of all trainings, counted from 1, once."""
+    counted, real = [0], training.macro_f1
+
+    def judged(*args: Any) -> float:
+        counted[0] += 1
+        if counted[0] == calls:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    monkeypatch.setattr(training, "macro_f1", judged)
+
+
+@pytest.mark.parametrize("epoch", [2, 4, 5, 6])
+def test_ctrl_c_keeps_the_best_so_far(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epoch: int) -> None:
+    """Of 3 epochs adapting and 3 anew, in any: what is judged are whole trainings and the best of the adapting so far;
+    started again, it ends as if it had never been stopped."""
+    d, how, file = load("simulated", seed=5), replace(QUICK, epochs=3), tmp_path / "checkpoint"
+    undisturbed = adapt(model, d, how, minutes=2)
+    stop_at(monkeypatch, epoch)
+    found = adapt(model, d, how, minutes=2, checkpoint=file)
+    assert found.interrupted and found.to_dict()["interrupted"] and set(found.scores) == {"before", "adapted"}
+    if found.chosen == "adapted":
+        assert found.model.info["interrupted"] == (epoch <= 3)
+    again = adapt(model, d, how, minutes=2, checkpoint=file)
+    assert again.to_dict() == undisturbed.to_dict() and not again.interrupted
+
+
+def test_ctrl_c_before_there_is_anything(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop_at(monkeypatch, 1)
+    with pytest.raises(KeyboardInterrupt):
+        adapt(model, load("simulated", seed=5), replace(QUICK, epochs=3), minutes=2)
+
+
+def test_ctrl_c_where_rooms_are_new(house: Dataset, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is nothing to compare with then: neither the model as it was nor one trained anew."""
+    stop_at(monkeypatch, 2)
+    found = adapt(model, renamed(house, {house.rooms[1]: "attic"}, {}), replace(QUICK, epochs=3), minutes=2)
+    assert (found.interrupted, found.chosen, found.gain, found.error) == (True, "adapted", None, None)
+
+
+def test_command_after_ctrl_c(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says so, and keeps the checkpoint, from which the same command goes on."""
+    model.save(tmp_path / "m")
+    arguments = ["adapt", str(tmp_path / "m"), "--data", "simulated", "--seed", "5", "--minutes", "2", "--epochs", "3",
+                 "--out", str(tmp_path / "out")]
+    stop_at(monkeypatch, 2)
+    said = CliRunner().invoke(main, arguments)
+    assert said.exit_code in (0, 1) and "; INTERRUPTED, best so far" in said.stdout and "anew" not in said.stdout
+    assert (tmp_path / "out.checkpoint").exists()
+    facts = json.loads(CliRunner().invoke(main, [*arguments, "--json"]).stdout)
+    assert not facts["interrupted"] and set(facts["scores"]) == {"before", "adapted", "anew"}
+    assert not (tmp_path / "out.checkpoint").exists()
 
 
 def test_command(model: Model, tmp_path: Path) -> None:

@@ -17,10 +17,10 @@ import numpy as np
 from tinyloc.data.metrics import paired_gain
 from tinyloc.data.split import hold_out, part, time_blocks, units
 from tinyloc.data.table import Dataset, Samples
-from tinyloc.data.windows import Scaler
+from tinyloc.data.windows import Scaler, Windows
 from tinyloc.errors import DataError, ModelError
-from tinyloc.model import Model
-from tinyloc.train import Inputs, Progress, Recipe, balanced_as, last_rows, prepare, scores, train
+from tinyloc.model import Config, Model
+from tinyloc.train import Changing, Inputs, Progress, Recipe, balanced_as, last_rows, prepare, scores, train
 
 #: Of the fine-tuning.  At a lower rate, or for half as long, it came less far (three simulated houses, 2 and 5 minutes).
 RECIPE = Recipe()
@@ -34,8 +34,9 @@ class Adapted:
     model: what is best on the validation rows: `chosen` says which, "before", "adapted" or "anew".
     scores: on the held-out rows, of the given model ("before", unless it lacks a room or an access point of the site), of
     the fine-tuned one ("adapted"), and of one trained on the same minutes from the start ("anew").
+    interrupted: Ctrl-C ended the fine-tuning early, whose best so far counts, or the one "anew", which is then left out.
     gain, error: of the chosen one in mean recall over "before", or else of "adapted" over "anew", and its standard deviation
-    (`paired_gain`).
+    (`paired_gain`); None where there is neither.
     minutes: labeled, of training; held_minutes, held_rows: judged on.
     new_rooms, new_aps, lost_aps: names.
     """
@@ -43,14 +44,15 @@ class Adapted:
     model: Model
     chosen: str
     scores: dict[str, dict[str, Any]]
-    gain: float
-    error: float
+    gain: float | None
+    error: float | None
     minutes: float
     held_minutes: float
     held_rows: int
     new_rooms: tuple[str, ...]
     new_aps: tuple[str, ...]
     lost_aps: tuple[str, ...]
+    interrupted: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able, without the model."""
@@ -141,7 +143,9 @@ def adapt(model: Model, dataset: Dataset, recipe: Recipe | None = None, *, minut
     recipe: `RECIPE`; its seed chooses the minutes too.  minutes: of labeled rows to train on; None: all.  The best epoch is
     chosen on the validation rows, and so is what is best of the given model, the fine-tuned one, and one trained anew by the
     same recipe.  Windows are changed as they were when the model was trained (`info["augmentation"]`).
-    checkpoint: a file that is written after every epoch; a killed run goes on from there.
+    checkpoint: a file that is written after every epoch; a killed or interrupted run goes on from there.
+    Ctrl-C ends it early: what was best so far is judged, with `interrupted` true; before the first epoch is over it goes
+    through.
     Raises what `transplant`, `some_minutes` and `train` raise; DataError for a test part without labels.
     """
     recipe = balanced_as(recipe or RECIPE, model.info)
@@ -153,17 +157,18 @@ def adapt(model: Model, dataset: Dataset, recipe: Recipe | None = None, *, minut
         raise DataError(f"{dataset.name}: no labeled row is held out to judge by; expected some in test")
     training, _, changing = prepare(start.info, rows)
     found = train(start, training, validation, recipe, checkpoint=checkpoint, progress=progress, changing=changing)
-    anew = train(Model.create(start.config, recipe.seed), training, validation, recipe, changing=changing)
+    anew = None if found.info["interrupted"] else _whole(start.config, training, validation, recipe, changing)
+    interrupted = anew is None
 
     same = list(start.info["rooms"]) == list(model.info["rooms"]) and list(start.info["aps"]) == list(model.info["aps"])
-    candidates = ({"before": model} if same else {}) | {"adapted": found, "anew": anew}
+    candidates = ({"before": model} if same else {}) | {"adapted": found} | ({"anew": anew} if anew else {})
     y = validation.y[:, -1]
     judged = {name: scores(y, m.predict(validation.x), rooms)["macro_f1"] for name, m in candidates.items()}
     chosen = max(judged, key=lambda name: judged[name])  # of equal ones the first: nothing changes without a reason
     labels = {name: m.predict(held.x) for name, m in candidates.items()}
     unit = units(site.test, int(start.info["window"]), site.rate_hz)
     gain, error = (paired_gain(true, labels["before"], labels[chosen], unit) if same else
-                   paired_gain(true, labels["anew"], labels["adapted"], unit))
+                   paired_gain(true, labels["anew"], labels["adapted"], unit) if anew else (None, None))
     new_rooms, new_aps, lost = ([n for n in some if n not in others] for some, others in (
         (rooms, model.info["rooms"]), (start.info["aps"], model.info["aps"]), (model.info["aps"], start.info["aps"])))
     learned = labeled_minutes(rows, site.rate_hz)
@@ -175,4 +180,14 @@ def adapt(model: Model, dataset: Dataset, recipe: Recipe | None = None, *, minut
                                    "rate_hz": dataset.rate_hz, "adapted": told})
     return Adapted(best, chosen, {name: scores(true, found, rooms) for name, found in labels.items()}, gain, error,
                    learned, labeled_minutes(site.test, site.rate_hz), int((true >= 0).sum()), tuple(new_rooms),
-                   tuple(new_aps), tuple(lost))
+                   tuple(new_aps), tuple(lost), interrupted)
+
+
+def _whole(config: Config, training: Windows, validation: Windows, recipe: Recipe, changing: Changing | None
+           ) -> Model | None:
+    """A model trained from the start; None where Ctrl-C ended it early: less than the whole is no comparison."""
+    try:
+        made = train(Model.create(config, recipe.seed), training, validation, recipe, changing=changing)
+    except KeyboardInterrupt:
+        return None
+    return None if made.info["interrupted"] else made

@@ -30,6 +30,8 @@ def adapt(model: str, data_name: str, out: str, minutes: float | None, epochs: i
     Says what was gained on minutes that were held out, against MODEL as it is and against training anew on the same
     minutes; of the three, OUT becomes what validation prefers.  Rooms and access points are matched by name.  Exit code 1:
     that is MODEL itself, nothing is written.
+
+    Ctrl-C ends the training early and keeps the best so far.  A run that was ended so or killed goes on when started again.
     """
     from tinyloc.adapt import RECIPE
     from tinyloc.adapt import adapt as fine_tune
@@ -52,19 +54,21 @@ def adapt(model: str, data_name: str, out: str, minutes: float | None, epochs: i
     kept = found.chosen != "before"
     if kept:
         with_info(found.model, source=source, test=found.scores[found.chosen]).save(out)
-    checkpoint.unlink(missing_ok=True)
+    if not found.interrupted:
+        checkpoint.unlink(missing_ok=True)
     names = {"before": "as it was", "adapted": "adapted", "anew": "trained anew on these minutes"}
     rows = [["on the held-out minutes", "macro-F1", "accuracy", ""]]
     rows += [[names[n], f"{s['macro_f1']:.3f}", f"{s['accuracy']:.3f}", "best on validation" if n == found.chosen else ""]
              for n, s in found.scores.items()]
     against = (found.chosen, "before") if "before" in found.scores else ("adapted", "anew")
+    gained = [] if found.gain is None else [
+        f"{names[against[0]]} against {names[against[1]]}: mean recall {found.gain:+.3f} +- {found.error:.3f}"]
     lines = [f"{d.name}{' (SIMULATED)' if d.simulated else ''}: {found.minutes:.3g} labeled minutes to learn from, "
              f"{found.held_minutes:.3g} held out ({found.held_rows:,} rows)"]
     lines += [f"{what}: {', '.join(some)}" for what, some in (
         ("new rooms", found.new_rooms), ("new access points", found.new_aps), ("gone", found.lost_aps)) if some]
-    lines += [table(rows), f"{names[against[0]]} against {names[against[1]]}: mean recall {found.gain:+.3f} +- "
-              f"{found.error:.3f}",
-              f"{out}: written" if kept else f"{model} is best on validation: nothing is written"]
+    lines += [table(rows), *gained, (f"{out}: written" if kept else f"{model} is best on validation: nothing is written")
+              + ("; INTERRUPTED, best so far" if found.interrupted else "")]
     emit(as_json, {"model": out if kept else None, "data": d.name, "simulated": d.simulated, **found.to_dict()},
          "\n".join(lines))
     if not kept:
