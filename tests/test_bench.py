@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import updates
 from click.testing import CliRunner
 
 from tinyloc.cli import main
@@ -108,6 +109,15 @@ def test_bench_command(mamba: tuple[Program, Path]) -> None:
     assert 12 * found["total"]["instructions"] < window["total"]["instructions"] < 20 * found["total"]["instructions"]
     text = CliRunner().invoke(main, ["bench", str(path), "--mcu", "nrf52832"]).stdout
     assert "instructions are counted; ~ is estimated" in text and f"{found['total']['instructions']:,}" in text
+    assert "tl_stream_answer" not in text, "it does not say what its rows are"
+
+
+def test_bench_says_what_a_late_answer_takes(tmp_path: Path) -> None:
+    updates.program().save(tmp_path / "m")
+    found, window = facts("bench", tmp_path / "m"), facts("bench", tmp_path / "m", "--window")
+    assert (found["answer_rows"], window["answer_rows"]) == (5, 1)
+    text = CliRunner().invoke(main, ["bench", str(tmp_path / "m")]).stdout
+    assert f"up to 5 in one call, {5 * found['total']['instructions']:,} instructions" in text
 
 
 def test_audit_measured(mamba: tuple[Program, Path]) -> None:

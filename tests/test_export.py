@@ -284,6 +284,7 @@ def test_image_and_constants(programs: dict[str, Program], projects: dict[str, d
     headers = "\n".join(content.decode() for n, content in files.items() if n.startswith("src/") and n.endswith(".h"))
     for key, value in {"ROWS": x.shape[0], "APS": x.shape[1], "STEPS": len(made.steps), "PERIOD_MS": 200, "HOLD_MS": 1000,
                        "INPUT_SCALE": repr(INPUT_SCALE), "INPUT_ZERO": f"({INPUT_ZERO})", "WINDOW": 20,
+                       **({"ANSWER_ROWS": 5} if "tl_model_stream" in headers else {}),
                        "ARENA_BYTES": f"{image.arena_bytes}u", "IMAGE_BYTES": f"{len(image.data)}u"}.items():
         assert re.search(rf"^#define TL_MODEL_{key} {re.escape(str(value))}(?!\S)", headers, re.M), key
     ours = {n.removeprefix("src/"): t for n, t in files.items() if n.startswith("src/") and "/tl_" not in n}

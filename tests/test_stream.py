@@ -207,6 +207,12 @@ def test_on_an_emulated_core(programs: dict[str, Program], name: str, which: str
         board.replay(np.array([(5000, 0, NONE)], EVENT))
         counts = board.replay(np.array(regular, EVENT))[1][6:]
         assert len(set(counts)) <= (2 if made.saturating else 1), counts
+        # Missed rows are made up for in one call, and that is the most that any takes.
+        at = regular[-1][0] - 1 + config.period * 3 // 2 - 1
+        late = [*((at, -60, ap) for ap in range(config.aps)), (at, 0, NONE), (at + config.gap, 0, NONE)]
+        one, most = board.replay(np.array(late, EVENT))[1]
+        assert config.most_rows == 5 and one <= max(counts) and most <= config.most_rows * max(counts)
+        assert most > (4 * max(counts) if made.steps_of_time == 1 else max(counts))
 
 
 # ---- each rule ----
@@ -298,6 +304,31 @@ def test_early_and_late_calls_keep_the_models_time() -> None:
     for ms in range(0, 20_001, 470):
         heard(s, ms).answer(ms)
     assert abs(s.engine.runs - 20_000 / 200) <= 3
+
+
+@pytest.mark.parametrize(("period", "gap"), [
+    (200, 1000), (200, 1001), (200, 999), (200, 1), (200, 0), (200, 199), (200, 200), (200, 201), (7, 50), (2, 9), (3, 9),
+    (1, 40), (1, 0), (65535, 65535), (65535, 2), (300, 65535)])
+def test_rows_of_an_answer_have_a_bound(programs: dict[str, Program], period: int, gap: int) -> None:
+    """gap / period, rounded up: reached from what an answer may leave of a period, and never exceeded; in C too."""
+    config, now, half = replace(CONFIG, period=period, gap=gap), 100_000, period // 2
+    s, most, rng = of(config), 0, np.random.default_rng(period)
+    heard(s, now).answer(now)
+    for left in range(period) if period < 1000 else (0, 1, half - 1, half, half + 1, period - 2, period - 1):
+        s.ms, s.row, before = now, now + half - left, s.engine.runs  # any of these, as the next lines see
+        assert heard(s, now + gap).answer(now + gap).reason == ROOM
+        most = max(most, s.engine.runs - before)
+        assert 0 <= now + gap - s.row + half < period
+    assert config.most_rows == max(-(-gap // period), 1) == max(most, 1) and (most > 0) == (gap > 0)
+    native = streams.Native(programs["mamba"], replace(config, threshold=0, least=0))
+    before = 0
+    for step in [0, *rng.integers(0, gap + 1, 60).tolist(), gap, gap]:
+        now += step
+        lib.tl_stream_hear(native.stream, 0, -60, now & 0xFFFFFFFF)
+        lib.tl_stream_answer(native.stream, now & 0xFFFFFFFF)
+        assert native.stream.rows - before <= config.most_rows
+        before = native.stream.rows
+    assert replace(config, window=1).most_rows == replace(config, period=0).most_rows == 1
 
 
 def test_rows_that_stand_alone_have_no_time_but_the_clocks() -> None:

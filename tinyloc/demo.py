@@ -18,10 +18,12 @@ BUDGETS = (32 * 1024, 64 * 1024)  # bytes of RAM
 def demo(dataset: Dataset, out: Path, *, models: Sequence[str] = MODELS, recipe: Recipe | None = None,
          source: dict[str, Any] | None = None, say: Callable[[str], None] = print,
          progress: Callable[[str], tuple[Progress | None, Callable[[], None]]] | None = None) -> list[dict[str, Any]]:
-    """Trains, quantizes, verifies and audits each preset; one row of facts a model.
+    """Trains, quantizes, verifies and audits each preset; one row of facts a model.  Programs say how sure they are, as those
+    of `tinyloc quantize` do, where validation has labels.
 
     Writes `<preset>.safetensors` (float), `<preset>.int8.safetensors` (Program) and `demo.json` to the folder `out`.
     """
+    from tinyloc.confidence import calibrate as count
     from tinyloc.files import check_writable, write_atomic
     from tinyloc.model import preset
     from tinyloc.quantize import calibrate
@@ -43,6 +45,8 @@ def demo(dataset: Dataset, out: Path, *, models: Sequence[str] = MODELS, recipe:
             model = with_info(model, source=source)
         model.save(out / f"{name}.safetensors")
         program = calibrate(model, dataset)
+        if (dataset.val.room >= 0).any():
+            program = count(program, dataset)
         program.save(out / f"{name}.int8.safetensors")
         w = last_rows(model.info, dataset.test)
         true = w.y[:, -1]

@@ -173,7 +173,13 @@ static const uint8_t fixes[] = {{
     declared = defined = ""
     if streams(program):
         c = Config.of({**info, "window": rows})
-        declared = "\n/* For tl_stream_open. */\n#define TL_MODEL_STREAM 1\nextern const tl_stream_config tl_model_stream;\n"
+        runs = "a run each" if x.shape[0] == 1 else "one run takes them all"
+        declared = f"""
+/* For tl_stream_open. */
+#define TL_MODEL_STREAM 1
+#define TL_MODEL_ANSWER_ROWS {c.most_rows} /* that an answer makes at most, missed ones too; {runs} */
+extern const tl_stream_config tl_model_stream;
+"""
         defined = f"""
 const tl_stream_config tl_model_stream = {{
     TL_MODEL_WINDOW, {c.period}, {c.gap}, {c.warm_up}, {c.aps}, {c.least}, {c.threshold}, 0,

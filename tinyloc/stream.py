@@ -80,6 +80,15 @@ class Config:
         *values, _ = struct.unpack("<6H2B", data)
         return Config(*values)
 
+    @property
+    def most_rows(self) -> int:
+        """Rows that an answer makes at most, those that were missed among them; a model of one row a run runs as often.
+
+        Answers lie at most `gap` apart, and what was left of a period at the last one, less than a whole, counts too: the
+        floor of (gap + period - 1) / period.  After a longer gap it is one.
+        """
+        return max(-(-self.gap // self.period), 1) if self.window != 1 and self.period else 1
+
     def pack(self) -> bytes:
         """The 14 bytes of `tl_stream_config`, little-endian."""
         return struct.pack("<6H2B", *astuple(self), 0)

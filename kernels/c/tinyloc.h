@@ -313,7 +313,12 @@ int16_t tl_motion(const int16_t *xyz, uint32_t n);
 /* ---- the stream: the room as time goes on, or why it is unknown ----
  *
  * Packets are heard as they come, answers asked for once a period.  Nothing is kept of a packet but the last value of its
- * access point, so that no burst is too great, and an access point that dies is one that is not heard. */
+ * access point, so that no burst is too great, and an access point that dies is one that is not heard.
+ *
+ * Nothing here is locked.  tl_stream_hear and tl_stream_answer (tl_hear and tl_row likewise) are for one context: an answer
+ * writes anew what was heard of every access point, and a packet that an interrupt or another thread hears meanwhile may be
+ * lost, or counted with another one's time.  A radio's callback puts packets into a queue of yours that the loop empties, or
+ * calls of both are made with that interrupt masked, which an answer's runs are long for. */
 
 enum { TL_UNKNOWN = -1 };                     /* instead of a room */
 enum { TL_DBM_LEAST = -127, TL_DBM_MOST = 20 }; /* what a radio can say (Bluetooth Core 5.4, 4.E, 7.5.4; 127 there, and 100 in
@@ -376,7 +381,8 @@ int32_t tl_stream_fits(const tl_model *m, const tl_scaler *scaler, const tl_stre
 /* A packet of access point ap, or a motion channel's level, at time ms of a clock that may wrap around. */
 void tl_stream_hear(tl_stream *s, uint32_t ap, int16_t dbm, uint32_t ms);
 /* The answer at time ms; ask about once a period, and at least once in 24 days.  A row is made for each period since the
- * last answer, to the nearest; for none, it is the last answer, which is less than a period old. */
+ * last answer, to the nearest; for none, it is the last answer, which is less than a period old.  Rows are at most
+ * gap / period, rounded up, and at least one: as many runs of a model of one row a run. */
 tl_answer tl_stream_answer(tl_stream *s, uint32_t ms);
 
 #ifdef __cplusplus

@@ -161,6 +161,7 @@ def bench(model: str, mcu: str | None, core: str | None, compiler: str, optimize
     from tinyloc.bench import bench as count
     from tinyloc.bench import core_of
     from tinyloc.emulator.mcu import find
+    from tinyloc.stream import Config
 
     program = read_program(model)
     chip = find(mcu) if mcu else None
@@ -185,7 +186,11 @@ def bench(model: str, mcu: str | None, core: str | None, compiler: str, optimize
         # As tl_stream does it: a run for each sample, of its window where the model cannot go on from the one before.
         lines.append(f"at {rate:g} samples a second{'' if streams else ', the window run for each,'} the core is busy "
                      f"{100 * total.seconds * rate:.3g} % of the time")
-    facts = {"model": model, "mcu": chip.name if chip else None, "streamed": streams, **found.to_dict()}
+    most = Config.of(program.info).most_rows if streams and {"aps", "scaler"} <= set(program.info) else 1
+    if most > 1:
+        lines.append(f"tl_stream_answer makes up for rows that were missed: up to {most} in one call, "
+                     f"{most * total.instructions:,} instructions of the model alone")
+    facts = {"model": model, "mcu": chip.name if chip else None, "streamed": streams, "answer_rows": most, **found.to_dict()}
     emit(as_json, facts, "\n".join(lines))
 
 
