@@ -277,7 +277,8 @@ SECTIONS
 {{
     .text : {{ KEEP(*(.vectors)) KEEP(*(.text.fw_return)) *(.text .text.*) . = ALIGN(4); }} > FLASH :flash
     .rodata : {{ *(.rodata .rodata.*) . = ALIGN(4); }} > FLASH :flash
-    .stack (NOLOAD) : {{ fw_stack_end = .; . += {stack}; fw_stack_top = . & ~7; }} > RAM AT > RAM :ram
+    .stack (NOLOAD) : {{ fw_stack_end = .; . += {stack}; }} > RAM AT > RAM :ram
+    fw_stack_top = (ADDR(.stack) + {stack}) & ~7; /* out of the section, in which GNU ld counts from its beginning */
     .data : {{ fw_data_start = .; *(.data .data.*) . = ALIGN(4); fw_data_end = .; }} > RAM AT > FLASH :data
     .bss (NOLOAD) : {{ fw_bss_start = .; *(.bss .bss.* COMMON) . = ALIGN(4); fw_bss_end = .; }} > RAM AT > RAM :ram
     .noinit (NOLOAD) : {{ *(.noinit .noinit.*) }} > RAM AT > RAM :ram

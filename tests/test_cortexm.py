@@ -146,6 +146,16 @@ def lacking(folder: Path, source: str, compiler: str, memory: Memory) -> int:
     return 0
 
 
+@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize("ram", [2048, 2044, 2042, 2041])
+def test_the_stack_begins_at_a_multiple_of_8_wherever_ram_does(ram: int, compiler: str, tmp_path: Path) -> None:
+    m, elf = build(tmp_path, "int main(void) { volatile int x[20]; x[3] = 1; return x[3]; }", memory=Memory(4096, ram),
+                   compiler=compiler)
+    top = elf.symbols["fw_stack_top"]
+    assert top % 8 == 0 and elf.symbols["fw_stack_end"] == m.memory.ram_origin and m.run() == 1
+    assert 0 <= m.memory.ram_origin + ram - top < 8, "all RAM that there is, but for the alignment"
+
+
 TOUCH = "int main(void); int touch(volatile uint8_t *p); int touch(volatile uint8_t *p) { return *p; }\n" \
         "void set(volatile uint8_t *p); void set(volatile uint8_t *p) { *p = 7; } int main(void) { return 0; }"
 
