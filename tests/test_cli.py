@@ -112,6 +112,16 @@ def test_quantize_proves(place: Path) -> None:
     assert found["tightest"] in found["proofs"] and all(b <= limit for b, limit in found["proofs"].values())
 
 
+def test_a_precision_that_is_not_promised_is_explained(place: Path, tmp_path: Path) -> None:
+    """A share above what was asked for is no contradiction: a bound of few independent rows is what is judged."""
+    said = tinyloc("quantize", place / "m", "--out", tmp_path / "m8", "--precision", "0.999").stdout
+    v = Program.load(tmp_path / "m8").info["confidence"]["validation"]
+    assert v["independent"] < v["rows"]
+    assert "(NOT the 99.9 % asked for: what is judged is a lower bound, and neighboring rows are right or wrong together, " \
+        f"so that all {v['rows']} count as {v['independent']:.0f} independent ones)" in said
+    assert "NOT" not in tinyloc("quantize", place / "m", "--out", tmp_path / "m8", "--precision", "0.5").stdout
+
+
 @pytest.mark.parametrize("name, streams", [("m8", True), ("d8", False)])
 def test_audit_counts_every_byte(place: Path, name: str, streams: bool) -> None:
     found = facts("audit", place / name)

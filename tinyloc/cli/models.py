@@ -315,7 +315,9 @@ def quantize(model: str, out: str, calibration: str, decay: str, confidence: boo
         v = sure["validation"]
         told = (f"; a room from confidence {sure['threshold']}/255 on: {100 * v['answered']:.0f} % of the validation rows"
                 f"{', which it was trained on' * sure['seen']}, {100 * v['precision']:.1f} % of them right"
-                + ("" if sure["reached"] else f" (NOT the {100 * precision:g} % asked for)"))
+                + ("" if sure["reached"] else f" (NOT the {100 * precision:g} % asked for: what is judged is a lower bound, "
+                   f"and neighboring rows are right or wrong together, so that all {v['rows']:,} count as "
+                   f"{v['independent']:,.0f} independent ones)"))
     facts = {"program": out, "calibration": program.info["calibration"], "decay": program.info.get("decay"), "qat": how,
              "confidence": sure,
              "steps": len(program.steps), "bytes": by_kind, "proofs": proofs, "tightest": tight}
