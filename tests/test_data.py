@@ -684,6 +684,16 @@ def test_csv_options(tmp_path: Path) -> None:
     assert (Scaler.fit(d.train).prepare(d.test)[:, 2] == 0).all()
 
 
+def test_csv_of_what_no_device_hears(tmp_path: Path) -> None:
+    """The least and the greatest dBm of a packet are taken; of less the note tells."""
+    path = tmp_path / "a.csv"
+    for least, said in (("-127", False), ("-127.5", True), ("-200", True)):
+        path.write_text("\n".join(edit(6, f"4,kitchen,{least},20")(table())))
+        d = data.load_csv(path, window=4)
+        assert ("Below -127 dBm, which a device drops (not heard?): rssi_1." in d.note) == said
+    assert "Below" not in data.load_csv(path, window=4, not_heard=-200).note
+
+
 @pytest.mark.parametrize("change, options, message", [
     (lambda s: [], {}, "is empty"),
     (lambda s: s[:1], {}, "no rows below the heading"),
@@ -697,6 +707,8 @@ def test_csv_options(tmp_path: Path) -> None:
     (lambda s: s, {"delimiter": ";"}, "no column begins with 'rssi_'"),
     (edit(1, "time,room,rssi_1,rssi_1"), {}, "column 'rssi_1' occurs twice"),
     (edit(5, "3,kitchen,loud,-80"), {}, "row 5, column 'rssi_1': found 'loud', expected dBm"),
+    (edit(5, "3,kitchen,-50,100"), {}, "row 5, column 'rssi_2': found '100', expected dBm of 20 at most.* --not-heard 100"),
+    (edit(5, "3,kitchen,-50,20.5"), {"not_heard": 100}, "row 5, column 'rssi_2': found '20.5', expected dBm of 20"),
     (edit(5, "noon,kitchen,-50,-80"), {}, "row 5, column 'time': found 'noon', expected a number of seconds"),
     (edit(5, ",kitchen,-50,-80"), {}, "row 5, column 'time': found ''"),
     (edit(5, "3,kitchen,-inf,-80"), {}, "row 5, column 'rssi_1': found '-inf'"),

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinyloc.data import Samples, Scaler
+from tinyloc.data.windows import DBM_LEAST, DBM_MOST
 from tinyloc.errors import ModelError
 from tinyloc.model import Model
 from tinyloc.program import Program
@@ -25,7 +26,7 @@ from tinyloc.scaling import input_constants
 UNKNOWN = -1
 REASONS = ("room", "silent", "few", "warming up", "unsure", "gap", "backwards", "saturated")  # by their numbers in C
 ROOM, SILENT, FEW, WARMING_UP, UNSURE, GAP, BACKWARDS, SATURATED = range(len(REASONS))
-NOT_HEARD, DBM_LEAST, DBM_MOST = -32768, -127, 20
+NOT_HEARD = -32768
 AHEAD = 1000  # ms by which a packet's time may lie ahead of the answer's: its age is 0 then
 NONE = 65535  # the access point of an event that is no packet but an answer
 

@@ -34,11 +34,12 @@ from pathlib import Path
 from typing import Any
 
 from tinyloc.data import Samples
+from tinyloc.data.windows import DBM_LEAST, DBM_MOST
 from tinyloc.errors import ConfigError, DataError, ModelError
 from tinyloc.files import Log
 from tinyloc.program import Program
 from tinyloc.serial_port import BoardError, pyserial
-from tinyloc.stream import DBM_LEAST, DBM_MOST, NONE, NOT_HEARD, REASONS, Answer, Stream, script, signed
+from tinyloc.stream import NONE, NOT_HEARD, REASONS, Answer, Stream, script, signed
 
 PERIOD_MS = 1000  # between questions, where a model's rows stand alone
 MOST_LINE = 256  # bytes; what is longer is garbage

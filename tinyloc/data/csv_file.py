@@ -16,6 +16,7 @@ import numpy as np
 from tinyloc.data.motion import level_of
 from tinyloc.data.split import hold_out, part, time_blocks
 from tinyloc.data.table import Bools, Dataset, Ints, Samples
+from tinyloc.data.windows import DBM_LEAST, DBM_MOST
 from tinyloc.errors import ConfigError, DataError
 
 MISSING = frozenset({"", "nan", "na", "n/a", "null", "none"})
@@ -99,7 +100,8 @@ def load_csv(path: str | Path, *, time: str = "time", room: str = "room",
     time       column of seconds (any origin), rising within a session
     room       column of labels; empty: unlabeled
     rssi       columns of dBm, by name or by prefix ("ap*"); empty, NaN, NA, null or `not_heard`: not heard.
-               A column in which nothing was ever heard is dropped, a constant one kept; `note` says so.
+               A column in which nothing was ever heard is dropped, a constant one kept, and one with dBm so low
+               that a device drops the packet too; `note` says so.  More than 20 dBm is refused
     motion     columns of an accelerometer's root mean square deviation from its mean over the row's interval,
                sqrt(mean |a - mean a|^2) in mg, by name or by prefix; empty, NaN, NA or null: unknown.  They
                become levels in whole dB (`tinyloc.data.motion`)
@@ -148,9 +150,13 @@ def read_csv(path: Path, *, time: str = "time", room: str = "room", rssi: str | 
         for j, name in enumerate(signals):
             text = fields[at[name]].strip()
             if text.lower() not in MISSING:
-                values[i, j] = _number(path, line, name, text, "dBm as a number, or nothing for not heard")
-    if not_heard is not None:
-        values[values == not_heard] = np.nan
+                value = _number(path, line, name, text, "dBm as a number, or nothing for not heard")
+                if value == not_heard:
+                    continue
+                if value > DBM_MOST:
+                    raise DataError(f"{path}, row {line}, column {name!r}: found {text!r}, expected dBm of {DBM_MOST} at "
+                                    f"most; if it stands for not heard, say so: --not-heard {text} (not_heard={text})")
+                values[i, j] = value
     moved = np.full((len(rows), len(motions)), np.nan, np.float64)
     for i, (line, fields) in enumerate(rows):
         for j, name in enumerate(motions):
@@ -195,6 +201,8 @@ def read_csv(path: Path, *, time: str = "time", room: str = "room", rssi: str | 
     dropped = [s for s, h in zip(signals, heard, strict=True) if not h]
     note = f" Dropped, never heard: {', '.join(dropped)}." if dropped else ""
     note += f" Constant, carries nothing: {', '.join(constant)}." if constant else ""
+    faint = [s for s, v in zip(signals, values.T, strict=True) if (v < DBM_LEAST).any()]
+    note += f" Below {DBM_LEAST} dBm, which a device drops (not heard?): {', '.join(faint)}." if faint else ""
     return samples, rate, note
 
 

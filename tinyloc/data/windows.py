@@ -23,6 +23,7 @@ from tinyloc.data.table import Floats, Ints, Samples
 from tinyloc.errors import ConfigError, DataError, unknown
 
 NOT_HEARD = -120.0  # dBm, stands for an access point that is silent for longer than the hold
+DBM_LEAST, DBM_MOST = -127, 20  # of a packet: anything else is no signal strength, and firmware drops it (`tl_stream_hear`)
 HOLD = 1.0  # seconds
 SIGNALS = ("minmax", "powed")
 MOTION_GAP = 10.0  # dB from the least level of training down to what stands for "unknown", that it be none of the levels
