@@ -6,6 +6,7 @@ import pickle
 import re
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,15 @@ import pytest
 
 pytest.importorskip("sklearn", reason="extra 'sklearn' is not installed")
 
+from click.testing import CliRunner
 from sklearn import config_context
 from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from tinyloc.data import Dataset, load
+from tinyloc.cli import main
+from tinyloc.data import Dataset, Scaler, load, windows
 from tinyloc.errors import TinylocError
 from tinyloc.estimator import TinyLocClassifier
 from tinyloc.model import Model
@@ -139,6 +142,59 @@ def test_what_is_saved_is_for_the_commands(tmp_path: Path, house: Dataset, walke
     assert program.steps == walked.program_.steps and program.info["rooms"] == list(walked.classes_)
     again = pickle.loads(pickle.dumps(walked))
     assert np.array_equal(again.predict(house.test.rssi), walked.predict(house.test.rssi))
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("epochs", np.int64(2)), ("batch", np.int64(16)), ("patience", np.int32(3)), ("delay", np.int64(1)),
+    ("least", np.int8(1)), ("width", np.int64(8)), ("state", np.int64(2)), ("hop", np.int64(2)), ("window", np.int16(4)),
+    ("power", np.float32(2)), ("learning_rate", np.float32(0.01)), ("balance", np.float32(1)), ("rate_hz", np.float32(5)),
+    ("validation_fraction", np.float32(0.25)), ("random_state", np.int64(7)), ("model", np.str_("mamba-h2l1")),
+    ("quantize", np.str_("float"))])
+def test_numpys_numbers_are_pythons(house: Dataset, tmp_path: Path, name: str, value: Any) -> None:
+    """The same model, byte for byte, and a parameter that stays as it was given."""
+    X, y = (a[:400] for a in rows(house))
+    for of, kind in (("p", type(value)), ("q", lambda v: v.item())):
+        given = {"window": 4, "epochs": 1, "random_state": 0, name: kind(value)}
+        made = TinyLocClassifier("mamba-h4l1-lean").set_params(**given).fit(X, y)
+        assert type(made.get_params()[name]) is type(given[name])
+        made.save(tmp_path / of)
+    assert (tmp_path / "p").read_bytes() == (tmp_path / "q").read_bytes()
+
+
+def test_a_search_over_ranges_of_numpys(house: Dataset, tmp_path: Path) -> None:
+    X, y = (a[::8] for a in rows(house))
+    search = GridSearchCV(TinyLocClassifier("mamba-h1l1-lean", random_state=0), cv=2, error_score="raise", param_grid={
+        "epochs": np.arange(1, 3), "learning_rate": np.geomspace(1e-3, 1e-2, 2, dtype=np.float32)}).fit(X, y)
+    search.best_estimator_.save(tmp_path / "p")
+    assert Program.load(tmp_path / "p").info["recipe"]["epochs"] == search.best_params_["epochs"]
+
+
+@pytest.mark.parametrize(("scale", "warns"), [
+    (lambda X: X, False), (lambda X: np.nan_to_num(X, nan=-200.0), True), (lambda X: np.nan_to_num(X, nan=100.0), True),
+    (lambda X: X + 120, True), (lambda X: X / 100 + 1.2, True), (lambda X: (X - np.nanmean(X, 0)) / np.nanstd(X, 0), True)])
+def test_what_no_device_hears_is_said_when_it_is_saved(house: Dataset, tmp_path: Path, scale: Any, warns: bool) -> None:
+    """It trains and predicts as well, in Python alone; the command that makes the firmware says so too."""
+    X, y = rows(house)
+    made = TinyLocClassifier("mamba-h2l1-lean", epochs=1, random_state=0).fit(scale(X), y)
+    with pytest.warns(UserWarning, match="firmware takes whole dBm from -127 to 20") if warns else nullcontext():
+        made.save(tmp_path / "p")
+    said = CliRunner().invoke(main, ["export", str(tmp_path / "p"), "--windows", "0", "--out", str(tmp_path / "firmware")])
+    assert said.exit_code == 0 and ("firmware takes whole dBm" in said.stderr) == warns
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_all_rows_are_trained_on(house: Dataset, grouped: bool) -> None:
+    """validation_fraction=0: recordings in one piece, their last rows in the last windows."""
+    X, y = (a[:200] for a in rows(house))
+    groups = np.arange(200) // 100 if grouped else None
+    made = TinyLocClassifier(window=4, validation_fraction=0)
+    samples, _ = made._samples(X, np.unique(y, return_inverse=True)[1], groups, house.rooms, house.aps)
+    d = made._dataset(samples, grouped, 0)
+    for known in (d.train, d.known):
+        assert len(known) == 200 and len(np.unique(known.session)) == 1 + grouped
+        assert (windows(known, Scaler.fit(known), 4, d.hop).row == 199).any()
+    short = TinyLocClassifier("mamba-h2l1-lean", window=20, validation_fraction=0, epochs=1, random_state=0)
+    assert len(short.fit(X[:20], y[:20]).predict(X[:20])) == 20, "one window, which holds the last row"
 
 
 def test_data_frames_name_the_access_points(tmp_path: Path, house: Dataset) -> None:

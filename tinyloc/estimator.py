@@ -1,14 +1,16 @@
 """`TinyLocClassifier`: training, quantization and the integer Program behind scikit-learn's interface (extra `sklearn`).
 
 It is no second path: `fit` calls `tinyloc.train.fit` and `tinyloc.quantize.calibrate`, `predict` runs the Program's C
-kernels, so what cross-validation scores is what the device answers.
+kernels, so what cross-validation scores is what the device answers, where rows are what it hears: whole dBm.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,8 +40,9 @@ GROUPS = 5  # of fewer recordings none can be spared for validation, and stretch
 class TinyLocClassifier(ClassifierMixin, BaseEstimator):
     """A room for each row of signal strengths, as a microcontroller would answer.
 
-    X (samples, access points): dBm, NaN for not heard; any other finite scale will do too, as each column is scaled by its
-    own range in training.
+    X (samples, access points): dBm, NaN for not heard.  Each column is scaled by its own range in training, so other finite
+    scales (percent, 0 to 1, standardized) train and predict as well, but in Python alone: a device's `tl_stream` takes whole
+    dBm from -127 to 20 and drops other packets.  `save` warns of them.
 
     model         a preset, `mamba-h{H}l{L}` or `mdcsa-h{H}l{L}`, with or without `-lean`
     width, state  instead of the preset's: model width; Mamba's states a channel
@@ -51,10 +54,12 @@ class TinyLocClassifier(ClassifierMixin, BaseEstimator):
     signal, power, least, delay     see `tinyloc.train.Inputs`
     epochs, batch, learning_rate, patience, balance     see `tinyloc.train.Recipe`
     validation_fraction  of the rows: chooses the epoch.  Whole groups are held out where there are five or more, else
-                  stretches of five windows, or rows that stand alone.  0: train on all rows for all epochs
+                  stretches of five windows, or rows that stand alone.  0: train on all rows for all epochs, a recording
+                  in one piece
     quantize      "int8": predictions are the Program's; "float": the float model's
     calibration, decay          see `tinyloc.quantize.quantize`
     random_state  of validation rows, initialization and training
+    Numbers may be NumPy's, as a search over `np.arange` gives them.
 
     `groups` of `fit`, `predict`, `predict_proba` and `score` (samples,) says which rows are of one recording; no window
     crosses its border.  Without, all are of one.  In cross-validation keep recordings whole (GroupKFold) and route it:
@@ -107,31 +112,31 @@ class TinyLocClassifier(ClassifierMixin, BaseEstimator):
         from tinyloc.train import Inputs, Recipe
         from tinyloc.train import fit as train
 
-        if self.quantize not in QUANTIZE:
-            raise unknown("quantize", self.quantize, QUANTIZE)
-        if not isinstance(self.window, (int, np.integer)) or self.window < 1:
-            raise ConfigError(f"window = {self.window!r}; expected a whole number of rows, 1 or more")
-        if not 0 <= self.validation_fraction < 1 or not self.rate_hz > 0:
-            raise ConfigError(f"validation_fraction = {self.validation_fraction!r} and rate_hz = {self.rate_hz!r}; expected "
+        own = self._own()
+        if own.quantize not in QUANTIZE:
+            raise unknown("quantize", own.quantize, QUANTIZE)
+        if not isinstance(own.window, int) or own.window < 1:
+            raise ConfigError(f"window = {own.window!r}; expected a whole number of rows, 1 or more")
+        if not 0 <= own.validation_fraction < 1 or not own.rate_hz > 0:
+            raise ConfigError(f"validation_fraction = {own.validation_fraction!r} and rate_hz = {own.rate_hz!r}; expected "
                               "0 to less than 1, and more than 0")
         X, y = validate_data(self, X, y, dtype=np.float32, ensure_all_finite="allow-nan", ensure_min_samples=2)
         check_classification_targets(y)
         self.classes_, room = np.unique(y, return_inverse=True)
-        seed = (int(self.random_state) if isinstance(self.random_state, (int, np.integer)) else
-                int(check_random_state(self.random_state).randint(2**31)))
+        seed = (int(own.random_state) if isinstance(own.random_state, int) else
+                int(check_random_state(own.random_state).randint(2**31)))
         names = tuple(getattr(self, "feature_names_in_", ())) or tuple(f"ap{i}" for i in range(X.shape[1]))
         samples, _ = self._samples(X, room.astype(np.int64), groups, tuple(map(str, self.classes_.tolist())), names)
         data = self._dataset(samples, groups is not None, seed)
-        config = preset(self.model, X.shape[1], len(self.classes_))
-        changes: dict[str, Any] = {name: value for name, value in (("d", self.width), ("n", self.state))
-                                   if value is not None}
-        recipe = Recipe(epochs=self.epochs, batch=self.batch, lr=self.learning_rate, patience=self.patience,
-                        balance=self.balance, seed=seed % 2**32)
-        self.model_ = train(data, dataclasses.replace(config, **changes) if changes else self.model, recipe,
-                            inputs=Inputs(self.signal, self.least, self.delay, power=self.power),
-                            until=None if self.validation_fraction else self.epochs)
+        config = preset(own.model, X.shape[1], len(self.classes_))
+        changes: dict[str, Any] = {name: value for name, value in (("d", own.width), ("n", own.state)) if value is not None}
+        recipe = Recipe(epochs=own.epochs, batch=own.batch, lr=own.learning_rate, patience=own.patience,
+                        balance=own.balance, seed=seed % 2**32)
+        self.model_ = train(data, dataclasses.replace(config, **changes) if changes else own.model, recipe,
+                            inputs=Inputs(own.signal, own.least, own.delay, power=own.power),
+                            until=None if own.validation_fraction else own.epochs)
         self.n_iter_ = int(self.model_.info["epochs"])
-        self.program_ = calibrate(self.model_, data, self.calibration, self.decay) if self.quantize == "int8" else None
+        self.program_ = calibrate(self.model_, data, own.calibration, own.decay) if own.quantize == "int8" else None
         return self
 
     def predict(self, X: Any, groups: Any = None) -> np.ndarray:
@@ -154,14 +159,24 @@ class TinyLocClassifier(ClassifierMixin, BaseEstimator):
         return float(accuracy_score(y, self.predict(X, groups), sample_weight=sample_weight))
 
     def save(self, path: str | Path) -> None:
-        """Writes the Program, or for "float" the model, to a file for the `tinyloc` commands; whole or not at all."""
+        """Writes the Program, or for "float" the model, to a file for the `tinyloc` commands; whole or not at all.  Warns of
+        one that was not trained on dBm: firmware hears nothing else."""
+        from tinyloc.stream import unlike_packets
+
         check_is_fitted(self)
         (self.program_ or self.model_).save(path)
+        if odd := unlike_packets(self.model_.info):
+            warnings.warn(f"{path}: {odd}", stacklevel=2)
+
+    def _own(self) -> SimpleNamespace:
+        """The parameters, Python's numbers for NumPy's: JSON, in which a model says how it was made, takes no other."""
+        return SimpleNamespace(**{name: value.item() if isinstance(value, np.generic) else value
+                                  for name, value in self.get_params(deep=False).items()})
 
     def _samples(self, X: np.ndarray, room: np.ndarray, groups: Any, rooms: Sequence[str], aps: Sequence[str]
                  ) -> tuple[Samples, np.ndarray]:
         """(the rows in order of recordings, the index in X of each)."""
-        n = len(X)
+        n, own = len(X), self._own()
         if groups is None:
             session = np.zeros(n, np.int64)
         else:
@@ -170,32 +185,33 @@ class TinyLocClassifier(ClassifierMixin, BaseEstimator):
         order = np.argsort(session, kind="stable")
         session = session[order]
         group = session
-        if self.window == 1:  # nothing is known of the row before, not even by a bridged silence
+        if own.window == 1:  # nothing is known of the row before, not even by a bridged silence
             session = np.arange(n, dtype=np.int64)
-        return Samples(np.arange(n) / float(self.rate_hz), X[order], room[order], session, tuple(rooms), tuple(aps),
+        return Samples(np.arange(n) / float(own.rate_hz), X[order], room[order], session, tuple(rooms), tuple(aps),
                        group), order
 
     def _dataset(self, samples: Samples, grouped: bool, seed: int) -> Dataset:
         assert samples.group is not None
-        n, window = len(samples), int(self.window)
-        if not self.validation_fraction:
-            held = np.arange(n) == n - 1  # a part may not be empty; `train.fit` joins the two
+        n, own = len(samples), self._own()
+        window, rate_hz = own.window, float(own.rate_hz)
+        if not own.validation_fraction:
+            held = np.zeros(n, bool)  # a row of validation alone would be a recording of its own, and in no window
         else:
             if grouped and len(np.unique(samples.group)) >= GROUPS:
                 unit = samples.group
             elif window > 1:
-                unit = time_blocks(samples, BLOCK_WINDOWS * window / float(self.rate_hz))
+                unit = time_blocks(samples, BLOCK_WINDOWS * window / rate_hz)
             else:
                 unit = np.random.default_rng([seed, 0x5C1]).permutation(n) % min(n, UNITS)
-            held = hold_out(unit, samples.room, self.validation_fraction, seed)
+            held = hold_out(unit, samples.room, own.validation_fraction, seed)
             if not held.any() or held.all():
-                raise DataError(f"validation_fraction = {self.validation_fraction!r} splits {n} rows into {n - held.sum()} "
+                raise DataError(f"validation_fraction = {own.validation_fraction!r} splits {n} rows into {n - held.sum()} "
                                 f"for training and {held.sum()} for validation; expected some for both: give more rows or "
                                 "recordings, or validation_fraction=0")
         val = part(samples, held)
-        hop = max(1, window // 2) if self.hop is None else self.hop
-        return Dataset("estimator", part(samples, ~held), val, val, window, hop, 0.0 if window == 1 else float(self.rate_hz),
-                       False, "rows given to TinyLocClassifier")
+        hop = max(1, window // 2) if own.hop is None else own.hop
+        return Dataset("estimator", part(samples, ~held), val, val, window, hop, 0.0 if window == 1 else rate_hz, False,
+                       "rows given to TinyLocClassifier")
 
     def _answer(self, X: Any, groups: Any, proba: bool) -> tuple[np.ndarray, np.ndarray]:
         """(labels (n,), probabilities (n, c), or nothing in their place) in the order of X."""

@@ -106,6 +106,19 @@ class Answer:
     reason: int
 
 
+def unlike_packets(info: Mapping[str, Any]) -> str:
+    """How what a model or Program was trained on differs, by the scaler of its info, from packets that `tl_stream` takes; ""
+    where it does not."""
+    scaler = Scaler.from_dict(info["scaler"])
+    a = len(scaler.lo) - scaler.motion
+    lo, hi = float(scaler.lo[:a].min()), float(scaler.hi[:a].max())
+    # "powed" begins 1 dB below the weakest.  No radio hears all access points at 0 dBm: then columns are shares, or such.
+    if lo >= DBM_LEAST - 1 and hi <= DBM_MOST and (scaler.hi[:a] < 0).any():
+        return ""
+    return (f"signals were {lo:g} to {hi:g} in training; firmware takes whole dBm from {DBM_LEAST} to {DBM_MOST}, drops "
+            "other packets, and knows nothing of another scale: expected rows in dBm")
+
+
 class Engine(Protocol):
     """What a stream runs: a model that takes `rows` rows a run."""
 

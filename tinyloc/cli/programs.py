@@ -262,10 +262,13 @@ def export(model: str, out: str, core: str | None, stream: bool | None, windows:
     earlier export is replaced.
     """
     from tinyloc.export import MANIFEST, project, write_project
+    from tinyloc.stream import unlike_packets
 
     program = read_program(model)
     codes = golden_codes(program, windows, data_name, missing, given)
     files = project(program, codes, core, stream, update)
+    if odd := unlike_packets(program.info):
+        click.echo(f"tinyloc: {model}: {odd}", err=True)
     aside = write_project(files, out, force)
     facts = json.loads(files[MANIFEST])
     emit(as_json, {"model": model, "out": out, "moved_aside": str(aside) if aside else None, **facts},
