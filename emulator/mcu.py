@@ -1,7 +1,7 @@
 """The table of microcontrollers, and the budget of RAM and flash that a model must fit in.
 
 Every figure has its source beside it, and one that could not be established is None.  KB of memory is 1,024 bytes
-throughout.  A row counts memory; cores other than Cortex-M are listed for that alone, as no firmware is built for them.
+throughout.  A row counts memory; cores other than Cortex-M are listed for that alone, as no firmware is built for them here.
 """
 
 from __future__ import annotations
@@ -57,6 +57,11 @@ class Mcu:
         """Whether firmware can be built for it."""
         return self.core.startswith("cortex-m")
 
+    @property
+    def no_build(self) -> str:
+        """Why compilers refuse the C for it, "" where they do not: its row is there to compare memory with."""
+        return f"the C needs an int of 32 bits, that of {self.core} has 16" if self.core in SHORT_INT else ""
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -66,6 +71,9 @@ class Budget:
     ram_bytes: int
     flash_bytes: int | None
 
+
+# int has 16 bits: GNU C for AVR and for RL78; TI SLAU132, MSP430 Optimizing C/C++ Compiler, data types.
+SHORT_INT = ("avr", "msp430", "rl78")
 
 PAPER = "arXiv 2412.09289, Table 1"
 ZEPHYR = "Zephyr, dts/"

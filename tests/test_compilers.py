@@ -64,9 +64,14 @@ def test_such_a_build_sees_mistakes(cases: Path, tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.skipif(not [c for c in FOUND if "clang" in c.name], reason="no clang, no ziglang (extra mcu)")
-def test_a_big_endian_core_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("target", "says"), [
+    ("armebv7-none-eabi", "images and packed weights are little-endian"), ("avr", "the kernels need an int of 32 bits"),
+    ("msp430", "the kernels need an int of 32 bits"), ("armv7-none-eabi", ""), ("riscv32", "")])
+def test_cores_without_a_build_are_refused(target: str, says: str, tmp_path: Path) -> None:
     clang = next(c for c in FOUND if "clang" in c.name)
-    with pytest.raises(subprocess.CalledProcessError) as e:
-        clang.objects([C / "run.c"], tmp_path, ["--target=armebv7-none-eabi"])
-    assert "images and packed weights are little-endian" in e.value.stderr
-    clang.objects([C / "run.c"], tmp_path, ["--target=armv7-none-eabi"])
+    if says:
+        with pytest.raises(subprocess.CalledProcessError) as e:
+            clang.objects([C / "run.c"], tmp_path, [f"--target={target}", "-w"])
+        assert says in e.value.stderr
+    else:
+        clang.objects([C / "run.c"], tmp_path, [f"--target={target}"])

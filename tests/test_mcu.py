@@ -29,6 +29,7 @@ def test_row_is_plausible(row: Mcu) -> None:
     assert row.core in {"cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "avr", "msp430", "rl78",
                         "riscv"}  # fmt: skip
     assert row.cortex_m == row.core.startswith("cortex-m")
+    assert bool(row.no_build) == (row.core in ("avr", "msp430", "rl78"))
     # The bounds are those of the field, wide enough for all; a slip of a unit (K, MHz, mA) falls outside.
     assert row.ram_bytes % K == 0 and 2 * K <= row.ram_bytes <= 1024 * K
     assert row.flash_bytes is None or (row.flash_bytes % K == 0 and 32 * K <= row.flash_bytes <= 2048 * K)

@@ -8,7 +8,13 @@
 #ifndef TINYLOC_H
 #define TINYLOC_H
 
+#include <limits.h>
 #include <stdint.h>
+
+/* Products of int8, int16 and their like are of type int: with one of 16 bits they would overflow without a word. */
+#if INT_MAX != 0x7fffffff
+#error "tinyloc: the kernels need an int of 32 bits; there is no build for a core whose int has another size"
+#endif
 
 #if defined __BYTE_ORDER__ && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "tinyloc: images and packed weights are little-endian; there is no build for a big-endian core"

@@ -326,8 +326,8 @@ def mcus() -> str:
         return f"{n // 1024} KiB" if n % 1024 == 0 else f"{n} B"
 
     rows = [f"| {m.name} | {m.core} | {size(m.ram_bytes)} | {size(m.flash_bytes) if m.flash_bytes else '-'} | "
-            f"{m.clock_hz / 1e6:g} MHz |" for m in MCUS.values()]
-    return "\n".join(["| part | core | RAM | flash | clock |", "|---|---|---|---|---|", *rows])
+            f"{m.clock_hz / 1e6:g} MHz | {m.no_build and 'no: ' + m.no_build} |" for m in MCUS.values()]
+    return "\n".join(["| part | core | RAM | flash | clock | a build |", "|---|---|---|---|---|---|", *rows])
 
 
 def expand(text: str) -> str:
