@@ -146,7 +146,7 @@ class Bench:
     def measured(self, program: Program, core: str) -> Measured:
         b = program.buffers[program.input]
         x = np.random.default_rng(3).integers(-128, 128, (3, *b.shape)).astype(b.dtype)
-        return measure(program, core, Memory(stack=8), x, compiler=self.compiler, optimize=self.optimize)
+        return measure(program, core, Memory(stack=8), x, compiler=self.compiler, optimize=self.optimize, model_alone=True)
 
     def matrices(self, core: str) -> Iterator[Row]:
         """Every linear layer and product of activations that is 8x8 or larger."""

@@ -23,6 +23,8 @@ from tinyloc.program import Program
 
 RUN, STEPS, RESET, SIGN, HEAR, ANSWER = 1, 2, 3, 4, 5, 6  # what the firmware does when the host asks (firmware/model.c)
 
+NAMES = ("tl_model_rooms", "tl_model_aps")  # of a stream's firmware, which a product prints, and this one does not
+
 
 class Board:
     """The firmware of `program` on the core `which`, in flash and RAM of `memory`.
@@ -52,7 +54,7 @@ class Board:
                        *own.compile([FIRMWARE / "model.c"]),
                        *kernels.compile([FIRMWARE / "startup.c", FIRMWARE / "aeabi.c"])]
             memory = placed(memory or Memory(stack=8), chosen, emulator)
-            self.elf = link(own, objects, memory, entry="fw_reset")
+            self.elf = link(own, objects, memory, NAMES if stream else (), entry="fw_reset")
         self.signs = sign
         self.machine = machine(chosen, self.elf, memory, fast, emulator)
         self.machine.start()

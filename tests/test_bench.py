@@ -142,6 +142,7 @@ def test_verify_on_every_core(mamba: tuple[Program, Path]) -> None:
 
 @pytest.mark.parametrize("args, words", [
     (("bench", "--core", "m5"), "unknown core"), (("bench", "--mcu", "atmega328p"), "expected one that is emulated"),
+    (("audit", "--mcu", "atmega328p", "--measured"), "needs an int of 32 bits, that of avr has 16"),
     (("bench", "--optimize", "-O9"), "-O9"),
     (("verify", "--data", "simulated"), "does not say how its input is made")])
 def test_bad_input(mamba: tuple[Program, Path], args: tuple[str, ...], words: str) -> None:

@@ -17,9 +17,10 @@ from test_cli import COLUMNS, complaint, facts, tinyloc, walk
 from tinyloc.bench import can_count
 from tinyloc.budget import JUDGES, KEYS, peak, read
 from tinyloc.cli import main
+from tinyloc.emulator.toolchain import compilers
 from tinyloc.errors import ConfigError
 from tinyloc.program import Program
-from tinyloc.verify import audit
+from tinyloc.verify import audit, beside, needs
 
 pytest_plugins = ["pytester"]
 
@@ -49,9 +50,10 @@ def toml(place: Path, name: str, **rows: Any) -> Path:
     return path
 
 
-def sizes(place: Path, name: str) -> dict[str, int]:
-    m = audit(Program.load(place / f"{name}8.safetensors")).best
-    return {"ram": m.ram, "flash": m.image, "all_in_ram": m.total}
+def sizes(place: Path, name: str, alone: bool = False) -> dict[str, int]:
+    program = Program.load(place / f"{name}8.safetensors")
+    found = audit(program)
+    return needs(found.best, None if alone else beside(program.retime(1) if found.streams else program))
 
 
 @pytest.mark.parametrize("name", ["m", "d"])
@@ -64,6 +66,9 @@ def test_bytes_are_judged_to_the_byte(place: Path, name: str, row: str) -> None:
         assert (found["row"], found["found"], found["limit"], found["kept"]) == (row, need, limit, kept)
     said = tinyloc("check", budget, code=1).stdout
     assert f"{need:,} B, 1 B more than the budget of {need - 1:,}" in said
+    alone = sizes(place, name, alone=True)[row]
+    (found,) = facts("check", toml(place, "b.toml", file=f"{name}8.safetensors", model_alone=True, **{row: alone}))["rows"]
+    assert found["found"] == alone < need
     if row != "flash":
         program = Program.load(place / f"{name}8.safetensors")
         assert peak(program.retime(1) if program.can_stream else program) in said
@@ -107,6 +112,28 @@ def test_instructions_and_measured_memory(place: Path) -> None:
     found = facts("check", budget, code=1)["rows"]
     assert [(r["found"], r["kept"]) for r in found] == [(linked["ram"], True), (linked["flash"], False)]
     assert "stack" in found[0]["text"] and ".text" in found[1]["text"]
+    alone = toml(place, "b.toml", measured=True, model_alone=True, ram="24K")
+    assert facts("check", alone)["rows"][0]["found"] < linked["ram"]
+
+
+@pytest.mark.skipif(not can_count(), reason="the extra mcu is not installed: pip install 'tinyloc[mcu]'")
+@pytest.mark.parametrize("name", ["m8.safetensors", "d8.safetensors"])
+@pytest.mark.parametrize("compiler", compilers())
+def test_what_fits_is_what_is_linked(place: Path, name: str, compiler: str) -> None:
+    """With tl_stream, where it is last heard from, its window, the input's constants and the names."""
+    def linked(*more: Any, code: int = 0) -> Any:
+        return facts("audit", place / name, "--measured", "--compiler", compiler, "--optimize", "-Os", *more, code=code)
+
+    whole, alone = linked(), linked("--model-alone")
+    stream = whole["beside"][whole["memory"]["best"]]
+    assert whole["measured"]["stream"] and not alone["measured"]["stream"]
+    # .bss has two words of the emulator's firmware for it: an event and an answer.
+    more = {k: whole["measured"]["sections"][k] - alone["measured"]["sections"][k] for k in (".text", ".rodata", ".bss")}
+    assert stream["ram"] + 16 <= more[".bss"] < stream["ram"] + 24 and more[".rodata"] >= stream["flash"] - 40
+    assert more[".text"] > 500
+    ram = whole["measured"]["ram"]
+    assert linked("--ram", ram)["fits"] and linked("--ram", alone["measured"]["ram"], "--model-alone")["fits"]
+    assert not linked("--ram", ram - 1, code=1)["fits"]
 
 
 def test_a_microcontroller_is_a_budget(place: Path) -> None:
@@ -118,7 +145,9 @@ def test_a_microcontroller_is_a_budget(place: Path) -> None:
 @pytest.mark.parametrize(("rows", "words"), [
     ({"rum": "4K"}, "model 1: unknown key 'rum'; did you mean 'ram'"), ({"ram": 1.5}, "ram = 1.5; expected str or int"),
     ({"ram": "lots"}, "'lots' is no size"), ({}, "nothing is demanded; expected ram, flash"),
-    ({"mcu": "nrf52382"}, "did you mean 'nrf52832'"), ({"mcu": "nrf52810", "ram": "1M"}, "more than nrf52810 has"),
+    ({"mcu": "nrf52382"}, "did you mean 'nrf52832'"),
+    ({"mcu": "atmega328p"}, "there is no build for atmega328p: the C needs"),
+    ({"mcu": "nrf52810", "ram": "1M"}, "more than nrf52810 has"),
     ({"signature": "xyz"}, "expected eight hexadecimal digits"), ({"file": None, "ram": 1}, "no file"),
     ({"measured": 1, "ram": 1}, "measured = 1; expected bool"),
     ({"instructions": True}, "instructions = True; expected int")])

@@ -130,17 +130,37 @@ def test_audit_counts_every_byte(place: Path, name: str, streams: bool) -> None:
     for m in filter(None, (window, stream)):
         assert m["activations"] == m["lower_bound"]
         assert m["total"] == sum(m[k] for k in ("weights", "tables", "records", "state", "activations", "model"))
-    assert "least activations possible" in tinyloc("audit", place / name).stdout
+    said = tinyloc("audit", place / name).stdout
+    assert "least activations possible" in said
+    stream = found["beside"][found["memory"]["best"]]
+    assert stream["ram"] == sum(stream[k] for k in ("heard", "window", "stream")) and bool(stream["window"]) != streams
+    (row,) = (line for line in said.splitlines() if line.startswith("RAM, with the stream"))
+    assert row.endswith(f" {found['memory'][found['memory']['best']]['ram'] + stream['ram']:,}")
 
 
-def test_audit_judges_to_the_byte(place: Path) -> None:
-    m = facts("audit", place / "d8")["memory"]["window"]
-    for ways, need in ((["--ram", "{}"], m["ram"]), (["--all-in-ram", "--ram", "{}"], m["total"]),
-                       (["--flash", "{}"], m["image"])):
+@pytest.mark.parametrize("alone", [[], ["--model-alone"]])
+def test_audit_judges_to_the_byte(place: Path, alone: list[str]) -> None:
+    found = facts("audit", place / "d8")
+    m, s = found["memory"]["window"], {"ram": 0, "flash": 0} if alone else found["beside"]["window"]
+    for ways, need in ((["--ram", "{}"], m["ram"] + s["ram"]), (["--flash", "{}"], m["image"] + s["flash"]),
+                       (["--all-in-ram", "--ram", "{}"], m["total"] + s["ram"] + s["flash"])):
         for size, code in ((need, 0), (need - 1, 1)):
             args = [w.format(size) for w in ways]
-            assert facts("audit", place / "d8", *args, code=code)["fits"] == (code == 0), args
-    assert "DOES NOT FIT, 1 B too many" in tinyloc("audit", place / "d8", "--ram", m["ram"] - 1, code=1).stdout
+            judged = facts("audit", place / "d8", *args, *alone, code=code)
+            assert judged["fits"] == (code == 0) and judged["judged_with_stream"] != bool(alone), args
+    said = tinyloc("audit", place / "d8", "--ram", m["ram"] + s["ram"] - 1, *alone, code=1).stdout
+    assert f"DOES NOT FIT, 1 B too many, {'the model alone' if alone else 'with the stream'}" in said
+
+
+def test_audit_of_a_part_without_a_build(place: Path) -> None:
+    found = facts("audit", place / "m8", "--mcu", "atmega328p", code=1)
+    assert not found["fits"] and found["spare"]["ram"] > 0 and "int of 32 bits" in found["no_build"]
+    said = tinyloc("audit", place / "m8", "--mcu", "atmega328p", code=1).stdout
+    assert "atmega328p: NO BUILD: the C needs an int of 32 bits" in said and "(atmega328p): would fit, " in said
+    assert facts("audit", place / "m8", "--mcu", "esp32-c3")["fits"], "no firmware of it is built here, but the C is for it"
+
+
+def test_audit_names_the_part(place: Path) -> None:
     assert facts("audit", place / "d8", "--mcu", "nrf52832")["budget"]["name"].lower().startswith("nrf52832")
 
 

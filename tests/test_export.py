@@ -29,9 +29,10 @@ from tinyloc.cli import main
 from tinyloc.confidence import Reliability, with_table
 from tinyloc.data import HOLD, NOT_HEARD, Samples, Scaler, load, windows
 from tinyloc.emulator import qemu, toolchain
+from tinyloc.emulator.cortexm import kernel_folder
 from tinyloc.errors import ConfigError, ModelError
-from tinyloc.export import MANIFEST, image_crc, project, scaler_crc, variant, write_project
-from tinyloc.image import Image, to_image
+from tinyloc.export import MANIFEST, image_crc, model_sources, project, scaler_crc, variant, write_project
+from tinyloc.image import Image, sources, to_image
 from tinyloc.kernels._c import ffi, lib
 from tinyloc.kernels.table import OPS
 from tinyloc.model import Model, preset
@@ -40,7 +41,9 @@ from tinyloc.quantize import INPUT_SCALE, INPUT_ZERO, quantize
 from tinyloc.run import Session
 from tinyloc.scaling import float_codes, input_constants
 from tinyloc.serial_port import BoardError, Report, check, read_report
+from tinyloc.stream import streams
 from tinyloc.train import last_rows
+from tinyloc.verify import CONFIG_BYTES, HEARD_BYTES, MODEL_BYTES, SCALER_BYTES, beside
 
 REAL = Path(os.environ.get("TINYLOC_DATA", "/nonexistent"))
 COMPILERS = [cc for cc in ("gcc", "clang") if shutil.which(cc)]
@@ -452,6 +455,10 @@ def test_build_files_parse_and_name_what_is_there(folders: dict[str, Path], name
     arduino = dict(line.split("=", 1) for line in lines)
     assert {"name", "version", "author", "maintainer", "sentence", "paragraph", "category", "url",
             "architectures"} <= set(arduino)
+    # No core with an int of 16 bits (tinyloc.h): of no list, nor of one that has them all.
+    short = {"*", "avr", "megaavr", "msp430", "rl78", "atmelavr", "atmelmegaavr", "timsp430"}
+    assert not short & {*arduino["architectures"].split(","), *pio["platforms"]}
+    assert {"samd", "nrf52", "stm32"} <= {*arduino["architectures"].split(",")} and "native" in pio["platforms"]
     assert (f / "src" / arduino["includes"]).is_file() and re.fullmatch(r"[A-Za-z0-9_]+", arduino["name"])
     assert pio["version"] == arduino["version"] and pio["name"] == arduino["name"]
     sources = {p.relative_to(f).as_posix() for p in (f / "src").glob("*.c")}
@@ -560,6 +567,34 @@ void row(uint32_t ms) { tl_row(&tl_model_scaler, heard, codes, ms); }
 @pytest.mark.parametrize("which", toolchain.EMULATED)
 def test_on_every_core(console: Callable[[str, str], bytes], programs: dict[str, Program], name: str, which: str) -> None:
     assert check(programs[PROJECTS[name][0]], report_of(console(name, which))).equal
+
+
+@pytest.mark.parametrize("compiler", toolchain.compilers())
+@every
+def test_what_the_stream_takes_is_counted(programs: dict[str, Program], name: str, compiler: str, tmp_path: Path) -> None:
+    """The bytes of tl_model.c on a core, and the sizes of what it and tl_stream are made of.  (For speed gcc begins each
+    name at a multiple of 4.)"""
+    elffile = pytest.importorskip("elftools.elf.elffile", reason="no pyelftools: pip install 'tinyloc[mcu]'")
+    p, core, stream = PROJECTS[name]
+    made = variant(programs[p], core, stream)
+    found = beside(made)
+    if not streams(made):
+        assert found is None
+        return
+    assert found and beside(replace(made, info={k: v for k, v in made.info.items() if k != "rooms"})) is None
+    for n, text in {**sources(Image.parse(to_image(made)), 0), **model_sources(made)}.items():
+        (tmp_path / n).write_text(text, encoding="utf-8")
+    sizes = {"tl_model": MODEL_BYTES, "tl_stream": found.stream, "tl_heard": HEARD_BYTES,
+             "tl_scaler": SCALER_BYTES, "tl_stream_config": CONFIG_BYTES}
+    (tmp_path / "tl_sizes.c").write_text('#include "tl_model.h"\n' + "".join(
+        f"typedef char {n}_has_other_bytes[sizeof({n}) == {size} ? 1 : -1];\n" for n, size in sizes.items()))
+    build = toolchain.Build(toolchain.core("m0plus"), compiler, "-Os", include=(kernel_folder(),))
+    _, made_of = build.compile([tmp_path / n for n in ("tl_sizes.c", "tl_model.c")])
+    with made_of.open("rb") as f:
+        rodata = {s.name: s["sh_size"] for s in elffile.ELFFile(f).iter_sections() if s.name.startswith(".rodata")}
+    assert sum(rodata.values()) == found.flash, rodata
+    inputs, rows = len(made.info["aps"]), made.steps_of_time
+    assert (found.heard, found.window) == (8 * inputs, rows * inputs if rows > 1 else 0)
 
 
 # ---- by the usual builds ----

@@ -91,7 +91,8 @@ def core_of(mcu: Mcu) -> str:
     name = mcu.core.removeprefix("cortex-")
     name = {"m0": "m0plus", "m4f": "m4", "m33f": "m33", "m55f": "m55"}.get(name, name)
     if name not in CORES:
-        raise ConfigError(f"{mcu.name} has the core {mcu.core}; expected one that is emulated: cortex-"
+        why = f" ({mcu.no_build})" if mcu.no_build else ""
+        raise ConfigError(f"{mcu.name} has the core {mcu.core}{why}; expected one that is emulated: cortex-"
                           + ", cortex-".join(CORES))
     return name
 
@@ -155,19 +156,32 @@ def macs(graph: Tensors) -> int:
     return total
 
 
+def _answers(program: Program) -> np.ndarray:
+    """Events for `Board.replay`: a packet and a question a row, until a window is full."""
+    from tinyloc.stream import Config
+
+    rows = program.steps_of_time + 1
+    events = np.zeros(2 * rows, [("ms", "<u4"), ("dbm", "<i2"), ("ap", "<u2")])
+    events["ms"] = np.arange(rows).repeat(2) * (Config.of(program.info).period or 1000)
+    events["dbm"], events["ap"][1::2] = -60, 65535
+    return events
+
+
 @dataclass(frozen=True)
 class Measured:
     """What the linked image really takes, in bytes.
 
     sections: .text, .rodata, .data, .bss, .noinit (the arena).  stack: the most that was touched; stack_bound: the
-    static bound from the call graph, without interrupts.  ram: .data + .bss + .noinit, to a multiple of 8
-    as the procedure call standard wants of the stack's top, and the stack's bound; flash: .text + .rodata + .data.
+    static bound from the call graph, without interrupts; stream: it has `tl_stream`.  ram: .data + .bss + .noinit, to a
+    multiple of 8 as the procedure call standard wants of the stack's top, and the stack's bound; flash: .text + .rodata +
+    .data.
     """
 
     core: str
     sections: dict[str, int]
     stack: int
     stack_bound: int
+    stream: bool = False
 
     @property
     def ram(self) -> int:
@@ -183,19 +197,27 @@ class Measured:
         return {**vars(self), "ram": self.ram, "flash": self.flash}
 
 
-def measure(program: Program, core: str, memory: Memory, x: np.ndarray, *, compiler: str = "clang", optimize: str = "-O3"
-            ) -> Measured:
+def measure(program: Program, core: str, memory: Memory, x: np.ndarray, *, compiler: str = "clang", optimize: str = "-O3",
+            model_alone: bool = False) -> Measured:
     """Links the firmware of `program` (packed for the core) into exactly `memory` and runs the windows x inside it.
 
+    The firmware is what an export's README builds: with `tl_stream`, the input's constants and the names, where the Program
+    has them (`verify.beside`), and is then asked for answers too; model_alone: without.
     Raises BudgetError when it does not fit, Fault for whatever a board would not survive.
     """
     from tinyloc.emulator.board import Board
     from tinyloc.emulator.toolchain import core as find
+    from tinyloc.export import model_sources
     from tinyloc.pack import pack_for
+    from tinyloc.verify import beside
 
     which = find(core).name
-    board = Board(pack_for(program, which), which, memory, compiler, optimize, sign=False)
+    packed = pack_for(program, which)
+    stream = None if model_alone or beside(packed) is None else model_sources(packed)
+    board = Board(packed, which, memory, compiler, optimize, sign=False, stream=stream)
     board.run_windows(x)
+    if stream:
+        board.replay(_answers(packed))
     sizes = board.sizes()
     return Measured(f"cortex-{which}", {k: v for k, v in sizes.items() if k != ".stack"}, sizes[".stack"],
-                    board.stack_bound)
+                    board.stack_bound, stream is not None)

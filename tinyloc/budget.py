@@ -7,6 +7,7 @@
     flash = "8K"                           # the image
     all_in_ram = "16K"
     measured = true                        # ram and flash: of the linked firmware, code and stack included (extra mcu)
+    model_alone = true                     # bytes without those of tl_stream, its constants and the names
     instructions = 60_000                  # of a run: a sample, where the model streams (extra mcu)
     core = "cortex-m4"                     # without an mcu
     macro_f1 = 0.8                         # at least, of int8 labels on the test rows of `data`
@@ -39,8 +40,8 @@ SHOWN = 4  # buffers, ops or rooms in a message
 #: Keys of a model and the types of their values.
 KEYS: dict[str, tuple[type, ...]] = {
     "file": (str,), "mcu": (str,), "ram": (str, int), "flash": (str, int), "all_in_ram": (str, int), "measured": (bool,),
-    "instructions": (int,), "core": (str,), "macro_f1": (float, int), "data": (str,), "columns": (dict,), "seed": (int,),
-    "signature": (str,)}
+    "model_alone": (bool,), "instructions": (int,), "core": (str,), "macro_f1": (float, int), "data": (str,),
+    "columns": (dict,), "seed": (int,), "signature": (str,)}
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,21 @@ class Demands:
         b = program.buffers[program.input]
         rng = np.random.default_rng(0)
         x = [*(np.full(b.shape, v, b.dtype) for v in (-128, 127)), rng.integers(-128, 128, b.shape).astype(b.dtype)]
-        return measure(program, self.core, memory_of(None, None, None), np.stack(x))
+        return measure(program, self.core, memory_of(None, None, None), np.stack(x), model_alone=self.model_alone)
+
+    @property
+    def model_alone(self) -> bool:
+        """Whether the stream's bytes do not count."""
+        return bool(self.given.get("model_alone"))
+
+    @cached_property
+    def needs(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Bytes that are counted, and the stream's in RAM and in flash."""
+        from tinyloc.verify import beside, needs
+
+        program, m = self.best
+        stream = None if self.model_alone else beside(program)
+        return needs(m, stream), {"ram": stream.ram, "flash": stream.flash} if stream else {"ram": 0, "flash": 0}
 
     @cached_property
     def benchmark(self) -> Benchmark:
@@ -195,8 +210,9 @@ def _ram(model: Demands, limit: int) -> tuple[int, bool, str]:
         parts = {k: v for k, v in parts.items() if k in (".data", ".bss", ".noinit", "stack")}
         text = f"RAM of the linked firmware: {_over(found, limit)}; {_largest(parts)}; {peak(program)}"
         return found, found <= limit, text
-    parts = {"activations": m.activations, "state": m.state, "runner": m.model}
-    return m.ram, m.ram <= limit, f"RAM: {_over(m.ram, limit)}; {_largest(parts)}; {peak(program)}"
+    found, stream = model.needs[0]["ram"], model.needs[1]["ram"]
+    parts = {"activations": m.activations, "state": m.state, "runner": m.model, **({"stream": stream} if stream else {})}
+    return found, found <= limit, f"RAM: {_over(found, limit)}; {_largest(parts)}; {peak(program)}"
 
 
 def _constants(program: Program) -> str:
@@ -205,19 +221,22 @@ def _constants(program: Program) -> str:
 
 
 def _flash(model: Demands, limit: int) -> tuple[int, bool, str]:
-    program, m = model.best
+    program, _ = model.best
     if model.given.get("measured"):
         found = model.measured.flash
         parts = {k: v for k, v in model.measured.sections.items() if k in (".text", ".rodata", ".data")}
         return found, found <= limit, f"flash of the linked firmware: {_over(found, limit)}; {_largest(parts)}"
-    return m.image, m.image <= limit, f"flash: {_over(m.image, limit)}; the largest constants: {_constants(program)}"
+    found, stream = model.needs[0]["flash"], model.needs[1]["flash"]
+    beside = f", of which the stream's {stream:,}" if stream else ""
+    return found, found <= limit, (f"flash: {_over(found, limit)}{beside}; the largest constants: {_constants(program)}")
 
 
 def _all_in_ram(model: Demands, limit: int) -> tuple[int, bool, str]:
     program, m = model.best
+    found, stream = model.needs[0]["all_in_ram"], sum(model.needs[1].values())
     parts = {"weights": m.weights, "tables": m.tables, "steps": m.records, "state": m.state, "activations": m.activations,
-             "runner": m.model}
-    return m.total, m.total <= limit, f"all in RAM: {_over(m.total, limit)}; {_largest(parts)}; {peak(program)}"
+             "runner": m.model, **({"stream": stream} if stream else {})}
+    return found, found <= limit, f"all in RAM: {_over(found, limit)}; {_largest(parts)}; {peak(program)}"
 
 
 def _instructions(model: Demands, limit: int) -> tuple[int, bool, str]:
@@ -285,7 +304,7 @@ def _toml(path: Path) -> dict[str, Any]:
 
 
 def _demands(path: Path, number: int, entry: Mapping[str, Any]) -> Demands:
-    from tinyloc.emulator.mcu import budget, parse_size
+    from tinyloc.emulator.mcu import budget, find, parse_size
 
     where = f"{path}, model {number}"
     for key, value in entry.items():
@@ -302,6 +321,8 @@ def _demands(path: Path, number: int, entry: Mapping[str, Any]) -> Demands:
         sizes = {k: str(entry[k]) for k in ("ram", "flash", "all_in_ram") if k in entry}
         limits = {k: parse_size(v) for k, v in sizes.items()}
         if "mcu" in entry:
+            if why := find(entry["mcu"]).no_build:
+                raise ConfigError(f"there is no build for {entry['mcu']}: {why}")
             chip = budget(entry["mcu"], sizes.get("ram"), sizes.get("flash"))
             limits |= {"ram": chip.ram_bytes} | ({"flash": chip.flash_bytes} if chip.flash_bytes is not None else {})
     except TinylocError as e:

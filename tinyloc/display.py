@@ -15,6 +15,10 @@ MEMORY = (("weights", "weights"), ("tables", "tables"), ("steps", "records"), ("
           ("activations", "activations"), ("runner", "model"), ("flash (image)", "image"), ("RAM, image in flash", "ram"),
           ("all in RAM", "total"))
 
+#: What `tl_stream` takes beside it: heading, attribute of `tinyloc.verify.Beside`.
+BESIDE = (("stream: heard", "heard"), ("stream: window", "window"), ("stream: variables", "stream"),
+          ("stream: input's constants", "scaler"), ("stream: names", "names"))
+
 
 def table(caption: str, heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """An HTML table; the first column heads the rows, all text is escaped."""

@@ -12,6 +12,8 @@ from tinyloc.errors import ModelError
 from tinyloc.program import Program
 
 MODEL_BYTES = 20  # the runner's tl_model on a 32-bit core: four pointers, one half-word, two bytes
+STREAM_BYTES, HEARD_BYTES = 44, 8  # likewise a tl_stream, and a tl_heard of each input
+SCALER_BYTES, CONFIG_BYTES, POINTER_BYTES = 24, 14, 4  # a tl_scaler without its tables, a tl_stream_config, a name's pointer
 BATCH = 4096  # windows signed at a time
 LIMITS = {"arena": 64}  # backends that run the first few windows only: what the arena proves does not depend on data
 
@@ -153,12 +155,65 @@ def memory(program: Program, layout: Any = None) -> Memory:
         activations=layout.peak, lower_bound=layout.lower_bound)
 
 
-def fits(m: Memory, ram: int, flash: int | None = None) -> dict[str, int]:
-    """Bytes to spare, negative if there are too few: `ram` with the image in flash, `all_in_ram`, and `flash`."""
-    spare = {"ram": ram - m.ram, "all_in_ram": ram - m.total}
-    if flash is not None:
-        spare["flash"] = flash - m.image
-    return spare
+@dataclass(frozen=True)
+class Beside:
+    """Bytes that `tl_stream` takes beside a Program that runs as it is, code apart.
+
+    RAM: heard, what was last heard of each input; window, of a model that runs a window at once; stream, its own variables.
+    Flash: scaler, the input's constants and what the stream has to know of the model; names, of rooms and inputs.
+    """
+
+    heard: int
+    window: int
+    stream: int
+    scaler: int
+    names: int
+
+    @property
+    def ram(self) -> int:
+        """Bytes of RAM."""
+        return self.heard + self.window + self.stream
+
+    @property
+    def flash(self) -> int:
+        """Bytes of flash."""
+        return self.scaler + self.names
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {**asdict(self), "ram": self.ram, "flash": self.flash}
+
+
+def beside(program: Program) -> Beside | None:
+    """What `tl_stream` takes beside `program` as it is; None where it lacks what a stream needs."""
+    from tinyloc.data.windows import Scaler
+    from tinyloc.scaling import input_constants
+    from tinyloc.stream import streams
+
+    info = program.info
+    if not streams(program) or any(k not in info for k in ("rooms", "aps", "scaler")):
+        return None
+    try:
+        constants = input_constants(Scaler.from_dict(info["scaler"]), program.buffers[program.input])
+    except ModelError:
+        return None
+    names = [str(n).encode() for n in (*info["aps"], *info["rooms"])]
+    return Beside(HEARD_BYTES * constants.count, program.steps_of_time * constants.count if program.steps_of_time > 1 else 0,
+                  STREAM_BYTES, SCALER_BYTES + CONFIG_BYTES + constants.nbytes,
+                  sum(POINTER_BYTES + len(n) + 1 for n in names))
+
+
+def needs(m: Memory, stream: Beside | None = None) -> dict[str, int]:
+    """Bytes without code and stack: `ram` with the image in flash, `all_in_ram`, and `flash`; of the model alone, or with
+    its stream."""
+    ram, flash = (stream.ram, stream.flash) if stream else (0, 0)
+    return {"ram": m.ram + ram, "all_in_ram": m.total + ram + flash, "flash": m.image + flash}
+
+
+def fits(m: Memory, ram: int, flash: int | None = None, stream: Beside | None = None) -> dict[str, int]:
+    """Bytes to spare of what it `needs`, negative if there are too few."""
+    limits = {"ram": ram, "all_in_ram": ram, "flash": flash}
+    return {k: limit - n for k, n in needs(m, stream).items() if (limit := limits[k]) is not None}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,11 @@ static uint8_t arena[TL_MODEL_ARENA_BYTES] __attribute__((section(".noinit"), al
 
 static tl_stream stream;
 static tl_heard heard[TL_MODEL_APS];
+#if TL_MODEL_ROWS > 1
 static int8_t window[TL_MODEL_ROWS * TL_MODEL_APS];
+#else
+#define window 0
+#endif
 
 /* What the host writes before it asks, and reads afterwards. */
 struct {

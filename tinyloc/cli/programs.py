@@ -21,12 +21,16 @@ from tinyloc.cli.common import (
     read_program,
     table,
 )
-from tinyloc.display import MEMORY
+from tinyloc.display import BESIDE, MEMORY
 from tinyloc.errors import ConfigError
 
 if TYPE_CHECKING:
     from tinyloc.data import Dataset
     from tinyloc.program import Program
+
+COMPILER = click.option("--compiler", default="clang", show_default=True, help="clang (with the extra mcu) or gcc.")
+OPTIMIZE = click.option("--optimize", default="-O3", show_default=True,
+                        type=click.Choice(["-O0", "-O1", "-O2", "-O3", "-Os"]), help="The compiler's option.")
 
 
 def _codes(program: Program, source: dict[str, Any], most: int | None, missing: str) -> tuple[Any, Any, Dataset]:
@@ -58,21 +62,25 @@ def golden_codes(program: Program, count: int, data: str | None, missing: str, g
 @click.option("--mcu", help="Microcontroller whose RAM and flash are the budget.")
 @click.option("--all-in-ram", is_flag=True, help="Count weights, tables and steps as RAM too, as the paper wants.")
 @click.option("--measured", is_flag=True, help="Link the firmware into exactly that memory and run it, emulated.")
+@click.option("--model-alone", is_flag=True, help="Count and judge without tl_stream, the input's constants and the names.")
 @click.option("--core", help="With --measured and without --mcu: the core. [cortex-m4]")
+@COMPILER
+@OPTIMIZE
 @JSON
 def audit(model: str, ram: str | None, flash: str | None, mcu: str | None, all_in_ram: bool, measured: bool,
-          core: str | None, as_json: bool) -> None:
+          model_alone: bool, core: str | None, compiler: str, optimize: str, as_json: bool) -> None:
     """Count every byte that an int8 Program takes; judge a budget.
 
-    The count is proved by running MODEL inside those bytes.  Code and stack are counted with --measured only, from the
-    linked image.  Exit code 1: it does not fit.
+    The count is proved by running MODEL inside those bytes.  Judged is what a firmware links: with the stream (tl_stream),
+    where MODEL has what one needs.  Code and stack are counted with --measured only, from the linked image.
+    Exit code 1: it does not fit, or there is no build for the microcontroller.
     """
     import numpy as np
 
     from tinyloc.emulator.mcu import budget as find_budget
     from tinyloc.emulator.mcu import find, parse_size
     from tinyloc.verify import audit as count
-    from tinyloc.verify import compare, fits
+    from tinyloc.verify import beside, compare, fits, needs
 
     program = read_program(model)
     chip = find(mcu) if mcu else None
@@ -89,8 +97,10 @@ def audit(model: str, ram: str | None, flash: str | None, mcu: str | None, all_i
     if found.stream:
         proof["stream"] = compare(program.retime(1), x[:, :1], ("numba", "arena"))
     proved = all(p.equal for p in proof.values())
-    spare = fits(best, limits["ram"], limits["flash"]) if limits["ram"] is not None else (
-        {"flash": limits["flash"] - best.image} if limits["flash"] is not None else {})
+    found_beside = {"window": beside(program), "stream": beside(program.retime(1)) if found.stream else None}
+    stream = None if model_alone else found_beside["stream" if streams else "window"]
+    spare = fits(best, limits["ram"], limits["flash"], stream) if limits["ram"] is not None else (
+        {"flash": limits["flash"] - needs(best, stream)["flash"]} if limits["flash"] is not None else {})
     if all_in_ram and limits["ram"] is None:
         raise ConfigError("--all-in-ram needs a budget of RAM: --ram or --mcu")
     needed = [k for k in spare if k == ("all_in_ram" if all_in_ram else "ram") or (k == "flash" and not all_in_ram)]
@@ -105,12 +115,14 @@ def audit(model: str, ram: str | None, flash: str | None, mcu: str | None, all_i
         which = core_of(chip) if chip else core or "cortex-m4"
         one = program.retime(1) if streams else program
         try:
-            m = measure(one, which, memory_of(chip, limits["ram"], limits["flash"]), x[:, :1] if streams else x)
+            m = measure(one, which, memory_of(chip, limits["ram"], limits["flash"]), x[:, :1] if streams else x,
+                        compiler=compiler, optimize=optimize, model_alone=model_alone)
             image = {**m.to_dict(), "fits": True}
             taken = {"ram": m.ram, "all_in_ram": m.ram + m.flash, "flash": m.flash}
             spare = {k: (limits["flash" if k == "flash" else "ram"] or 0) - taken[k] for k in spare}
             parts = ", ".join(f"{k} {v:,}" for k, v in m.sections.items())
-            lines.append(f"linked for {m.core}: {parts}; stack {m.stack:,} of at most {m.stack_bound:,}; in all "
+            how = f"{compiler} {optimize}, {'with' if m.stream else 'without'} tl_stream"
+            lines.append(f"linked for {m.core} by {how}: {parts}; stack {m.stack:,} of at most {m.stack_bound:,}; in all "
                          f"{m.ram:,} B of RAM and {m.flash:,} B of flash; "
                          + (f"it ran in a RAM of exactly {limits['ram']:,} B" if limits["ram"] else "no budget was set"))
         except BudgetError as e:
@@ -119,25 +131,37 @@ def audit(model: str, ram: str | None, flash: str | None, mcu: str | None, all_i
             lines.append(f"linked for {which}: DOES NOT FIT: {e}")
         needed = [k for k in needed if k in spare]
         fit = bool(image["fits"]) and all(spare[k] >= 0 for k in needed)
+    no_build = chip.no_build if chip else ""
+    fit = fit and not no_build
 
     facts = {"model": model, "memory": found.to_dict(), "budget": {"name": chip.name if chip else None, **limits},
-             "spare": spare, "judged_by": needed, "measured": image or None, "proved_by_running": proved,
-             "fits": fit if spare or image else None,
+             "spare": spare, "judged_by": needed, "judged_with_stream": stream is not None, "no_build": no_build or None,
+             "beside": {k: b and b.to_dict() for k, b in found_beside.items()},
+             "measured": image or None, "proved_by_running": proved, "fits": fit if spare or image else None,
              "differences": {k: p.to_dict() for k, p in proof.items() if not p.equal}}
     ways = {f"{found.window.steps_of_time} samples at once": found.window, "sample by sample": found.stream}
     rows = [["bytes", *(k for k, w in ways.items() if w)]]
     shown = [w for w in ways.values() if w]
     for label, name in (*MEMORY, ("least activations possible", "lower_bound")):
         rows.append([label, *(f"{getattr(w, name):,}" for w in shown)])
+    ways_beside = [found_beside[k] for k, w in zip(found_beside, ways.values(), strict=True) if w]
+    if any(ways_beside):
+        rows += [[label, *(f"{getattr(b, name):,}" if b else "-" for b in ways_beside)] for label, name in BESIDE]
+        for label, key in (("flash, with the stream", "flash"), ("RAM, with the stream", "ram")):
+            rows.append([label, *(f"{needs(w, b)[key]:,}" if b else "-" for w, b in zip(shown, ways_beside, strict=True))])
     lines = [table(rows), "in the table, without code and stack; " + (
         "proved: inside these bytes, poisoned around every live buffer, it gives the same bits" if proved else
         "NOT PROVED: " + "; ".join(p.summary() for p in proof.values())), *lines]
+    if no_build:
+        lines.append(f"{chip.name if chip else ''}: NO BUILD: {no_build}; its memory is for comparison alone")
     names = {"ram": "RAM with the image in flash", "all_in_ram": "all in RAM", "flash": "flash"}
     for k, v in spare.items():
         lines.append(f"{names[k]}, {limits['flash' if k == 'flash' else 'ram']:,} B{f' ({chip.name})' if chip else ''}: "
-                     + ("fits" if v >= 0 else "DOES NOT FIT" if k in needed else "would not fit")
+                     + ("would fit" if v >= 0 and no_build else "fits" if v >= 0 else
+                        "DOES NOT FIT" if k in needed else "would not fit")
                      + f", {abs(v):,} B {'to spare' if v >= 0 else 'too many'}"
-                     + (", code and stack included" if image else "") + ("" if k in needed else " (not judged)"))
+ + (", code and stack included" if image else "")
+                     + (", with the stream" if stream else ", the model alone") + ("" if k in needed else " (not judged)"))
     emit(as_json, facts, "\n".join(lines))
     if not (fit and proved):
         sys.exit(NO)
@@ -147,9 +171,8 @@ def audit(model: str, ram: str | None, flash: str | None, mcu: str | None, all_i
 @click.argument("model", type=click.Path(dir_okay=False))
 @click.option("--mcu", help="Microcontroller: its core, clock and current.")
 @click.option("--core", help="Without --mcu: the core, such as cortex-m4 or cortex-m0plus. [cortex-m4]")
-@click.option("--compiler", default="clang", show_default=True, help="clang (with the extra mcu) or gcc.")
-@click.option("--optimize", default="-O3", show_default=True, type=click.Choice(["-O0", "-O1", "-O2", "-O3", "-Os"]),
-              help="The compiler's option.")
+@COMPILER
+@OPTIMIZE
 @click.option("--window", is_flag=True, help="A whole window a run, where the model could run sample by sample.")
 @JSON
 def bench(model: str, mcu: str | None, core: str | None, compiler: str, optimize: str, window: bool, as_json: bool) -> None:

@@ -284,7 +284,7 @@ def cost(program: Program) -> dict[str, Any]:
 
     one = program.retime(1) if found.streams else program
     b = one.buffers[one.input]
-    linked = measure(one, CORE, memory_of(None, None, None), np.zeros((1, *b.shape), b.dtype))
+    linked = measure(one, CORE, memory_of(None, None, None), np.zeros((1, *b.shape), b.dtype), model_alone=True)
     return {"memory": replace(best, stack=linked.stack_bound).to_dict(), "code": linked.sections[".text"],
             "instructions": bench(one, CORE).total.instructions * (length // one.steps_of_time)}
 
