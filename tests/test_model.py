@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save
 from tinyloc.errors import ConfigError, ModelError
 from tinyloc.kernels.op import Node
 from tinyloc.kernels.table import LAYERS
-from tinyloc.model import CHANGES, PRESETS, Config, Model, fold, preset
+from tinyloc.model import CHANGES, FAMILIES, KNOWN, PRESETS, WIDTHS, Config, Model, fold, preset
 from tinyloc.quantize import quantize
 from tinyloc.reference import check_grads
 from tinyloc.reference.crf import crf_viterbi
@@ -135,6 +135,18 @@ def test_unknown_presets(name: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         preset(name, 3, 3)
     assert len(PRESETS) == len(set(PRESETS)) == 9 * 5
+
+
+def test_an_unknown_preset_is_told_what_names_there_are() -> None:
+    """In words, as all of them would fill half a screen; what is named as an example is a preset."""
+    with pytest.raises(ConfigError) as e:
+        preset("mamba-h6l1", 3, 3)
+    said = str(e.value)
+    assert len(said) < 250 and KNOWN in said and WIDTHS[-1] == 256
+    for family, depths in FAMILIES.items():
+        *most, last = map(str, depths)
+        assert f"{family}-h{{H}}l{{L}} with L {', '.join(most)} or {last}" in KNOWN
+    assert preset(KNOWN.rpartition(" ")[2], 3, 3).d == 6
 
 
 @pytest.mark.parametrize("name, fields", [

@@ -13,6 +13,7 @@ others: `mamba-h32l1,n=0,k=1` has neither scan nor convolution.
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import re
@@ -43,6 +44,9 @@ FAMILIES: dict[str, dict[int, dict[str, Any]]] = {  # family -> L -> what it sta
 #: Fields of a Config that a preset's name may change, those of numbers and those of yes or no.
 CHANGES = {"mamba": (("d", "blocks", "n", "k", "expand", "inner", "rank"), ("tied", "final_norm", "head_bias")),
            "mdcsa": (("d", "fc1", "fc2"), ("dead_weights",))}
+# All presets, in words.
+KNOWN = ("mamba-h{H}l{L} with L 1, 2 or 4 and mdcsa-h{H}l{L} with L 1 or 3, H a power of two to 256, -lean behind or not; "
+         "other widths by a field: mamba-h8l1,d=6")
 PRESETS = tuple(f"{family}-h{h}l{n}" for family, depths in FAMILIES.items() for h in WIDTHS for n in depths)
 
 
@@ -143,7 +147,9 @@ def preset(name: str, aps: int, classes: int) -> Config:
     found = re.fullmatch(r"(mamba|mdcsa)-h(\d+)l(\d+)(-lean)?", plain)
     family, depths = (found[1], FAMILIES[found[1]]) if found else ("", {})
     if not found or int(found[2]) not in WIDTHS or int(found[3]) not in depths:
-        raise unknown("preset", plain, PRESETS)
+        near = difflib.get_close_matches(plain, PRESETS, n=1, cutoff=0.4)
+        hint = f"; did you mean {near[0]!r}?" if near else "."
+        raise ConfigError(f"unknown preset {plain!r}{hint} Known: {KNOWN}")
     fields = {"d": int(found[2]), **depths[int(found[3])], "dead_weights": family == "mdcsa" and not found[4],
               "tied": family == "mamba" and bool(found[4])}
     return Config(family, aps, classes, **fields | dict(_changed(name, family, change) for change in changes))
