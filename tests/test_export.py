@@ -436,6 +436,14 @@ def test_symbols_have_the_prefix(folders: dict[str, Path], tmp_path: Path) -> No
 
 
 @every
+def test_header_says_what_a_row_gives(folders: dict[str, Path], name: str) -> None:
+    header = (folders[name] / "src" / "tl_model.h").read_text()
+    size = int(re.search(r"TL_MODEL_LABEL_BYTES (\d)", header)[1])  # type: ignore[index]
+    assert ("gives uint8 indices into tl_model_rooms, one a row." in header) == (size == 1)
+    assert ("two uint8 a row: an index into tl_model_rooms\n * and its confidence in 1/255." in header) == (size == 2)
+
+
+@every
 def test_build_files_parse_and_name_what_is_there(folders: dict[str, Path], name: str) -> None:
     yaml = pytest.importorskip("yaml")
     f = folders[name]
@@ -1043,6 +1051,13 @@ def test_export_command(programs: dict[str, Program], tmp_path: Path) -> None:
     assert "did you mean 'm4'" in export("--windows", "0", "--core", "m44", code=2).stderr
     assert "name them with --data" in export(code=2).stderr
     assert "has a room 'living', which the model lacks" in export("--data", "simulated", code=2).stderr
+    # What it says of the self-test, done, leaves the folder as it was made.
+    told = export("--windows", "0").stdout.partition("self-test: ")[2]
+    if shutil.which(os.environ.get("CC", "cc")):
+        done = subprocess.run(["sh", "-c", told], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0 and "PASS" in done.stdout, done.stdout + done.stderr
+    assert "-o ../selftest && ../selftest" in told
+    export("--windows", "0")
     # Golden windows of test rows: the first, the last and what lies between.  The rooms are the data's here.
     p = replace(p, info={**p.info, "rooms": list(load("simulated").rooms)})
     p.save(tmp_path / "m8")

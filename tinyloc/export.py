@@ -32,6 +32,8 @@ from tinyloc.stream import Config, Stream, replay, self_test_script, streams
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 MANIFEST = "tinyloc-export.json"
 SELF_TEST = ("tl_golden.c", "tl_selftest.c")  # of src/: no firmware needs them
+# In the project's folder; the program lies beside it, for a folder with other files in it is not replaced.
+RUN_SELF_TEST = "${CC:-cc} -std=c99 -O2 -Isrc host/main.c src/[a-z]*.c -o ../selftest && ../selftest"
 FLASH_BYTES, RAM_BYTES, STACK_BYTES = 256 << 10, 64 << 10, 2048  # of the example's linker script
 README_MOTION = """
 /* before each answer, for each motion channel: n samples {x, y, z} in mg since the last; fewer than 2 leave it unknown */
@@ -185,6 +187,8 @@ const tl_stream_config tl_model_stream = {{
     TL_MODEL_WINDOW, {c.period}, {c.gap}, {c.warm_up}, {c.aps}, {c.least}, {c.threshold}, 0,
 }};
 """
+    given = ("uint8 indices into tl_model_rooms, one a row" if y.nbytes == y.shape[0] else
+             "two uint8 a row: an index into tl_model_rooms\n * and its confidence in 1/255")
     names = "\n".join(f"    {_text(a)}," for a in aps)
     labels = "\n".join(f"    {_text(r)}," for r in rooms)
     return {
@@ -200,7 +204,7 @@ extern "C" {{
 #define TL_MODEL_NAME {_text(str(info.get("name", "model")))}
 #define TL_MODEL_TINYLOC {_text(__version__)}
 
-/* A run takes int8 codes [TL_MODEL_ROWS][TL_MODEL_APS] and gives uint8 indices into tl_model_rooms, one a row.
+/* A run takes int8 codes [TL_MODEL_ROWS][TL_MODEL_APS] and gives {given}.
  * real = TL_MODEL_INPUT_SCALE * (code - TL_MODEL_INPUT_ZERO) is the signal between each access point's range. */
 #define TL_MODEL_ROWS {x.shape[0]}
 #define TL_MODEL_APS {len(aps)}

@@ -23,7 +23,6 @@ from tinyloc.data.split import time_blocks
 from tinyloc.errors import ConfigError, ModelError
 from tinyloc.files import sha256, write_atomic
 
-COMPILE = "${CC:-cc} -std=c99 -O2 -Isrc host/main.c src/[a-z]*.c -o ../selftest"
 WINDOWS = 10  # a room that the held-out rows should fill
 FILE, VERSION = "plan.json", 1
 #: The paper's recommendations for 64 KB and for 32 KB, and ours: title, preset, settings of training.
@@ -249,7 +248,7 @@ class Plan:
 
     def deploy_steps(self, port: str | None = None, key: str | None = None) -> list[Step]:
         """Export, self-test, package, verify, watch, for the model that the comparison chose; before it, for ours."""
-        from tinyloc.export import MANIFEST
+        from tinyloc.export import MANIFEST, RUN_SELF_TEST
 
         program = self.model(self.chosen() or "ours")
         folder, test, package, log = (self.out / n for n in ("firmware", "selftest", "model.bin", "live.log"))
@@ -261,7 +260,7 @@ class Plan:
                  ("tinyloc", "export", str(program), *(["--core", core] if core else []), "--out", str(folder)), source,
                  (manifest,)),
             Step("self-test", "deploy", "its self-test on this machine",
-                 ("sh", "-c", f"cd {shlex.quote(str(folder))} && {COMPILE} && ../selftest"), (manifest,), (test,)),
+                 ("sh", "-c", f"cd {shlex.quote(str(folder))} && {RUN_SELF_TEST}"), (manifest,), (test,)),
             Step("package", "deploy", "a signed package, for updates in the field",
                  ("tinyloc", "package", str(program), "--key", secret, "--version", "1.0.0", "--out", str(package)), source,
                  (package,), by_hand="" if key else "needs your key, --key; if you have none yet: imgtool keygen -t ed25519 "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -284,7 +285,7 @@ def export(model: str, out: str, core: str | None, stream: bool | None, windows:
     It has kernels, image, constants, golden windows, self-test and build files.  It is written whole or not at all; an
     earlier export is replaced.
     """
-    from tinyloc.export import MANIFEST, project, write_project
+    from tinyloc.export import MANIFEST, RUN_SELF_TEST, project, write_project
     from tinyloc.stream import unlike_packets
 
     program = read_program(model)
@@ -299,7 +300,7 @@ def export(model: str, out: str, core: str | None, stream: bool | None, windows:
           f"{facts['arena_bytes']:,} B, {'sample by sample' if facts['stream'] else 'a window at once'}, "
           f"{facts['core'] or 'any core'}; {facts['windows']} golden windows"
           + (f"\nwhat was there is in {aside}" if aside else "")
-          + "\nself-test: cd there, cc -std=c99 -O2 -Isrc host/main.c src/[a-z]*.c -o selftest && ./selftest")
+          + f"\nself-test: cd {shlex.quote(out)} && {RUN_SELF_TEST}")
 
 
 @main.command()
