@@ -398,6 +398,17 @@ def test_c_reference_has_every_declaration() -> None:
         assert not generate.DIRECTIVE.search(generate.expand(p.read_text())), p.name
 
 
+def test_reasons_have_their_numbers() -> None:
+    """Those of C, one for each of the host's but for a known room."""
+    from tinyloc import stream
+
+    rows = [[c.strip(" `") for c in line.split("|")[1:5]] for line in generate.reasons().splitlines()[2:]]
+    assert [(int(n), host) for n, _, host, _ in rows] == list(enumerate(stream.REASONS))[1:]
+    for number, name, _, text in rows:
+        assert getattr(stream, name.removeprefix("TL_")) == int(number) and text, name
+    assert generate.reasons() in source("firmware.md")
+
+
 def test_commands_page_has_every_option() -> None:
     import click
 

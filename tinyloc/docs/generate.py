@@ -27,7 +27,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 HEADERS = ("kernels/c/tinyloc.h", "kernels/update/update.h", "tinyloc/templates/src/tl_selftest.h", "kernels/c/fixed.h")
-DIRECTIVE = re.compile(r"<!-- (readme|exact|kernel|specs|mcus)(?:: (.*?))? -->$", re.M)
+DIRECTIVE = re.compile(r"<!-- (readme|exact|kernel|specs|mcus|reasons)(?:: (.*?))? -->$", re.M)
 
 
 class DocsError(Exception):
@@ -330,6 +330,18 @@ def mcus() -> str:
     return "\n".join(["| part | core | RAM | flash | clock | a build |", "|---|---|---|---|---|---|", *rows])
 
 
+def reasons() -> str:
+    """Why an answer of a stream is unknown: the enumeration of the runner's header, and what `tinyloc run` calls each."""
+    from tinyloc.stream import REASONS
+
+    header = (ROOT / HEADERS[0]).read_text(encoding="utf-8")
+    found = re.findall(r"^ +(TL_\w+),? +/\* (.*?) \*/$", header.partition("enum {\n    TL_ROOM,")[2].partition("};")[0], re.M)
+    if len(found) != len(REASONS) - 1:
+        raise DocsError(f"{HEADERS[0]}: {len(found)} reasons of an unknown answer; expected {len(REASONS) - 1}")
+    rows = [f"| {i} | `{name}` | {REASONS[i]} | {text} |" for i, (name, text) in enumerate(found, 1)]
+    return "\n".join(["| number | in C | on the host | |", "|---|---|---|---|", *rows])
+
+
 def expand(text: str) -> str:
     """A page with its directives replaced.  Raises DocsError."""
     from tinyloc.kernels.table import OPS
@@ -342,7 +354,8 @@ def expand(text: str) -> str:
 
     made: dict[str, Callable[[str], str]] = {
         "readme": readme, "exact": lambda names: exact.take(names.split()), "specs": lambda _: specs(),
-        "kernel": lambda name: rest() if name == "rest" else kernel(name, exact), "mcus": lambda _: mcus()}
+        "kernel": lambda name: rest() if name == "rest" else kernel(name, exact), "mcus": lambda _: mcus(),
+        "reasons": lambda _: reasons()}
     return DIRECTIVE.sub(lambda m: made[m[1]](m[2] or ""), text)
 
 
