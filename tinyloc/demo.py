@@ -18,8 +18,8 @@ BUDGETS = (32 * 1024, 64 * 1024)  # bytes of RAM
 def demo(dataset: Dataset, out: Path, *, models: Sequence[str] = MODELS, recipe: Recipe | None = None,
          source: dict[str, Any] | None = None, say: Callable[[str], None] = print,
          progress: Callable[[str], tuple[Progress | None, Callable[[], None]]] | None = None) -> list[dict[str, Any]]:
-    """Trains, quantizes, verifies and audits each preset; one row of facts a model.  Programs say how sure they are, as those
-    of `tinyloc quantize` do, where validation has labels.
+    """Trains, quantizes, verifies and audits each preset; one row of facts a model.  Programs say how sure they are, as
+    those of `tinyloc quantize` do, where validation has labels.
 
     Writes `<preset>.safetensors` (float), `<preset>.int8.safetensors` (Program) and `demo.json` to the folder `out`.
     """

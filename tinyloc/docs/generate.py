@@ -335,7 +335,8 @@ def reasons() -> str:
     from tinyloc.stream import REASONS
 
     header = (ROOT / HEADERS[0]).read_text(encoding="utf-8")
-    found = re.findall(r"^ +(TL_\w+),? +/\* (.*?) \*/$", header.partition("enum {\n    TL_ROOM,")[2].partition("};")[0], re.M)
+    listed = header.partition("enum {\n    TL_ROOM,")[2].partition("};")[0]
+    found = re.findall(r"^ +(TL_\w+),? +/\* (.*?) \*/$", listed, re.M)
     if len(found) != len(REASONS) - 1:
         raise DocsError(f"{HEADERS[0]}: {len(found)} reasons of an unknown answer; expected {len(REASONS) - 1}")
     rows = [f"| {i} | `{name}` | {REASONS[i]} | {text} |" for i, (name, text) in enumerate(found, 1)]
