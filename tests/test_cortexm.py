@@ -503,6 +503,31 @@ def test_the_compiler_has_nothing_to_say(which: str, compiler: str) -> None:
     assert done.returncode == 0 and not done.stderr, done.stderr
 
 
+# Compilers' own (Arm RTABI): copies and zeros, and a product of 64 bits.
+CALLED = {"memcpy", "memset", *(f"__aeabi_mem{x}{n}" for x in ("cpy", "set", "clr") for n in ("", "4", "8"))}
+
+
+@pytest.mark.parametrize("which", CORES)
+@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize("folder", ["c", "update"])
+def test_nothing_is_called_but_what_compilers_call(which: str, compiler: str, folder: str) -> None:
+    """Nothing at all by the kernels on most cores."""
+    from elftools.elf.elffile import ELFFile
+
+    kernels = cortexm.kernel_folder()
+    for optimize in ("-O3", "-Os"):
+        made = Build(core(which), compiler, optimize, include=(kernels, kernels.parent / folder))
+        called, defined = set(), set()
+        for p in made.compile(sorted((kernels.parent / folder).glob("*.c"))):
+            with p.open("rb") as f:
+                symbols: Any = ELFFile(f).get_section_by_name(".symtab")
+                for s in symbols.iter_symbols():
+                    if s["st_info"]["bind"] != "STB_LOCAL" and s.name:
+                        (called if s["st_shndx"] == "SHN_UNDEF" else defined).add(s.name)
+        outside = {n for n in called - defined if folder == "c" or not n.startswith("tl_")}
+        assert outside <= CALLED | ({"__aeabi_lmul"} if which == "m0plus" else set()), f"{optimize}: {outside}"
+
+
 # What options add to every function; clang puts no canary into a naked one, and zig's has no calls at all.
 ADDED = {"gcc": ("-fstack-protector-all", "-finstrument-functions", "-fprofile-arcs", "-pg", "-fsanitize-coverage=trace-pc"),
          "clang": ("-fstack-protector-all", "-finstrument-functions", "-fprofile-instr-generate")}
@@ -589,14 +614,15 @@ def spoil(op: Op, args: Args, rng: np.random.Generator, kind: int) -> Args:
 @pytest.mark.parametrize("op", OPS.values(), ids=OPS)
 @pytest.mark.parametrize("which", EMULATED)
 @pytest.mark.parametrize("compiler", COMPILERS)
-def test_control_flow_never_depends_on_data(
-        which: str, compiler: str, op: Op, level: int, kernels: Callable[..., Kernels]) -> None:
-    k, rng = kernels(which, compiler, "-O3"), np.random.default_rng(17)
+@pytest.mark.parametrize("optimize", ["-O3", *(pytest.param(o, marks=pytest.mark.level2) for o in ("-O1", "-O2", "-Os"))])
+def test_control_flow_never_depends_on_data(which: str, compiler: str, optimize: str, op: Op, level: int,
+                                            kernels: Callable[..., Kernels]) -> None:
+    k, rng = kernels(which, compiler, optimize), np.random.default_rng(17)
     for number, args in enumerate(itertools.islice(cases(op, 1), 12 if level == 1 else None)):
         profiles = [k.call(op, spoil(op, args, rng, kind)).profile for kind in range(3)]
         for other in profiles[1:]:
             differences = profiles[0].differences(other)
-            assert not differences, f"{op.name} on {which}, {compiler} -O3, case {number}:\n" + "\n".join(differences)
+            assert not differences, f"{op.name} on {which}, {compiler} {optimize}, case {number}:\n" + "\n".join(differences)
 
 
 def test_a_kernel_that_leaves_its_arrays_is_found(kernels: Callable[..., Kernels]) -> None:

@@ -172,16 +172,14 @@ class Measured:
     """What the linked image really takes, in bytes.
 
     sections: .text, .rodata, .data, .bss, .noinit (the arena).  stack: the most that was touched; stack_bound: the
-    static bound from the call graph, without interrupts; stream: it has `tl_stream`.  ram: .data + .bss + .noinit, to a
-    multiple of 8 as the procedure call standard wants of the stack's top, and the stack's bound; flash: .text + .rodata +
-    .data.
+    static bound from the call graph, without interrupts.  ram: .data + .bss + .noinit, to a multiple of 8
+    as the procedure call standard wants of the stack's top, and the stack's bound; flash: .text + .rodata + .data.
     """
 
     core: str
     sections: dict[str, int]
     stack: int
     stack_bound: int
-    stream: bool = False
 
     @property
     def ram(self) -> int:
@@ -220,4 +218,4 @@ def measure(program: Program, core: str, memory: Memory, x: np.ndarray, *, compi
         board.replay(_answers(packed))
     sizes = board.sizes()
     return Measured(f"cortex-{which}", {k: v for k, v in sizes.items() if k != ".stack"}, sizes[".stack"],
-                    board.stack_bound, stream is not None)
+                    board.stack_bound)

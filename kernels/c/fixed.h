@@ -47,6 +47,7 @@
 #endif
 
 typedef char tl_shift_is_arithmetic[((-1) >> 1) == -1 ? 1 : -1];
+typedef char tl_int_has_32_bits[sizeof(int) == 4 ? 1 : -1];
 
 /* a + b, a - b, a * b modulo 2^32: the kernels' sums are proved to fit, and a sum that is not wraps as Numba's does
  * instead of being undefined. */
@@ -60,7 +61,8 @@ static inline int32_t tl_shl(int32_t x, int32_t n) { return (int32_t)((uint32_t)
 /* Armv6-M (Cortex-M0, M0+) has no conditional instructions and no product above 32 bits: there a compiler makes a branch
  * of a select and a library call of a 64-bit product, and the time of both depends on data.  So these have a form in
  * plain arithmetic for it; tl_opaque hides a value from the compiler, which would see through the form.  On the other
- * cores clang and gcc keep the short forms free of branches, as the tests measure. */
+ * Cortex-M clang and gcc keep the short forms free of branches, as the tests measure; nothing is known of other cores, and
+ * on RV32 without conditional instructions clang branches. */
 #if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB == 1 && defined(__GNUC__)
 #define TL_ARMV6M
 static inline int32_t tl_opaque(int32_t x)

@@ -1,6 +1,6 @@
 /* tinyloc: integer kernels for indoor localization, and the runner that executes a model image with them.
  *
- * Freestanding C99: no allocation, no float, no static state, no recursion; control flow never depends on data.
+ * Freestanding C99: no allocation, no float, no static state, no recursion; on Cortex-M control flow never depends on data.
  * Arrays are dense, in C order.  Argument order: what is written, what is read, constants, state, scratch, sizes,
  * arithmetic constants.  Letters: t time steps, d width, e inner width, n state or outputs, k reduction, c classes.
  * An int8 tensor means real = scale * (q - zp); mult and shift rescale by mult * 2^(shift - 31) (see fixed.h).
@@ -8,11 +8,11 @@
 #ifndef TINYLOC_H
 #define TINYLOC_H
 
-#include <limits.h>
 #include <stdint.h>
 
-/* Products of int8, int16 and their like are of type int: with one of 16 bits they would overflow without a word. */
-#if INT_MAX != 0x7fffffff
+/* Products of int8, int16 and their like are of type int: with one of 16 bits they would overflow without a word.  (gcc's
+ * limits.h wants a C library's; fixed.h asks compilers that do not say it.) */
+#if defined __SIZEOF_INT__ && __SIZEOF_INT__ != 4
 #error "tinyloc: the kernels need an int of 32 bits; there is no build for a core whose int has another size"
 #endif
 

@@ -122,7 +122,7 @@ def audit(model: str, ram: str | None, flash: str | None, mcu: str | None, all_i
             taken = {"ram": m.ram, "all_in_ram": m.ram + m.flash, "flash": m.flash}
             spare = {k: (limits["flash" if k == "flash" else "ram"] or 0) - taken[k] for k in spare}
             parts = ", ".join(f"{k} {v:,}" for k, v in m.sections.items())
-            how = f"{compiler} {optimize}, {'with' if m.stream else 'without'} tl_stream"
+            how = f"{compiler} {optimize}, {'with' if stream else 'without'} tl_stream"
             lines.append(f"linked for {m.core} by {how}: {parts}; stack {m.stack:,} of at most {m.stack_bound:,}; in all "
                          f"{m.ram:,} B of RAM and {m.flash:,} B of flash; "
                          + (f"it ran in a RAM of exactly {limits['ram']:,} B" if limits["ram"] else "no budget was set"))

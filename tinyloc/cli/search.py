@@ -28,7 +28,7 @@ from tinyloc.errors import ConfigError
 
 @main.command()
 @click.option("--data", "data_name", default="simulated", show_default=True, help=DATA_HELP)
-@click.option("--ram", help="Budget of RAM, such as 32K: what `tinyloc audit` counts.")
+@click.option("--ram", help="Budget of RAM, such as 32K: what `tinyloc audit --model-alone` counts.")
 @click.option("--flash", help="Budget of flash, likewise.")
 @click.option("--mcu", help="Microcontroller whose RAM and flash are the budget, and whose core's instructions count.")
 @click.option("--total", is_flag=True, help="Count weights, tables and steps as RAM too: all in all, stack apart.")
