@@ -315,6 +315,19 @@ def test_command_records_and_replays(model: Path, house: Samples, programs: dict
     assert found[-1]["garbage"] == 1 and not found[-1]["interrupted"] and found[0]["room"] in house.rooms
 
 
+@pytest.mark.parametrize(("text", "code"), [
+    ("time,room,rssi_1\n0,hall,-50\n\n1,hall,-52\n", 2), ("# a walk\nhello there\n", 2), ("", 0), ("# nothing yet\n", 0),
+    ("hello\n" * 50 + "1000 ?\n", 0), ("hello\n1 ap -60\n", 0)])
+def test_what_is_no_recording_is_refused(model: Path, tmp_path: Path, text: str, code: int) -> None:
+    """Where not one line is understood: then nothing is written, either."""
+    (tmp_path / "log").write_text(text)
+    said = run(model, "--file", tmp_path / "log", "--answers", tmp_path / "a.csv", "--record", tmp_path / "b.log", code=code)
+    if code:
+        lines = len(text.splitlines())
+        assert f"log: none of its {lines} lines is a packet; expected lines such as '1200 ap_1 -63'" in said.stderr
+        assert said.stderr.count("\n") == 1 and {p.name for p in tmp_path.iterdir()} == {"log", "m8"}
+
+
 @pytest.mark.parametrize(("args", "says"), [
     ((), "expected --serial, --file or --data"), (("--file", "x", "--data", "flat"), "got --file and --data"),
     (("--serial", "x", "--speed", "1"), "--speed: a board has its own"), (("--file", "absent"), "absent: cannot be read"),

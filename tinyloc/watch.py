@@ -265,6 +265,18 @@ def is_recording(path: str | Path, time: str = "time", room: str = "room", delim
     return any(parse(raw).kind not in ("comment", "garbage") for raw in lines)
 
 
+def check_recording(path: str | Path) -> None:
+    """Raises DataError for a file of which not one line is understood, such as a CSV file: it is something else."""
+    kinds: Counter[str] = Counter()
+    for raw in file_lines(path):
+        kinds[kind := parse(raw).kind] += 1
+        if kind not in ("comment", "garbage"):
+            return
+    if kinds["garbage"]:
+        raise DataError(f"{path}: none of its {kinds.total()} lines is a packet; expected lines such as '1200 ap_1 -63': "
+                        "milliseconds, an input's name or number, dBm (rows of a CSV file are for --data)")
+
+
 def written(watch: Watch, answers: Sequence[Said], form: str) -> str:
     """The text of a file of answers: form ".csv" or ".jsonl"."""
     import csv

@@ -79,6 +79,8 @@ def watch(model: str, port: str | None, baud: int, log: str | None, data_name: s
         check_writable(answers, model, log, source.get("data"))
         if record and Path(answers).resolve() == Path(record).resolve():
             raise ConfigError(f"{answers}: expected one file for --record and another one for --answers")
+    if log is not None and Path(log).is_file():  # what can be read once alone, such as a pipe, is not looked at before
+        w.check_recording(log)
     watched = w.Watch(program, backend, period, keep=last)
     watched.answers = [] if answers else None
     stopped: list[int] = []
