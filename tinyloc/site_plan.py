@@ -114,7 +114,7 @@ def checks(parts: Sequence[Samples], window: int, rate_hz: float, split: str | D
             "walk in and out of these rooms, from different doors", needed=False)
     share = heard.mean(0)
     often = int((share >= 0.01).sum())
-    add("access points", f"{often} heard in 1 % of the rows", "at least 3", often >= 3,
+    add("access points", f"{often} heard in at least 1 % of the rows", "at least 3", often >= 3,
         "fewer than three distances leave a place on a plane ambiguous", "add anchors, or raise their power")
     if walk:
         nothing = float(np.concatenate([np.isnan(forward_fill(p)[:, :len(p.aps)]).all(1) for p in parts]).mean())
