@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from collections.abc import Callable, Mapping
@@ -129,15 +130,30 @@ def load_source(source: dict[str, Any]) -> Dataset:
 
 
 def own_source(info: Any, data: str | None, given: dict[str, Any]) -> dict[str, Any]:
-    """The data that the user names, else that which the model was trained on; with the options that are given."""
+    """The data that the user names, else that which the model was trained on; with the options that are given.  Of another
+    CSV file, the model's own access points are the columns of dBm, unless the user or their names say which are."""
     own = dict(info.get("source", {}))
     if data is None and not own:
         raise ConfigError("the model does not say which data it was trained on; name them with --data")
     seed = own.get("seed", 0) if given.get("seed") is None else given["seed"]
     asked = source_of(own["data"] if data is None else data, seed, given)
     if asked["data"] != own.get("data"):
+        heading = [] if "rssi" in asked["columns"] else _heading(asked["data"], asked["columns"].get("delimiter", ","))
+        hears = [a for a in info.get("aps", ()) if a in heading and a not in info.get("motion", ())]
+        if hears and not any(h.startswith("rssi_") for h in heading):  # else the reader's own default
+            asked["columns"]["rssi"] = hears
         return asked
     return {**own, **asked, "columns": {**own["columns"], **asked["columns"]}}
+
+
+def _heading(path: str, delimiter: str) -> list[str]:
+    """Names of a CSV file's columns; none where it is no such file, which loading it says."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as f:
+            rows = ([h.strip() for h in row] for row in csv.reader(f, delimiter=delimiter))
+            return next((row for row in rows if any(row)), [])
+    except (OSError, ValueError, TypeError, csv.Error):
+        return []
 
 
 def distillation_of(given: Mapping[str, Any]) -> Distillation | None:
@@ -233,8 +249,8 @@ def lazy_bar(label: str) -> tuple[Callable[[int], Any], Callable[[], None]]:
 
 
 def progress_bar(label: str, quiet: bool) -> tuple[Progress | None, Callable[[], None]]:
-    """(a callback for each epoch, what ends the bar)."""
-    if quiet:
+    """(a callback for each epoch, what ends the bar); none where nobody sees it grow."""
+    if quiet or not sys.stderr.isatty():
         return None, lambda: None
     get, end = lazy_bar(label)
 

@@ -110,8 +110,8 @@ def search(data_name: str, ram: str | None, flash: str | None, mcu: str | None, 
 
 
 def _search_bar(quiet: bool) -> tuple[Callable[[Any], None] | None, Callable[[], None]]:
-    """(a callback for each trial, what ends the bar)."""
-    if quiet:
+    """(a callback for each trial, what ends the bar); none where nobody sees it grow."""
+    if quiet or not sys.stderr.isatty():
         return None, lambda: None
     get, end = lazy_bar("search")
 
