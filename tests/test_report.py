@@ -461,7 +461,7 @@ def test_bad_input_is_named(place: Path, known: dict[str, Any], tmp_path: Path) 
     elsewhere.save(tmp_path / "elsewhere.safetensors")
     for args, told in (
         (("nothing",), "nothing: no such file"),
-        ((tmp_path / "text",), "cut off or no safetensors file"),
+        ((tmp_path / "text",), "expected a tinyloc-program file, a tinyloc-model file, or the JSON facts of a report"),
         ((tmp_path / "list.json",), "expected the JSON facts of a report (format 'tinyloc-report'), found format None"),
         ((tmp_path / "cut.json",), "cannot be read as the JSON facts of a report"),
         ((tmp_path / "nan.json",), "NaN is no number of JSON"),

@@ -30,9 +30,9 @@ def demo(dataset: Dataset, out: Path, *, models: Sequence[str] = MODELS, recipe:
     from tinyloc.train import fit, last_rows, scores, with_info
     from tinyloc.verify import audit, compare
 
-    check_writable(out / "demo.json")
     for name in models:
-        preset(name, len(dataset.aps), len(dataset.rooms))  # before the first one is trained
+        preset(name, len(dataset.aps), len(dataset.rooms))  # before the first one is trained, or a folder is made
+    check_writable(out / "demo.json")
     rows = []
     for name in models:
         began = time.monotonic()

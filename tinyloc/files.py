@@ -252,7 +252,7 @@ def read_safetensors(path: str | Path, kind: str, version: int) -> tuple[dict[st
     except ModelError:
         raise
     except (SafetensorError, OSError, TypeError, ValueError) as e:
-        raise ModelError(f"{path}: cut off or no safetensors file ({e})") from None
+        raise ModelError(f"{path}: cut off or no safetensors file ({e}); expected a {kind} file") from None
     return arrays, meta
 
 

@@ -48,6 +48,8 @@ def load(name_or_path: str | Path, *, seed: int = 0, columns: Mapping[str, Any] 
             if path.suffix or len(path.parts) > 1:  # looks like a file, not like a name
                 raise DataError(f"{path}: no such file; expected a CSV file or a data set ({', '.join(DATASETS)})")
             raise unknown("data set", str(name_or_path), DATASETS)
+        if path.is_dir():
+            raise DataError(f"{path}: is a folder; expected a CSV file or a data set ({', '.join(DATASETS)})")
         _known(str(path), options, frozenset())
         _known("columns", columns or {}, _CSV)
         return load_csv(path, seed=seed, **(columns or {}))
