@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tinyloc.cli import main, table
+from tinyloc.cli.common import load_source
 from tinyloc.model import Model, preset
 from tinyloc.program import Program
 
@@ -68,6 +69,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_train_says_what_it_made(place: Path) -> None:
+    # In a file or a pipe, what it says is its result alone.
+    said = tinyloc("train", "--data", place / "walk.csv", *COLUMNS, "--model", "mamba-h2l1", "--epochs", "2", "--out",
+                   place / "short")
+    assert said.output.startswith(f"{place / 'short'}: mamba-h2l1, ") and said.output.count("\n") == 1
     found = facts("train", "--data", place / "walk.csv", *COLUMNS, "--model", "mamba-h4l1", "--out", place / "again",
                   *QUICK)
     assert found["parameters"] == Model.load(place / "again").parameters
@@ -164,6 +169,16 @@ def test_audit_names_the_part(place: Path) -> None:
     assert facts("audit", place / "d8", "--mcu", "nrf52832")["budget"]["name"].lower().startswith("nrf52832")
 
 
+@pytest.mark.parametrize(("asked", "first"), [
+    ("nrf5281", "nrf52810: cortex-m4, 24K of RAM, 192K of flash"),
+    ("rp2040", "rp2040: cortex-m0plus, 264K of RAM, external flash")])
+def test_the_part_that_a_name_stands_for_is_said_first(place: Path, tmp_path: Path, asked: str, first: str) -> None:
+    assert tinyloc("audit", place / "m8", "--mcu", asked).stdout.splitlines()[0] == first
+    name = first.partition(":")[0]
+    planned = tinyloc("plan", "--data", "simulated", "--out", tmp_path, "--mcu", asked).stdout
+    assert f", for {name}, " in planned.splitlines()[0] and f"--mcu {name} " in planned
+
+
 def test_verify(place: Path) -> None:
     found = facts("verify", place / "m8", "--windows", "40")
     assert found["equal"] and found["stream_equals_window"] and found["windows"] == 40
@@ -217,6 +232,11 @@ def test_run_as_a_device_answers(place: Path, tmp_path: Path, name: str) -> None
         "kitchen", "hall"}
     assert all(bool(r["predicted"]) != bool(r["reason"]) for r in rows)
     assert sum(found["unknown"].values()) == len(rows) - len(known)
+    # The walk is one recording: its test rows are blocks, before each of which the stream starts anew.
+    program = Program.load(place / name)
+    starts = len(np.unique(load_source(program.info["source"]).test.starts()))
+    assert found["starts"] == starts > 1
+    assert f"the stream starts anew {starts} times, at each part" in tinyloc("run", place / name, "--unknown").stdout
     labeled = [r for r in known if r["room"]]
     assert found["precision"] == pytest.approx(sum(r["room"] == r["predicted"] for r in labeled) / len(labeled)) and (
         found["precision"] > 0.8)
@@ -232,6 +252,28 @@ def test_another_recording_may_name_the_rooms_in_another_order(place: Path, tmp_
     assert found["macro_f1"] > 0.8 and set(found["f1"]) == {"kitchen", "hall"}
     other.write_text("\n".join([lines[0], *(x.replace("hall", "attic") for x in lines[1:])]))
     assert "has a room 'attic', which the model lacks" in complaint("run", place / "m8", "--data", other, *COLUMNS)
+
+
+@pytest.mark.parametrize(("heading", "options", "says"), [
+    ("time,room,ap1,ap2,ap3", (), ""), ("ap3,time,ap1,room,ap2", (), ""),
+    ("time;room;ap1;ap2;ap3", ("--delimiter", ";"), ""), ("time,room,ap1,ap2,other", (), "of which the data lack 1 (ap3)"),
+    ("time,room,a,b,c", (), "no column begins with 'rssi_'"), ("time,room,ap1,ap2,rssi_3", (), "of which the data lack"),
+    ("time,room,ap1,ap2,ap3", ("--rssi", "x*"), "begins with 'x'"),
+    ("time,room,ap1,ap2,ap3", ("--delimiter", ";;"), "expected one character")])
+def test_another_recordings_columns_are_the_models_access_points(place: Path, tmp_path: Path, heading: str,
+                                                                 options: tuple[str, ...], says: str) -> None:
+    """Unless there are columns of the default's names, or the user says which they are."""
+    sep = ";" if ";" in heading else ","
+    names = [{"t": "time", "label": "room"}.get(n, n) for n in (place / "walk.csv").read_text().splitlines()[0].split(",")]
+    rows = [line.split(",") for line in (place / "walk.csv").read_text().splitlines()[1:]]
+    columns = [names.index(h) if h in names else 2 for h in heading.split(sep)]
+    text = "\n".join([heading, *(sep.join(row[i] for i in columns) for row in rows)]) + "\n"
+    (tmp_path / "walk2.csv").write_text(text)
+    args = ("run", place / "m8", "--data", tmp_path / "walk2.csv", "--window", "8", "--hop", "4", *options)
+    if says:
+        assert says in complaint(*args)
+    else:
+        assert facts(*args)["macro_f1"] == facts("run", place / "m8")["macro_f1"]
 
 
 def test_options_without_data_change_the_models_own(place: Path, tmp_path: Path) -> None:
@@ -335,6 +377,8 @@ def test_bad_input_gets_one_line(place: Path, tmp_path: Path) -> None:
         (("run", place / "d8", "--stream"), "looks at the whole window"),
         (("data", "walk"), "unknown data set 'walk'"),
         (("audit", place / "m8", "--flash", "1K", "--all-in-ram"), "--all-in-ram needs a budget of RAM"),
+        (("data", "."), ".: is a folder; expected a CSV file or a data set (simulated, "),
+        (("run", recording), "); expected a tinyloc-program file"),
         (("verify", place / "m8", "--backend", "c"), "expected at least one window and two backends"),
         (("quantize", place / "m", "--house", "Z", "--out", out), "house"),
         (("quantize", place / "m", "--out", recording / "x"), "cannot be written"),
@@ -344,6 +388,7 @@ def test_bad_input_gets_one_line(place: Path, tmp_path: Path) -> None:
     for args, words in cases:
         assert words in complaint(*args), args
     assert not [p for p in tmp_path.rglob("*") if p.is_file()], "nothing is written where nothing came of it"
+    assert not (tmp_path / "d").exists(), "nor is an empty folder left"
 
 
 REPLACED = [

@@ -79,7 +79,7 @@ def audit(model: str, ram: str | None, flash: str | None, mcu: str | None, all_i
     import numpy as np
 
     from tinyloc.emulator.mcu import budget as find_budget
-    from tinyloc.emulator.mcu import find, parse_size
+    from tinyloc.emulator.mcu import find, format_size, parse_size
     from tinyloc.verify import audit as count
     from tinyloc.verify import beside, compare, fits, needs
 
@@ -150,7 +150,10 @@ def audit(model: str, ram: str | None, flash: str | None, mcu: str | None, all_i
         rows += [[label, *(f"{getattr(b, name):,}" if b else "-" for b in ways_beside)] for label, name in BESIDE]
         for label, key in (("flash, with the stream", "flash"), ("RAM, with the stream", "ram")):
             rows.append([label, *(f"{needs(w, b)[key]:,}" if b else "-" for w, b in zip(shown, ways_beside, strict=True))])
-    lines = [table(rows), "in the table, without code and stack; " + (
+    # Which part was meant: a name may be the beginning of one.
+    part = [f"{chip.name}: {chip.core}, {format_size(chip.ram_bytes)} of RAM, "
+            f"{format_size(chip.flash_bytes) + ' of flash' if chip.flash_bytes else 'external flash'}"] if chip else []
+    lines = [*part, table(rows), "in the table, without code and stack; " + (
         "proved: inside these bytes, poisoned around every live buffer, it gives the same bits" if proved else
         "NOT PROVED: " + "; ".join(p.summary() for p in proof.values())), *lines]
     if no_build:
@@ -398,11 +401,14 @@ def _answers(model: str, program: Program, backend: str, d: Dataset, true: Any, 
             writer.writerow([repr(float(t)), names[y] if y >= 0 else "", names[a["room"]] if a["room"] >= 0 else "",
                              int(a["confidence"]), REASONS[a["reason"]] if a["reason"] else ""])
         write_atomic(out, text.getvalue())
+    starts = len(np.unique(rows.starts()))
     facts = {"model": model, "data": d.name, "simulated": d.simulated, "backend": backend, "rows": len(answers),
-             "rooms": int(known.sum()), "precision": precision, "unknown": why}
+             "starts": starts, "rooms": int(known.sum()), "precision": precision, "unknown": why}
     emit(as_json, facts, f"{d.name}{' (SIMULATED)' if d.simulated else ''}, {len(answers)} answers, {backend}: "
          f"{known.sum()} rooms, {'none' if precision is None else f'{100 * precision:.1f} %'} of them right; unknown: "
-         + (", ".join(f"{n} {k}" for k, n in why.items()) or "none"))
+         + (", ".join(f"{n} {k}" for k, n in why.items()) or "none")
+         # A device warms up once; the test rows of one walk are blocks of it, with the others cut out between them.
+         + f"; the stream starts anew {starts} times, at each part of the recordings that was held out" * (starts > 1))
 
 
 def _recordings(starts: Any) -> tuple[Any, Any]:
