@@ -496,7 +496,8 @@ def test_pruning_leaves_motion_in_place(tells: str, monkeypatch: pytest.MonkeyPa
     assert pruned.info["motion"] == ["wrist"] and pruned.info["aps"][-1] == "wrist" and len(pruned.info["aps"]) == 2
     assert pruned.info["scaler"]["motion"] == 1 and last_rows(pruned.info, d.test).x.shape[2] == 2
     # A budget of bytes, of which each input takes 100 here, cuts no other.
-    monkeypatch.setattr("tinyloc.prune.measure", lambda m, x, decay: Memory(1, 100 * m.config.aps, 0, 0, 0, 0, 0, 0))
+    monkeypatch.setattr("tinyloc.prune.measure",
+                        lambda m, x, decay, confident: Memory(1, 100 * m.config.aps, 0, 0, 0, 0, 0, 0))
     w = last_rows(model.info, d.val)
     assert within(model, w.x[:8], importance(model, w), {"total": 250}, ["aps"]) == {"aps": 2}
     with pytest.raises(ConfigError, match="out of reach of the budget of 150 bytes"):

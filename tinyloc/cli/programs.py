@@ -164,7 +164,7 @@ def audit(model: str, ram: str | None, flash: str | None, mcu: str | None, all_i
                      + ("would fit" if v >= 0 and no_build else "fits" if v >= 0 else
                         "DOES NOT FIT" if k in needed else "would not fit")
                      + f", {abs(v):,} B {'to spare' if v >= 0 else 'too many'}"
- + (", code and stack included" if image else "")
+                     + (", code and stack included" if image else "")
                      + (", with the stream" if stream else ", the model alone") + ("" if k in needed else " (not judged)"))
     emit(as_json, facts, "\n".join(lines))
     if not (fit and proved):
