@@ -49,7 +49,7 @@ class FloatModel(Protocol):
 
 
 def _subsample(values: np.ndarray) -> np.ndarray:
-    """Some at random: every so-manieth one would be of few channels, where the step and their number share factors."""
+    """Some at random: every n-th one would be of few channels, where the step and their number share factors."""
     flat = values.reshape(-1)
     if len(flat) > SAMPLES:
         flat = flat[np.random.default_rng(0).choice(len(flat), SAMPLES, replace=False, shuffle=False)]
