@@ -63,7 +63,12 @@ def pack_for(program: Program, core: str) -> Program:
 
     Raises ConfigError for an unknown core.
     """
+    return pack(program) if packs(core) else program
+
+
+def packs(core: str) -> bool:
+    """Whether `pack_for` packs for that core.  Raises ConfigError for an unknown one."""
     from tinyloc.emulator.toolchain import core as find
 
     which = find(core)
-    return pack(program) if which.dsp and not which.mve else program
+    return which.dsp and not which.mve

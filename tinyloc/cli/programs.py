@@ -34,6 +34,13 @@ OPTIMIZE = click.option("--optimize", default="-O3", show_default=True,
                         type=click.Choice(["-O0", "-O1", "-O2", "-O3", "-Os"]), help="The compiler's option.")
 
 
+def _as_exported(core: str) -> str:
+    """Which of the exports has the weights of what was counted on a core."""
+    from tinyloc.pack import packs
+
+    return f"weights packed, as export --core {core} has them" if packs(core) else "weights as export has them"
+
+
 def _codes(program: Program, source: dict[str, Any], most: int | None, missing: str) -> tuple[Any, Any, Dataset]:
     """(input codes of a window that ends at each test row, their windows, the data set)."""
     from tinyloc.train import last_rows
@@ -122,7 +129,7 @@ def audit(model: str, ram: str | None, flash: str | None, mcu: str | None, all_i
             taken = {"ram": m.ram, "all_in_ram": m.ram + m.flash, "flash": m.flash}
             spare = {k: (limits["flash" if k == "flash" else "ram"] or 0) - taken[k] for k in spare}
             parts = ", ".join(f"{k} {v:,}" for k, v in m.sections.items())
-            how = f"{compiler} {optimize}, {'with' if stream else 'without'} tl_stream"
+            how = f"{compiler} {optimize}, {'with' if stream else 'without'} tl_stream, {_as_exported(m.core)}"
             lines.append(f"linked for {m.core} by {how}: {parts}; stack {m.stack:,} of at most {m.stack_bound:,}; in all "
                          f"{m.ram:,} B of RAM and {m.flash:,} B of flash; "
                          + (f"it ran in a RAM of exactly {limits['ram']:,} B" if limits["ram"] else "no budget was set"))
@@ -205,7 +212,8 @@ def bench(model: str, mcu: str | None, core: str | None, compiler: str, optimize
     rows = [["op", "instructions", "%", "~cycles", "~ms", "~uJ"]]
     rows += [row(op, c) for op, c in found.by_op().items()] + [row("all", total)]
     per = f"a sample ({length} make a window)" if streams else f"a window of {found.samples} samples"
-    lines = [f"{found.core}{f' of {chip.name}, {chip.clock_hz / 1e6:g} MHz' if chip else ''}, {compiler} {optimize}, {per}",
+    lines = [f"{found.core}{f' of {chip.name}, {chip.clock_hz / 1e6:g} MHz' if chip else ''}, {compiler} {optimize}, {per}; "
+             + _as_exported(found.core),
              table(rows), f"instructions are counted; ~ is estimated: cycles by {found.timing}"]
     if found.energy:
         lines.append(f"current: {found.energy}")
@@ -301,7 +309,7 @@ def export(model: str, out: str, core: str | None, stream: bool | None, windows:
     emit(as_json, {"model": model, "out": out, "moved_aside": str(aside) if aside else None, **facts},
           f"{out}: {len(files)} files, image of {facts['image_bytes']:,} B (CRC-32 {facts['image_crc']}), arena of "
           f"{facts['arena_bytes']:,} B, {'sample by sample' if facts['stream'] else 'a window at once'}, "
-          f"{facts['core'] or 'any core'}; {facts['windows']} golden windows"
+          f"{facts['core'] or 'for any core, no weights packed (--core)'}; {facts['windows']} golden windows"
           + (f"\nwhat was there is in {aside}" if aside else "")
           + f"\nself-test: cd {shlex.quote(out)} && {RUN_SELF_TEST}")
 
