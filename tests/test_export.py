@@ -1043,7 +1043,8 @@ def test_export_command(programs: dict[str, Program], tmp_path: Path) -> None:
     found = json.loads(export("--windows", "0", "--core", "m4", "--at-once", "--json").stdout)
     assert tree(tmp_path / "out") == project(p, np.empty((0, *b.shape), np.int8), "m4", False)
     assert found["windows"] == 3 and found["core"] == "cortex-m4" and not found["stream"]
-    assert "sample by sample, any core" in export("--windows", "0").stdout, "an earlier export is replaced"
+    said = export("--windows", "0").stdout
+    assert "sample by sample, for any core, no weights packed (--core)" in said, "an earlier export is replaced"
     (tmp_path / "out" / "mine").write_text("mine")
     assert "mine, which is not of the export" in export("--windows", "0", code=2).stderr
     assert "out.old" in export("--windows", "0", "--force").stdout
