@@ -738,7 +738,7 @@ def test_csv_through_load_rejects(tmp_path: Path) -> None:
         data.load(path, columns={"rsi": "rssi*"})
     with pytest.raises(ConfigError, match="no option 'house'"):
         data.load(path, house="A")
-    with pytest.raises(DataError, match="Is a directory"):
+    with pytest.raises(DataError, match="is a folder; expected a CSV file or a data set"):
         data.load(tmp_path)
 
 

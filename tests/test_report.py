@@ -36,6 +36,7 @@ from tinyloc.kernels.op import Node
 from tinyloc.model import Model, preset
 from tinyloc.program import Program
 from tinyloc.report import document, facts, page, subject, views
+from tinyloc.report.page import errors
 from tinyloc.report.sections import SECTIONS
 from tinyloc.report.subject import Target, name_of
 from tinyloc.run import BACKENDS, Session
@@ -251,6 +252,25 @@ def test_a_float_model_is_quantized_as_the_command_does(place: Path, known: dict
     assert origin["commands"][0][:2] == ["tinyloc", "quantize"]
     assert found["sections"]["layers"] == known["models"][0]["sections"]["layers"]
     assert {b["windows"] for b in found["sections"]["exactness"]["backends"]} <= {0, 3}
+
+
+@pytest.mark.parametrize(("power", "shown"), [(None, {"signal": "minmax"}), (2.5, {"signal": "powed", "power": 2.5})])
+def test_settings_name_the_signal(known: dict[str, Any], place: Path, power: float | None, shown: dict[str, Any]) -> None:
+    """What inputs are made of belongs to how the model came about; the rest of the scaler is too long for a table."""
+    info = Program.load(programs(place)[0]).info
+    scaler = {**info["scaler"], **({"power": power} if power else {})}
+    found = facts.settings({**info, "scaler": scaler})
+    assert found == {**known["models"][0]["sections"]["origin"]["settings"], **shown} and "scaler" not in found
+    rows = views.origin({**known["models"][0]["sections"]["origin"], "settings": found}, {}, known)["rows"]
+    assert {r["name"]: r["value"] for r in rows}["signal"] == shown["signal"]
+    assert "signal" not in facts.settings({"name": "m"})
+
+
+@pytest.mark.parametrize(("value", "text"), [
+    (0.0, "0.00"), (0.288, "0.29"), (9.994, "9.99"), (9.996, "10.0"), (10.42, "10.4"), (99.96, "100"), (768.4, "768"),
+    (999.6, "1,000"), (16161.71, "16,200"), (161728.0, "162,000"), (-3.14159, "\N{MINUS SIGN}3.14")])
+def test_errors_have_three_digits(value: float, text: str) -> None:
+    assert errors(value) == text and len(errors(value)) <= 7
 
 
 def test_commands_of_the_page_run(place: Path, known: dict[str, Any]) -> None:

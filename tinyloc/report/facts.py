@@ -270,6 +270,13 @@ _ELSEWHERE = ("name", "dataset", "simulated", "note", "rooms", "aps", "scaler", 
               "validation_macro_f1", "source")
 
 
+def settings(info: Mapping[str, Any]) -> Facts:
+    """What made the model what it is; of the scaler, what inputs are made of, as on the command line."""
+    power = info.get("scaler", {}).get("power", 1)
+    signal = {"signal": "minmax"} if power == 1 else {"signal": "powed", "power": power}
+    return {**{k: v for k, v in info.items() if k not in _ELSEWHERE}, **(signal if "scaler" in info else {})}
+
+
 def origin(s: Subject) -> Facts:
     """Digests, settings and seeds of the Program, and the commands that repeat what the report says of it."""
     import zlib
@@ -298,7 +305,7 @@ def origin(s: Subject) -> Facts:
                       *([{"what": "float model", "path": s.floats[0], "sha256": s.floats[1]}]
                         if s.floats and not s.quantized else [])],
             "image": {"bytes": len(image), "crc32": f"{zlib.crc32(image):08x}"}, "data_digest": s.dataset.digest(),
-            "source": dict(s.source), "settings": {k: v for k, v in info.items() if k not in _ELSEWHERE},
+            "source": dict(s.source), "settings": settings(info),
             "proofs": {"count": len(proofs), "tightest": tight and {"what": tight, "bound": proofs[tight][0],
                                                                     "limit": proofs[tight][1]}},
             "commands": commands}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
@@ -59,7 +60,8 @@ def _environment() -> Any:
 
     made = Environment(loader=PackageLoader("tinyloc.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
                        lstrip_blocks=True, keep_trailing_newline=True, extensions=["jinja2.ext.loopcontrols"])
-    made.filters |= {"n": whole, "f": fixed, "pct": percent, "si": si, "kb": kilobytes, "short": short, "u": unit}
+    made.filters |= {"n": whole, "f": fixed, "e": errors, "pct": percent, "si": si, "kb": kilobytes, "short": short,
+                     "u": unit}
     # The style is this package's own text, and has no facts in it.
     made.globals["raw"] = Markup
     return made
@@ -73,6 +75,15 @@ def whole(value: float) -> str:
 def fixed(value: float, digits: int = 3) -> str:
     """0.812."""
     return f"{value:.{digits}f}".replace("-", MINUS)
+
+
+def errors(value: float, digits: int = 2) -> str:
+    """A number of a table whose values may be small or great: 0.29, 10.4, 768, 36,000; three digits say enough."""
+    size = abs(value)
+    if size < 999.5:
+        return fixed(value, max(0, digits if size < 9.995 else digits - 1 if size < 99.95 else 0))
+    power = 10.0 ** (math.floor(math.log10(size)) - 2)
+    return whole(round(value / power) * power)
 
 
 def short(value: float) -> str:
