@@ -67,23 +67,24 @@ def fit(s: Subject) -> Facts:
     linked, why = _linked(s)
     counted = s.audit.best
 
-    def judged(core: str, ram: int | None, flash: int | None) -> Facts:
-        """Of limits, None for none: what is needed, what is left."""
+    def judged(core: str, ram: int | None, flash: int | None, of: Mcu | None) -> Facts:
+        """Of limits, None for none: what is needed, what is left; of a part that nothing can be built for, it is for
+        comparison alone."""
         own, limits = linked.get(core), {"ram": ram, "flash": flash}
         needs = {"ram": own["ram"], "flash": own["flash"]} if own else {"ram": counted.ram, "flash": counted.image}
         spare = {k: None if v is None else v - needs[k] for k, v in limits.items()}
         return {**limits, "needs": needs, "spare": spare, "linked": own is not None,
-                "fits": all(v is None or v >= 0 for v in spare.values())}
+                "fits": all(v is None or v >= 0 for v in spare.values()) and not (of and of.no_build)}
 
     # Each with all that it has, also that in question: what its other firmware leaves of it is the budget.
     parts = [{"mcu": m.name, "core": m.core, "clock_hz": m.clock_hz, "note": m.note,
-              **judged(_core(m), m.ram_bytes, m.flash_bytes)} for m in s.target.parts()]
+              **judged(_core(m), m.ram_bytes, m.flash_bytes, m)} for m in s.target.parts()]
     whole = {"ram": counted.ram, "all_in_ram": counted.total, "flash": counted.image}
     budget, chip = None, s.target.mcu
     if chip and s.target.name != chip.name:
-        budget = judged(_core(chip), s.target.ram, s.target.flash)
+        budget = judged(_core(chip), s.target.ram, s.target.flash, chip)
     elif not chip and s.target.name:
-        budget = judged(s.target.core.removeprefix("cortex-"), s.target.ram, s.target.flash)
+        budget = judged(s.target.core.removeprefix("cortex-"), s.target.ram, s.target.flash, None)
     return {"way": "stream" if s.streams else "window", "samples": counted.steps_of_time, "counted": whole,
             "linked": linked, "not_linked": why, "parts": parts, "budget": budget,
             "budgets": [{"bytes": b, "spare": {"ram": b - counted.ram, "all_in_ram": b - counted.total}} for b in BUDGETS]}

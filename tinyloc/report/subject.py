@@ -64,8 +64,9 @@ class Target:
         return ", ".join(([self.mcu.name] if self.mcu else []) + limits)
 
     def parts(self) -> list[Mcu]:
-        """All microcontrollers, that in question first, then by their RAM."""
-        return sorted(MCUS.values(), key=lambda m: (m is not self.mcu, m.ram_bytes, m.name))
+        """All microcontrollers that the C can be built for, and that in question, which is first; then by their RAM."""
+        return sorted((m for m in MCUS.values() if m is self.mcu or not m.no_build),
+                      key=lambda m: (m is not self.mcu, m.ram_bytes, m.name))
 
 
 @dataclass
