@@ -24,7 +24,6 @@ from tinyloc.errors import BrokenError, ConfigError, DataError, ModelError, Tiny
 from tinyloc.model import Config, Model, preset
 from tinyloc.prune import (
     PLACES,
-    _confident,
     choose,
     cut,
     dimensions,
@@ -517,7 +516,7 @@ def test_a_budget_counts_confidences(house: Dataset, mamba: Model) -> None:
     total = audit(calibrate(mamba, house)).best.total - 200
     pruned = prune(mamba, house, None, QUICK, budget={"total": total}, rounds=1)
     assert audit(confidence.calibrate(calibrate(pruned, house), house)).best.total <= total
-    assert _confident(house) and not _confident(none)
+    assert confidence.can_calibrate(house) and not confidence.can_calibrate(none)
 
 
 def test_a_model_that_has_seen_the_validation_rows_is_not_judged_by_them(house: Dataset) -> None:

@@ -169,6 +169,11 @@ def with_table(program: Program, reliability: Reliability) -> Program:
     return replace(program, buffers=buffers, data=data, steps=(*program.steps[:-1], made))
 
 
+def can_calibrate(dataset: Dataset) -> bool:
+    """Whether confidences can be counted on the data, as `tinyloc quantize` does then: validation has a labeled row."""
+    return bool((dataset.val.room >= 0).any())
+
+
 def sized(program: Program) -> Program:
     """The Program with a table of zeros: what it takes once confidences are counted, for a budget."""
     return program if has_confidence(program) else with_table(program, Reliability(np.zeros(SIZE, np.uint8), 0))

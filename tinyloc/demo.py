@@ -24,6 +24,7 @@ def demo(dataset: Dataset, out: Path, *, models: Sequence[str] = MODELS, recipe:
     Writes `<preset>.safetensors` (float), `<preset>.int8.safetensors` (Program) and `demo.json` to the folder `out`.
     """
     from tinyloc.confidence import calibrate as count
+    from tinyloc.confidence import can_calibrate
     from tinyloc.files import check_writable, write_atomic
     from tinyloc.model import preset
     from tinyloc.quantize import calibrate
@@ -45,7 +46,7 @@ def demo(dataset: Dataset, out: Path, *, models: Sequence[str] = MODELS, recipe:
             model = with_info(model, source=source)
         model.save(out / f"{name}.safetensors")
         program = calibrate(model, dataset)
-        if (dataset.val.room >= 0).any():
+        if can_calibrate(dataset):
             program = count(program, dataset)
         program.save(out / f"{name}.int8.safetensors")
         w = last_rows(model.info, dataset.test)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinyloc.confidence import can_calibrate, sized
 from tinyloc.data import MISSING, Dataset, Samples, Windows
 from tinyloc.distill import Beliefs, Distillation, Teachers
 from tinyloc.errors import BrokenError, ConfigError, DataError, ModelError, unknown
@@ -335,7 +336,6 @@ def resolve(config: Config, keep: Mapping[str, int | float]) -> dict[str, int]:
 def measure(model: Model, x: np.ndarray, decay: str = "powers", confident: bool = False) -> Memory:
     """Memory that the model takes quantized on windows x (b, t, a), by the planner, as it is best run; decay: of a Mamba;
     confident: with confidences, as `tinyloc quantize` counts them where validation has labels."""
-    from tinyloc.confidence import sized
     from tinyloc.quantize import quantize
     from tinyloc.verify import audit
 
@@ -509,7 +509,7 @@ def prune(model: Model, dataset: Dataset, keep: Mapping[str, int | float] | None
         over = _over(run.model, dataset, budget or {})
         if not over or run.done >= rounds + RETRIES:
             return None
-        now = measure(run.model, _few(run.model, dataset), decay, _confident(dataset))
+        now = measure(run.model, _few(run.model, dataset), decay, can_calibrate(dataset))
         tighter = {k: getattr(now, k) - over[k] if k in over else v for k, v in (budget or {}).items()}
         return _within(run.model, dataset, {}, tighter, among, taught, decay, recipe.balance)
 
@@ -568,12 +568,7 @@ def _within(model: Model, dataset: Dataset, targets: Mapping[str, int], budget: 
     """`targets`, and what is to be cut besides to keep the budget."""
     training, _, _ = _inputs(model, dataset)
     smaller, scores = shrink(model, importance(model, training, taught, balance=balance), targets, decay)
-    return {**targets, **within(smaller, _few(smaller, dataset), scores, budget, among, decay, _confident(dataset))}
-
-
-def _confident(dataset: Dataset) -> bool:
-    """Whether `tinyloc quantize` counts confidences on these data."""
-    return bool((dataset.val.room >= 0).any())
+    return {**targets, **within(smaller, _few(smaller, dataset), scores, budget, among, decay, can_calibrate(dataset))}
 
 
 def _few(model: Model, dataset: Dataset) -> np.ndarray:
@@ -586,10 +581,9 @@ def _over(model: Model, dataset: Dataset, budget: Mapping[str, int]) -> dict[str
     """Bytes above the budget, of the Program that `tinyloc quantize` makes."""
     if not budget:
         return {}
-    from tinyloc.confidence import sized
     from tinyloc.quantize import calibrate
     from tinyloc.verify import audit
 
     program = calibrate(model, dataset)
-    found = audit(sized(program) if _confident(dataset) else program).best
+    found = audit(sized(program) if can_calibrate(dataset) else program).best
     return {k: getattr(found, k) - limit for k, limit in budget.items() if getattr(found, k) > limit}

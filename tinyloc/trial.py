@@ -248,7 +248,7 @@ def evaluate(dataset: Dataset, job: Job) -> Outcome:
         _, model, program = found[best]
         if goal.refit:
             judged = {k: model.info[k] for k in ("validation_macro_f1", "best_epoch")}
-            model = with_info(trained(best, until=judged["best_epoch"]), **judged, refit=True)
+            model = with_info(trained(best, until=judged["best_epoch"]), **judged)
             program = calibrate(model, dataset)
         program = count(program, dataset)
     except _Behind:

@@ -32,7 +32,9 @@ def tuned(dataset: Dataset, recipe: Recipe | None = None, delay: int = 0) -> Tun
     recipe = recipe or Recipe()
     if dataset.window > 1:
         return Tuned(recipe, Inputs(delay=delay), Augmentation(offset=4.0))
-    batch = max(64, min(512, len(dataset.train) // 32)) if recipe.batch == Recipe.batch else recipe.batch
+    batch = recipe.batch
+    if batch == Recipe.batch:
+        batch = max(batch, min(512, len(dataset.train) // 32))
     lr = min(1.0, recipe.lr * math.sqrt(batch / recipe.batch))  # the rule of Malladi et al., arXiv 2205.10287, for Adam
     return Tuned(replace(recipe, balance=1.0, batch=batch, lr=lr), Inputs("powed", 20, delay),
                  Augmentation(offset=5.0, noise=3.0, deaf=1.0, lost=0.2))

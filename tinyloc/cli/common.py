@@ -138,7 +138,7 @@ def own_source(info: Any, data: str | None, given: dict[str, Any]) -> dict[str, 
     seed = own.get("seed", 0) if given.get("seed") is None else given["seed"]
     asked = source_of(own["data"] if data is None else data, seed, given)
     if asked["data"] != own.get("data"):
-        heading = [] if "rssi" in asked["columns"] else _heading(asked["data"], asked["columns"].get("delimiter", ","))
+        heading = [] if "rssi" in asked["columns"] else csv_heading(asked["data"], asked["columns"].get("delimiter", ","))
         hears = [a for a in info.get("aps", ()) if a in heading and a not in info.get("motion", ())]
         if hears and not any(h.startswith("rssi_") for h in heading):  # else the reader's own default
             asked["columns"]["rssi"] = hears
@@ -146,7 +146,7 @@ def own_source(info: Any, data: str | None, given: dict[str, Any]) -> dict[str, 
     return {**own, **asked, "columns": {**own["columns"], **asked["columns"]}}
 
 
-def _heading(path: str, delimiter: str) -> list[str]:
+def csv_heading(path: str | Path, delimiter: str) -> list[str]:
     """Names of a CSV file's columns; none where it is no such file, which loading it says."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as f:
@@ -229,39 +229,38 @@ def augmentation_of(pairs: tuple[str, ...]) -> Augmentation | None:
     return Augmentation(**amounts) if amounts else None
 
 
-def lazy_bar(label: str) -> tuple[Callable[[int], Any], Callable[[], None]]:
-    """(the bar, made when it is first asked for with its length, what ends it)."""
+def lazy_bar(label: str, quiet: bool, show: Callable[[Any, Any], None]
+             ) -> tuple[Callable[[Any], None] | None, Callable[[], None]]:
+    """(a callback that has `show` draw an event on the bar, what ends the bar); none where nobody sees it grow.  The bar is
+    made at the first event, which says `of` how many it is."""
+    if quiet or not sys.stderr.isatty():
+        return None, lambda: None
     bar: Any = None
 
-    def get(length: int) -> Any:
+    def draw(event: Any) -> None:
         nonlocal bar
         if bar is None:
-            bar = click.progressbar(length=length, label=label, file=sys.stderr, show_pos=True, width=24,
+            bar = click.progressbar(length=event.of, label=label, file=sys.stderr, show_pos=True, width=24,
                                     item_show_func=lambda s: s)
             bar.__enter__()
-        return bar
+        show(bar, event)
 
     def end() -> None:
         if bar is not None:
             bar.__exit__(None, None, None)
 
-    return get, end
+    return draw, end
 
 
 def progress_bar(label: str, quiet: bool) -> tuple[Progress | None, Callable[[], None]]:
-    """(a callback for each epoch, what ends the bar); none where nobody sees it grow."""
-    if quiet or not sys.stderr.isatty():
-        return None, lambda: None
-    get, end = lazy_bar(label)
-
-    def show(e: Epoch) -> None:
-        bar = get(e.of)
+    """(a callback for each epoch, what ends the bar), as `lazy_bar` has them."""
+    def show(bar: Any, e: Epoch) -> None:
         judged = f"validation F1 {e.score:.3f} (best {e.best:.3f})" if e.score == e.score else "with the validation rows"
         if e.number <= bar.pos or e.of != bar.length:  # another run
             bar.pos, bar.length = 0, e.of
         bar.update(1 if bar.pos else e.number, f"loss {e.loss:.3f}, {judged}")
 
-    return show, end
+    return lazy_bar(label, quiet, show)
 
 
 # Columns of tables of memory: label, attribute of `verify.Memory`.

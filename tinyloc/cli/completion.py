@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -78,14 +77,10 @@ def _states(ctx: click.Context) -> Iterable[str]:
 
 def _columns(ctx: click.Context) -> Iterable[str]:
     """The heading of the CSV file that the command line names."""
+    from tinyloc.cli.common import csv_heading
+
     path = Path(str(ctx.params.get("data_name") or ctx.params.get("name") or "")).expanduser()
-    if not path.is_file():
-        return []
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as f:
-            return [c.strip() for c in next(csv.reader(f, delimiter=ctx.params.get("csv_delimiter") or ","), [])]
-    except (OSError, UnicodeDecodeError, csv.Error):
-        return []
+    return csv_heading(path, ctx.params.get("csv_delimiter") or ",")
 
 
 def _fixed(*names: str) -> Callable[[click.Context], Iterable[str]]:

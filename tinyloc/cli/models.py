@@ -280,6 +280,7 @@ def quantize(model: str, out: str, calibration: str, decay: str, confidence: boo
     best so far.  A killed run goes on when started again.
     """
     from tinyloc.confidence import calibrate as count
+    from tinyloc.confidence import can_calibrate
     from tinyloc.convert.graph import load_model
     from tinyloc.files import check_writable
     from tinyloc.model import Model
@@ -299,7 +300,7 @@ def quantize(model: str, out: str, calibration: str, decay: str, confidence: boo
                        teachers=[Model.load(t) for t in given["teachers"]], distillation=distillation, missing=missing)
     else:
         program = calibrate(m, d, calibration, decay, missing)
-    if confidence or (confidence is None and (d.val.room >= 0).any()):
+    if confidence or (confidence is None and can_calibrate(d)):
         program = count(program, d, precision, missing)
     program.save(out)
     proofs = program.info["proofs"]

@@ -110,13 +110,8 @@ def search(data_name: str, ram: str | None, flash: str | None, mcu: str | None, 
 
 
 def _search_bar(quiet: bool) -> tuple[Callable[[Any], None] | None, Callable[[], None]]:
-    """(a callback for each trial, what ends the bar); none where nobody sees it grow."""
-    if quiet or not sys.stderr.isatty():
-        return None, lambda: None
-    get, end = lazy_bar("search")
-
-    def show(p: Any) -> None:
-        bar = get(p.of)
+    """(a callback for each trial, what ends the bar), as `lazy_bar` has them."""
+    def show(bar: Any, p: Any) -> None:
         bar.update(p.finished - bar.pos, f"front of {p.front}, best F1 {p.best:.3f}; {p.stopped} stopped, {p.over} over")
 
-    return show, end
+    return lazy_bar("search", quiet, show)

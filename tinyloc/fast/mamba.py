@@ -79,16 +79,15 @@ def _before_scan(u, p, y, dt, s, rate):
 
 
 @part
-def _gate(gated, y, s, z, d_skip):
+def _gate(gated, y, z):
     for j in range(len(y)):
-        y[j] += d_skip[j] * s[j]
         gated[j] = y[j] * (z[j] * sigmoid(z[j]))
 
 
 @part
-def _product(gated, s, z):
-    for j in range(len(s)):
-        gated[j] = s[j] * (z[j] * sigmoid(z[j]))
+def _skip(y, s, d_skip):
+    for j in range(len(y)):
+        y[j] += d_skip[j] * s[j]
 
 
 @kernel("void(f4[:,:,::1], f4[:,:,::1], f4[:,:,::1])")
@@ -97,7 +96,7 @@ def _gate_alone(gated, s, uz):
     batch, steps, e = s.shape
     for i in range(batch):
         for t in range(steps):
-            _product(gated[i, t], s[i, t], uz[i, t, e:])
+            _gate(gated[i, t], s[i, t], uz[i, t, e:])
 
 
 @kernel("void(f4[:,:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,:,:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,::1], "
@@ -118,26 +117,23 @@ def _scan(gated, y, dt, kept, s, uz, low, dt_weight, dt_bias, rates, d_skip, pow
                 advance_powers(h, p, q, u, low[i, t, r : r + n], low[i, t, r + n :], y[i, t])
             else:
                 advance(h, rates, dt[i, t], u, low[i, t, r : r + n], low[i, t, r + n :], y[i, t])
-            _gate(gated[i, t], y[i, t], s[i, t], uz[i, t, e:], d_skip)
+            _skip(y[i, t], s[i, t], d_skip)
+            _gate(gated[i, t], y[i, t], uz[i, t, e:])
 
 
 @part
-def _gate_backward(dy, dz, dskip, dgated, y, s, z):
+def _gate_backward(dy, dz, dgated, y, z):
     for j in range(len(dy)):
         sig = sigmoid(z[j])
         gate = z[j] * sig
         dy[j] = dgated[j] * gate
         dz[j] = dgated[j] * y[j] * (sig + gate * (np.float32(1) - sig))
-        dskip[j] += dy[j] * s[j]
 
 
 @part
-def _product_backward(ds, dz, dgated, s, z):
-    for j in range(len(ds)):
-        sig = sigmoid(z[j])
-        gate = z[j] * sig
-        ds[j] = dgated[j] * gate
-        dz[j] = dgated[j] * s[j] * (sig + gate * (np.float32(1) - sig))
+def _skip_backward(dskip, dy, s):
+    for j in range(len(dy)):
+        dskip[j] += dy[j] * s[j]
 
 
 @kernel("void(f4[:,:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,:,::1])")
@@ -146,7 +142,7 @@ def _gate_alone_backward(ds, duz, dgated, s, uz):
     batch, steps, e = s.shape
     for i in range(batch):
         for t in range(steps):
-            _product_backward(ds[i, t], duz[i, t, e:], dgated[i, t], s[i, t], uz[i, t, e:])
+            _gate_backward(ds[i, t], duz[i, t, e:], dgated[i, t], s[i, t], uz[i, t, e:])
 
 
 @part
@@ -203,7 +199,8 @@ def _scan_backward(ds, duz, dlow, da, dt_grads, dskip, dgated, y, dt, kept, s, u
                     repeat(h[k + 1], decay[k], h[k], rates, dt[i, t], u[k], low[i, t, r : r + n])
             for k in range(min(CHUNK, steps - first) - 1, -1, -1):
                 t = first + k
-                _gate_backward(dy, duz[i, t, e:], own_skip[0], dgated[i, t], y[i, t], s[i, t], uz[i, t, e:])
+                _gate_backward(dy, duz[i, t, e:], dgated[i, t], y[i, t], uz[i, t, e:])
+                _skip_backward(own_skip[0], dy, s[i, t])
                 retreat(g, own_da, gb, through, dlow[i, t, r : r + n], dlow[i, t, r + n :], decay[k], h[k], h[k + 1], a,
                         dt[i, t], u[k], dy, low[i, t, r : r + n], low[i, t, r + n :])
                 _time_step_backward(ds[i, t], dlow[i, t, :r], own_dt[r], own_dt[:r], p, gb, through, dy, dt[i, t], s[i, t],

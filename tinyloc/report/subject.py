@@ -190,6 +190,7 @@ def subjects(paths: Sequence[str], target: Target, *, source_of: Callable[[Mappi
     test rows differ; what `train.last_rows` raises.
     """
     from tinyloc.confidence import calibrate as count
+    from tinyloc.confidence import can_calibrate
     from tinyloc.quantize import calibrate
     from tinyloc.train import last_rows
 
@@ -212,7 +213,7 @@ def subjects(paths: Sequence[str], target: Target, *, source_of: Callable[[Mappi
         if program is None:
             assert model is not None
             program = calibrate(model, dataset, missing=missing)
-            if (dataset.val.room >= 0).any():
+            if can_calibrate(dataset):
                 program = count(program, dataset, missing=missing)
         file = path if quantized else _float_of(program, path, floats)
         if file and not quantized:
