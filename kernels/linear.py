@@ -35,19 +35,19 @@ def _linear_s8_s16(y, x, w, bias, mult, shift, t, n, k, bias_step, mult_step):  
             y[i * n + o] = sat16(mbqm(acc, mult[o * mult_step], shift[o * mult_step]))
 
 
-def _real(x: np.ndarray, w: np.ndarray, bias: np.ndarray, mult: np.ndarray, shift: np.ndarray, t: int, n: int,
-          k: int, bias_step: int, mult_step: int) -> np.ndarray:
+def rescaled_sums(x: np.ndarray, w: np.ndarray, bias: np.ndarray, mult: np.ndarray, shift: np.ndarray, t: int, n: int,
+                  k: int, bias_step: int, mult_step: int) -> np.ndarray:
     """The float64 result in places of the output, before zero point and clamp."""
     acc = x.reshape(t, k).astype(float) @ w.reshape(n, k).T.astype(float) + (bias if bias_step else bias[0])
     return np.asarray(acc * np.ldexp(mult.astype(float), shift.astype(int) - 31)).reshape(-1)
 
 
 def _ideal_s8(y, x, w, bias, mult, shift, t, n, k, y_zp, bias_step, mult_step):  # type: ignore[no-untyped-def]
-    return (np.clip(_real(x, w, bias, mult, shift, t, n, k, bias_step, mult_step) + y_zp, -128, 127),)
+    return (np.clip(rescaled_sums(x, w, bias, mult, shift, t, n, k, bias_step, mult_step) + y_zp, -128, 127),)
 
 
 def _ideal_s8_s16(y, x, w, bias, mult, shift, t, n, k, bias_step, mult_step):  # type: ignore[no-untyped-def]
-    return (np.clip(_real(x, w, bias, mult, shift, t, n, k, bias_step, mult_step), -32768, 32767),)
+    return (np.clip(rescaled_sums(x, w, bias, mult, shift, t, n, k, bias_step, mult_step), -32768, 32767),)
 
 
 def _cases(dtype: str) -> Any:

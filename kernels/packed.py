@@ -16,6 +16,16 @@ from tinyloc.kernels.op import Args, Op, Packer
 MAX_SHIFT = 20  # right shift: the zero point, shifted left by it, is in the rounding's offset
 
 
+@njit("int32(int32, int32[::1], int32, int32, int32, int32, int32, int32)")
+def rescaled(twice, rows, own, r, mult, offset, shift, per_row):  # type: ignore[no-untyped-def]
+    """What becomes of a sum, given twice, before its clamp; constants of row r of a group from rows[own] on, if per_row."""
+    if per_row:
+        mult, offset = rows[own + r], rows[own + 4 + r]
+        shift = np.int32((rows[own + 8] >> (8 * r)) & 255)
+    p = np.int32((np.int64(twice) * mult + (np.int64(1) << 31)) >> 32)  # SRDHM of the sum
+    return np.int32(np.int32(p + (p >> 31) + offset) >> min(shift, 31))
+
+
 @njit("int32(int8[::1], int32, int32, int8[::1], int32[::1], int32, int32, int32, int32, int32, int32)")
 def output(x, start, k, w, rows, o, quads, mult, offset, shift, per_row):  # type: ignore[no-untyped-def]
     """Output o of the vector x[start : start + k], rescaled, before its clamp."""
@@ -29,11 +39,7 @@ def output(x, start, k, w, rows, o, quads, mult, offset, shift, per_row):  # typ
         even = np.int32(x[start + 2 * q]) if 2 * q < k else np.int32(0)
         odd = np.int32(x[start + 2 * q + 1]) if 2 * q + 1 < k else np.int32(0)
         acc = np.int32(acc + 256 * (low * even + high * (odd - 127)))
-    if per_row:
-        mult, offset = rows[g * size + 4 + r], rows[g * size + 8 + r]
-        shift = np.int32((rows[g * size + 12] >> (8 * r)) & 255)
-    p = np.int32((np.int64(acc >> 7) * mult + (np.int64(1) << 31)) >> 32)  # SRDHM of acc / 256
-    return np.int32(np.int32(p + (p >> 31) + offset) >> min(shift, 31))
+    return rescaled(np.int32(acc >> 7), rows, np.int32(g * size + 4), r, mult, offset, shift, per_row)
 
 
 def _linear_packed_s8(y, x, w, rows, pairs, t, groups, quads, n, k, mult, offset, shift, per_row):  # type: ignore
@@ -77,14 +83,18 @@ def pack_rows(w: np.ndarray, bias: np.ndarray, mult: np.ndarray, shift: np.ndarr
     w (n, k); bias (n,) or (1,); mult and shift (n,) or (1,).  Four rows share 256 times their biases (with 127 times the sum
     of the odd weights), and, if each has its own scale, four multipliers, four offsets and four right shifts, a byte each.
     """
-    n = len(w)
     wide = w.astype(np.int64)
     odd, even = wide[:, 1::2], wide[:, ::2]
     products = 256 * (255 * np.abs(odd).sum(1) + 128 * np.abs(even).sum(1))
     start = 256 * (bias.astype(np.int64) + 127 * odd.sum(1))
-    right = -shift.astype(np.int64)
     if (products + np.abs(start)).max() >= 2**31:
         return None
+    return pack_starts(start, mult, shift, y_zp)
+
+
+def pack_starts(start: np.ndarray, mult: np.ndarray, shift: np.ndarray, y_zp: int) -> tuple[np.ndarray, dict[str, int]] | None:
+    """What `pack_rows` returns, of what the n sums start from; None for a left shift, none, or one beyond MAX_SHIFT."""
+    n, right = len(start), -shift.astype(np.int64)
     if (right < 1).any() or (right > MAX_SHIFT).any():
         return None
     offset = (1 << (right - 1)) + (y_zp << right)
@@ -108,13 +118,19 @@ def _dense(w, rows, groups, quads, n, k, mult, offset, shift, per_row):  # type:
     halves = w.view("<i2").astype(np.int64).reshape(groups, quads, 4, 2).transpose(0, 2, 1, 3).reshape(4 * groups, -1)
     low = (halves + 128) % 256 - 128
     dense = np.stack([low, (halves - low) // 256], 2).reshape(4 * groups, -1)[:n, :k]
+    start, scale, zero_point = scales(rows, groups, n, mult, offset, shift, per_row)
+    return dense.astype(float), start / 256 - 127.0 * dense[:, 1::2].sum(1), scale, zero_point
+
+
+def scales(rows: np.ndarray, groups: int, n: int, mult: int, offset: int, shift: int, per_row: int
+           ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What the n sums start from, their real multipliers, and zero points, of what `pack_starts` made."""
     table = rows.reshape(groups, -1).astype(np.int64)
-    bias = table[:, :4].reshape(-1)[:n] / 256 - 127.0 * dense[:, 1::2].sum(1)
     m, c, e = (np.full(n, v) for v in (mult, offset, shift))
     if per_row:
         m, c = (table[:, at : at + 4].reshape(-1)[:n] for at in (4, 8))
         e = (table[:, 12:] >> np.array([0, 8, 16, 24]) & 255).reshape(-1)[:n]
-    return dense.astype(float), bias, m * np.exp2(-31.0 - e), (c - 2.0 ** (e - 1)) * np.exp2(-1.0 * e)
+    return table[:, :4].reshape(-1)[:n], m * np.exp2(-31.0 - e), (c - 2.0 ** (e - 1)) * np.exp2(-1.0 * e)
 
 
 def _ideal_linear(y, x, w, rows, pairs, t, groups, quads, n, k, *numbers):  # type: ignore[no-untyped-def]
@@ -178,15 +194,15 @@ def _cases_conv(rng: np.random.Generator, level: int) -> Iterator[Args]:
 NUMBERS = ("mult", "offset", "shift", "per_row")
 _HEAD = "x:in:int8:{x} w:weight:int8:groups*quads*16 rows:weight:int32:groups*(4+9*per_row) pairs:scratch:uint32:quads*2 "
 _LINEAR = _HEAD.format(x="t*k") + "t:int groups:int quads:int n:int:4*groups-3..4*groups k:int:4*quads-3..4*quads "
-_TAIL = "mult:int:any offset:int:any shift:int:0..20 per_row:int:flag"
+TAIL = "mult:int:any offset:int:any shift:int:0..20 per_row:int:flag"
 _BOUND = "one rounding of the sum (1/2), a second one after the shift (1/2)"
 OPS = (
-    Op("linear_packed_s8", "y:out:int8:t*n " + _LINEAR + _TAIL, _linear_packed_s8, _ideal_linear, _cases_linear("int8"),
+    Op("linear_packed_s8", "y:out:int8:t*n " + _LINEAR + TAIL, _linear_packed_s8, _ideal_linear, _cases_linear("int8"),
        (1.0,), _BOUND, streams=True),
-    Op("linear_packed_s16", "y:out:int16:t*n " + _LINEAR + _TAIL, _linear_packed_s16, _ideal_linear,
+    Op("linear_packed_s16", "y:out:int16:t*n " + _LINEAR + TAIL, _linear_packed_s16, _ideal_linear,
        _cases_linear("int16"), (1.0,), _BOUND, streams=True),
     Op("conv1d_packed_s8", "y:out:int8:t*n " + _HEAD.format(x="t_in*d") + "row:scratch:int8:k*d t:int groups:int quads:int "
-       "n:int:4*groups-3..4*groups d:int k:int t_in:int stride:int:1.. pad_left:int:0..2**30-1 x_zp:int:zp " + _TAIL +
+       "n:int:4*groups-3..4*groups d:int k:int t_in:int stride:int:1.. pad_left:int:0..2**30-1 x_zp:int:zp " + TAIL +
        " k*d:is:4*quads-3..4*quads t*stride:is:1..", _conv1d_packed_s8, _ideal_conv, _cases_conv, (1.0,), _BOUND),
 )
 LAYERS = ()

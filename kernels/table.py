@@ -14,9 +14,11 @@ from tinyloc.kernels import (
     elementwise,
     interleave,
     linear,
+    linear_w4,
     matmul,
     norm,
     packed,
+    packed_w4,
     scan,
     softmax,
     unary,
@@ -25,7 +27,7 @@ from tinyloc.kernels import (
 from tinyloc.kernels.op import Layer, Node, Op, Packer
 
 STEMS = (linear, conv, interleave, norm, softmax, matmul, elementwise, unary, scan, viterbi, argmax, packed, attention,
-         confidence)
+         confidence, linear_w4, packed_w4)
 
 OPS: dict[str, Op] = {op.name: op for stem in STEMS for op in stem.OPS}
 LAYERS: dict[str, Layer] = {layer.kind: layer for stem in STEMS for layer in stem.LAYERS}

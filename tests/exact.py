@@ -350,6 +350,47 @@ def conv1d_packed_s8(y, x, w, rows, pairs, row, t, groups, quads, n, d, k, t_in,
     return (_packed(sat8, vectors, _unpacked(w, rows, groups, quads, n, k * d, *numbers)),)
 
 
+def _halves(w: Sequence[int], n: int, k: int) -> list[list[int]]:
+    """The weights (n, k) of bytes that hold two each, the first in the low half, signed."""
+    return [[half - 16 * (half > 7) for b in row for half in (b % 16, b // 16 % 16)][:k] for row in _rows(w, n)]
+
+
+@_op
+def linear_w4_s8(y, x, w, bias, mult, shift, t, n, k, row, y_zp, bias_step, mult_step):  # type: ignore[no-untyped-def]
+    sums = _affine(_rows(x, t), _halves(w, n, k), bias, mult, shift, bias_step, mult_step)
+    return ([sat8(v + y_zp) for v in sums],)
+
+
+@_op
+def linear_w4_s16(y, x, w, bias, mult, shift, t, n, k, row, bias_step, mult_step):  # type: ignore[no-untyped-def]
+    return ([sat16(v) for v in _affine(_rows(x, t), _halves(w, n, k), bias, mult, shift, bias_step, mult_step)],)
+
+
+def _unpacked_w4(w, rows, groups, octets, n, k, mult, offset, shift, per_row):  # type: ignore[no-untyped-def]
+    """As `_unpacked`, of words of eight weights, each plus 8."""
+    words = [int.from_bytes(bytes(b % 256 for b in w[i : i + 4]), "little") for i in range(0, len(w), 4)]
+    size = 13 if per_row else 4
+    out: tuple[list[Any], ...] = ([], [], [], [], [])
+    for o in range(n):
+        g, r = divmod(o, 4)
+        row = [words[(g * octets + q) * 4 + r] // 2**at % 16 - 8 for q in range(octets) for at in (0, 4, 16, 20, 8, 12, 24, 28)]
+        own = rows[g * size : (g + 1) * size]
+        m, c, e = (own[4 + r], own[8 + r], own[12] // 256**r % 256) if per_row else (mult, offset, shift)
+        for column, value in zip(out, (row[:k], own[r], m, -e, (c - 2 ** (e - 1)) // 2**e), strict=True):
+            column.append(value)
+    return out
+
+
+@_op
+def linear_w4_packed_s8(y, x, w, rows, pairs, t, groups, octets, n, k, *numbers):  # type: ignore[no-untyped-def]
+    return (_packed(sat8, _rows(x, t), _unpacked_w4(w, rows, groups, octets, n, k, *numbers)),)
+
+
+@_op
+def linear_w4_packed_s16(y, x, w, rows, pairs, t, groups, octets, n, k, *numbers):  # type: ignore[no-untyped-def]
+    return (_packed(sat16, _rows(x, t), _unpacked_w4(w, rows, groups, octets, n, k, *numbers)),)
+
+
 @_op
 def conv1d_s8(y, x, w, bias, mult, shift, t, n, d, k, t_in, stride, pad_left, x_zp, y_zp,  # type: ignore
               bias_step, mult_step):

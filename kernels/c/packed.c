@@ -1,4 +1,4 @@
-#include "fixed.h"
+#include "packed.h"
 #include "step.h"
 
 /* Linear layers on weights packed for cores with the DSP extension (Armv7E-M, Armv8-M): see tinyloc.h for the layout.
@@ -6,18 +6,6 @@
  * A half-word holds 256 w1 + w0 of two neighbors.  With b = x1 - 127 and a = 256 x0 - b, which fit 16 bits for every int8
  * x0 and x1, (256 w1 + w0) b + w0 a = 256 (w1 b + w0 x0): one dual product of the words as they lie, one of their low
  * bytes sign-extended, and so one unpacking serves four products.  The 127 sum w1 is in the bias. */
-
-/* What one vector needs; the assembler below knows the offsets. */
-typedef struct {
-    void *y;                /*  0: moves on */
-    int32_t n;              /*  4: outputs left */
-    const int8_t *w;        /*  8: moves on */
-    const int32_t *rows;    /* 12: moves on */
-    const uint32_t *pairs;  /* 16 */
-    const uint32_t *end4;   /* 20: of the quads that are taken by fours */
-    const uint32_t *end;    /* 24 */
-    int32_t mult, offset, shift, per_row; /* 28, 32, 36, 40: offset = 2^(shift-1) + zero point 2^shift */
-} vector;
 
 #ifdef TL_DSP
 
@@ -85,7 +73,7 @@ static inline __attribute__((always_inline)) void prepare(uint32_t *pairs, const
     "cmp r11, r12\n"               \
     "bne 2b\n"
 #define OUTPUTS(name, quads, bits, store, size, size2, size3, size4)                      \
-static TL_NAKED void name(vector *v __attribute__((unused)))                              \
+static TL_NAKED void name(tl_vector *v __attribute__((unused)))                              \
 {                                                                                         \
     __asm__ volatile(                                                                     \
         ".syntax unified\n"                                                               \
@@ -176,7 +164,7 @@ OUTPUTS(some_s8, SOME, "8", "strb", "1", "2", "3", "4")
 OUTPUTS(fours_s8, FOURS, "8", "strb", "1", "2", "3", "4")
 OUTPUTS(outputs_s16, SOME, "16", "strh", "2", "4", "6", "8")
 
-static inline void outputs_s8(vector *v)
+static inline void outputs_s8(tl_vector *v)
 {
     if (v->end4 == v->end)
         fours_s8(v);
@@ -199,52 +187,31 @@ static void prepare(uint32_t *pairs, const int8_t *x, int32_t k)
 static inline int32_t low(uint32_t v) { return (int16_t)(v & 0xffff); }
 static inline int32_t high(uint32_t v) { return (int16_t)(v >> 16); }
 
-/* The next four rows' sums, rescaled; returns how many of them there are. */
-static int32_t four(vector *v, int32_t *result)
+/* All outputs of one vector, of 8 bits or 16, four at a time */
+TL_INLINE void outputs(tl_vector *v, int wide)
 {
-    int32_t acc[4] = {v->rows[0], v->rows[1], v->rows[2], v->rows[3]}, count = v->n < 4 ? v->n : 4;
-    for (const uint32_t *p = v->pairs; p < v->end; p += 2)
-        for (int32_t r = 0; r < 4; r++, v->w += 4) {
-            int32_t w0 = v->w[0], w1 = 256 * v->w[1] + (uint8_t)w0, w2 = v->w[2], w3 = 256 * v->w[3] + (uint8_t)w2;
-            acc[r] = tl_add(acc[r], w1 * low(p[0]) + w3 * high(p[0]) + w0 * low(p[1]) + w2 * high(p[1]));
-        }
-    for (int32_t r = 0; r < count; r++) {
-        const int32_t *own = v->rows + 4 + r;
-        int32_t mult = v->per_row ? own[0] : v->mult, offset = v->per_row ? own[4] : v->offset;
-        int32_t shift = v->per_row ? (v->rows[12] >> (8 * r)) & 255 : v->shift;
-        int32_t p = tl_half_srdhm(acc[r] >> 7, mult); /* below 2^24 */
-        result[r] = tl_add(p + (p >> 31), offset) >> tl_min(shift, 31);
-    }
-    v->n -= 4;
-    v->rows += v->per_row ? 13 : 4;
-    return count;
-}
-
-/* All outputs of one vector, of 8 bits or 16 */
-TL_INLINE void outputs(vector *v, int wide)
-{
-    int8_t *y8 = v->y;
-    int16_t *y16 = v->y;
     while (v->n > 0) {
-        int32_t result[4], count = four(v, result);
-        for (int32_t r = 0; r < count; r++)
-            if (wide)
-                *y16++ = tl_sat16(result[r]);
-            else
-                *y8++ = tl_sat8(result[r]);
+        int32_t acc[4] = {v->rows[0], v->rows[1], v->rows[2], v->rows[3]};
+        for (const uint32_t *p = v->pairs; p < v->end; p += 2)
+            for (int32_t r = 0; r < 4; r++, v->w += 4) {
+                int32_t w0 = v->w[0], w1 = 256 * v->w[1] + (uint8_t)w0, w2 = v->w[2], w3 = 256 * v->w[3] + (uint8_t)w2;
+                acc[r] = tl_add(acc[r], w1 * low(p[0]) + w3 * high(p[0]) + w0 * low(p[1]) + w2 * high(p[1]));
+            }
+        for (int32_t r = 0; r < 4; r++)
+            acc[r] >>= 7;
+        tl_packed_store(v, acc, wide);
     }
-    v->y = wide ? (void *)y16 : (void *)y8;
 }
 
-static void outputs_s8(vector *v) { outputs(v, 0); }
-static void outputs_s16(vector *v) { outputs(v, 1); }
+static void outputs_s8(tl_vector *v) { outputs(v, 0); }
+static void outputs_s16(tl_vector *v) { outputs(v, 1); }
 
 #endif
 
 #define VECTOR(y) \
     {y, n, w, rows, pairs, pairs + 2 * (quads & ~3), pairs + 2 * quads, mult, offset, shift, per_row}
 
-static inline void begin(vector *v, const int8_t *w, const int32_t *rows, int32_t n)
+static inline void begin(tl_vector *v, const int8_t *w, const int32_t *rows, int32_t n)
 {
     v->w = w;
     v->rows = rows;
@@ -255,7 +222,7 @@ void tl_linear_packed_s8(int8_t *y, const int8_t *x, const int8_t *w, const int3
                          int32_t groups, int32_t quads, int32_t n, int32_t k, int32_t mult, int32_t offset, int32_t shift,
                          int32_t per_row)
 {
-    vector v = VECTOR(y);
+    tl_vector v = VECTOR(y);
     for (; t > 0; t--, x += k) {
         prepare(pairs, x, k);
         begin(&v, w, rows, n);
@@ -268,7 +235,7 @@ void tl_linear_packed_s16(int16_t *y, const int8_t *x, const int8_t *w, const in
                           int32_t groups, int32_t quads, int32_t n, int32_t k, int32_t mult, int32_t offset,
                           int32_t shift, int32_t per_row)
 {
-    vector v = VECTOR(y);
+    tl_vector v = VECTOR(y);
     for (; t > 0; t--, x += k) {
         prepare(pairs, x, k);
         begin(&v, w, rows, n);
@@ -282,7 +249,7 @@ void tl_conv1d_packed_s8(int8_t *y, const int8_t *x, const int8_t *w, const int3
                          int32_t stride, int32_t pad_left, int32_t x_zp, int32_t mult, int32_t offset, int32_t shift,
                          int32_t per_row)
 {
-    vector v = VECTOR(y);
+    tl_vector v = VECTOR(y);
     for (int32_t i = 0; i < t; i++) {
         int32_t first = i * stride - pad_left;
         const int8_t *taps = row;

@@ -48,7 +48,11 @@ extern "C" {
     X(conv1d_packed_s8) \
     X(attention_s8) \
     X(argmax_confidence_s16) \
-    X(viterbi_confidence_s16)
+    X(viterbi_confidence_s16) \
+    X(linear_w4_s8) \
+    X(linear_w4_s16) \
+    X(linear_w4_packed_s8) \
+    X(linear_w4_packed_s16)
 
 /* y[t,n] = sat8(zp + rescale(bias[n] + sum_k w[n,k] x[t,k])); bias holds -x_zp * sum_k w too.
  * bias_step is 1, or 0 for one bias for all; mult_step is 1 for a multiplier per output, 0 for one for all. */
@@ -168,6 +172,25 @@ void tl_conv1d_packed_s8(int8_t *y, const int8_t *x, const int8_t *w, const int3
                          int32_t stride, int32_t pad_left, int32_t x_zp, int32_t mult, int32_t offset, int32_t shift,
                          int32_t per_row);
 
+/* linear_s8 and linear_s8_s16 with weights of four bits, signed, two a byte: those of columns 2j and 2j+1 in the low and the
+ * high half of byte j of a row of w[n,row], whose last half means nothing where k is odd. */
+void tl_linear_w4_s8(int8_t *y, const int8_t *x, const int8_t *w, const int32_t *bias, const int32_t *mult,
+                     const int8_t *shift, int32_t t, int32_t n, int32_t k, int32_t row, int32_t y_zp, int32_t bias_step,
+                     int32_t mult_step);
+void tl_linear_w4_s16(int16_t *y, const int8_t *x, const int8_t *w, const int32_t *bias, const int32_t *mult,
+                      const int8_t *shift, int32_t t, int32_t n, int32_t k, int32_t row, int32_t bias_step,
+                      int32_t mult_step);
+/* The same packed for the DSP extension.  w: groups of four rows; in a group, for each octet of columns, a word a row: the
+ * weights, each plus 8, of columns 8q to 8q+7 in its bits from 0, 4, 16, 20, 8, 12, 24 and 28 on; eights fill up.  rows: for
+ * each group of four rows their biases, and, if per_row, the rest as in linear_packed_s8, with which all else is shared.
+ * pairs: 4 octets words.  Twice the sums fit 32 bits. */
+void tl_linear_w4_packed_s8(int8_t *y, const int8_t *x, const int8_t *w, const int32_t *rows, uint32_t *pairs, int32_t t,
+                            int32_t groups, int32_t octets, int32_t n, int32_t k, int32_t mult, int32_t offset,
+                            int32_t shift, int32_t per_row);
+void tl_linear_w4_packed_s16(int16_t *y, const int8_t *x, const int8_t *w, const int32_t *rows, uint32_t *pairs, int32_t t,
+                             int32_t groups, int32_t octets, int32_t n, int32_t k, int32_t mult, int32_t offset,
+                             int32_t shift, int32_t per_row);
+
 /* ---- model images: bytes that are run where they lie, in flash; no pointers, little-endian ----
  *
  * Header, six words: magic; CRC-32 of the image from the next word on; version | sections << 16 | variant << 24 (reserved,
@@ -184,7 +207,7 @@ void tl_conv1d_packed_s8(int8_t *y, const int8_t *x, const int8_t *w, const int3
  * flags: bit 7, the first array, the output, is complete and its bytes belong to the signature; bits 0-6, bytes by which
  * its last unit is longer than it. */
 
-#define TL_ABI 0x2fd42332u /* digest of the names and arguments of all ops, in order: images of others are refused */
+#define TL_ABI 0x34eb657du /* digest of the names and arguments of all ops, in order: images of others are refused */
 #define TL_IMAGE_VERSION 1
 #define TL_MAX_ARGS 24
 

@@ -2890,6 +2890,536 @@ static const frozen_arg viterbi_confidence_s16_4[] = {
     READ(viterbi_confidence_s16_4_end), READ(viterbi_confidence_s16_4_table), STATE(viterbi_confidence_s16_4_scores,
     viterbi_confidence_s16_4_scores_after), SCRATCH(4), NUMBER(1), NUMBER(2), NUMBER(27), NUMBER(11),
 };
+static const int8_t linear_w4_s8_0_y_after[] = {
+    127,
+};
+static const int8_t linear_w4_s8_0_x[] = {
+    113,
+};
+static const int8_t linear_w4_s8_0_w[] = {
+    34,
+};
+static const int32_t linear_w4_s8_0_bias[] = {
+    1626,
+};
+static const int32_t linear_w4_s8_0_mult[] = {
+    1073741824,
+};
+static const int8_t linear_w4_s8_0_shift[] = {
+    -4,
+};
+static const frozen_arg linear_w4_s8_0[] = {
+    WRITTEN(linear_w4_s8_0_y_after), READ(linear_w4_s8_0_x), READ(linear_w4_s8_0_w), READ(linear_w4_s8_0_bias),
+    READ(linear_w4_s8_0_mult), READ(linear_w4_s8_0_shift), NUMBER(1), NUMBER(1), NUMBER(1), NUMBER(1), NUMBER(70),
+    NUMBER(0), NUMBER(0),
+};
+static const int8_t linear_w4_s8_1_y_after[] = {
+    -128, 127, 127, 127, -128, 127, 127, 127,
+};
+static const int8_t linear_w4_s8_1_x[] = {
+    -128, -128, -128, -128,
+};
+static const int8_t linear_w4_s8_1_w[] = {
+    119, -121, -121, -121,
+};
+static const int32_t linear_w4_s8_1_bias[] = {
+    501,
+};
+static const int32_t linear_w4_s8_1_mult[] = {
+    1523075600,
+};
+static const int8_t linear_w4_s8_1_shift[] = {
+    -1,
+};
+static const frozen_arg linear_w4_s8_1[] = {
+    WRITTEN(linear_w4_s8_1_y_after), READ(linear_w4_s8_1_x), READ(linear_w4_s8_1_w), READ(linear_w4_s8_1_bias),
+    READ(linear_w4_s8_1_mult), READ(linear_w4_s8_1_shift), NUMBER(2), NUMBER(4), NUMBER(2), NUMBER(1), NUMBER(127),
+    NUMBER(0), NUMBER(0),
+};
+static const int8_t linear_w4_s8_2_y_after[] = {
+    -128, -125, -128, -128, -128, -124, -128, -128, -128, -128, -128, -128, -128, -127, -128, -128,
+};
+static const int8_t linear_w4_s8_2_x[] = {
+    -100, -111, -45, -71, -57, 120, -83, 33,
+};
+static const int8_t linear_w4_s8_2_w[] = {
+    12, -73, -62, 37,
+};
+static const int32_t linear_w4_s8_2_bias[] = {
+    -1622, 1012, -220, 14,
+};
+static const int32_t linear_w4_s8_2_mult[] = {
+    1073741824,
+};
+static const int8_t linear_w4_s8_2_shift[] = {
+    -7,
+};
+static const frozen_arg linear_w4_s8_2[] = {
+    WRITTEN(linear_w4_s8_2_y_after), READ(linear_w4_s8_2_x), READ(linear_w4_s8_2_w), READ(linear_w4_s8_2_bias),
+    READ(linear_w4_s8_2_mult), READ(linear_w4_s8_2_shift), NUMBER(4), NUMBER(4), NUMBER(2), NUMBER(1), NUMBER(-128),
+    NUMBER(1), NUMBER(0),
+};
+static const int8_t linear_w4_s8_3_y_after[] = {
+    -69, -61, 127, 127, 127, 34, -127, 127, 109, 127,
+};
+static const int8_t linear_w4_s8_3_x[] = {
+    -71, -29, -45, 53, -123, -40, -90, -71,
+};
+static const int8_t linear_w4_s8_3_w[] = {
+    79, -128, 47, 62, 30, 52, -78, 54, 99, -1,
+};
+static const int32_t linear_w4_s8_3_bias[] = {
+    -1434, -979, 501, 183, 1662,
+};
+static const int32_t linear_w4_s8_3_mult[] = {
+    1766717628, 1124970965, 1525203383, 2028080380, 1333030615,
+};
+static const int8_t linear_w4_s8_3_shift[] = {
+    -3, -1, -3, -5, -2,
+};
+static const frozen_arg linear_w4_s8_3[] = {
+    WRITTEN(linear_w4_s8_3_y_after), READ(linear_w4_s8_3_x), READ(linear_w4_s8_3_w), READ(linear_w4_s8_3_bias),
+    READ(linear_w4_s8_3_mult), READ(linear_w4_s8_3_shift), NUMBER(2), NUMBER(5), NUMBER(4), NUMBER(2), NUMBER(127),
+    NUMBER(1), NUMBER(1),
+};
+static const int8_t linear_w4_s8_4_y_after[] = {
+    -6, -71, 45, -94, -3, -94, 33, 67, -42, -88, -54, 57,
+};
+static const int8_t linear_w4_s8_4_x[] = {
+    74, 59, -31, -92, 67, -27, -99, -9, -99, 67, -1, -39, 30, 110, -110, -83, -12, -49, -27, 85, -111, 68, 11, -71, 125,
+    49, -95, -64,
+};
+static const int8_t linear_w4_s8_4_w[] = {
+    75, -70, 45, -66, -113, -2, 9, 28, -9, 68, 39, -56,
+};
+static const int32_t linear_w4_s8_4_bias[] = {
+    -538,
+};
+static const int32_t linear_w4_s8_4_mult[] = {
+    1213893229,
+};
+static const int8_t linear_w4_s8_4_shift[] = {
+    -3,
+};
+static const frozen_arg linear_w4_s8_4[] = {
+    WRITTEN(linear_w4_s8_4_y_after), READ(linear_w4_s8_4_x), READ(linear_w4_s8_4_w), READ(linear_w4_s8_4_bias),
+    READ(linear_w4_s8_4_mult), READ(linear_w4_s8_4_shift), NUMBER(4), NUMBER(3), NUMBER(7), NUMBER(4), NUMBER(0),
+    NUMBER(0), NUMBER(0),
+};
+static const int8_t linear_w4_s8_5_y_after[] = {
+    -122, 127, 127, -128, -15, 127, -28, 68, 127, 127, 30, 54, 127, 127,
+};
+static const int8_t linear_w4_s8_5_x[] = {
+    90, -117, 66, 37, 73, 107, 118, 92, -99, -74, 122, -108, -36, -63, 23, -37, -45, -60, -11, 8, 68, 31, 61, -73, -104,
+    -52, -5, -124, -14, 32, 58, -59, -78, 54, 15, -53, -42, 89, -6, -45, 94, 6,
+};
+static const int8_t linear_w4_s8_5_w[] = {
+    10, -23, 5, -56, -17, 80,
+};
+static const int32_t linear_w4_s8_5_bias[] = {
+    743, 1567,
+};
+static const int32_t linear_w4_s8_5_mult[] = {
+    1493451908,
+};
+static const int8_t linear_w4_s8_5_shift[] = {
+    -2,
+};
+static const frozen_arg linear_w4_s8_5[] = {
+    WRITTEN(linear_w4_s8_5_y_after), READ(linear_w4_s8_5_x), READ(linear_w4_s8_5_w), READ(linear_w4_s8_5_bias),
+    READ(linear_w4_s8_5_mult), READ(linear_w4_s8_5_shift), NUMBER(7), NUMBER(2), NUMBER(6), NUMBER(3), NUMBER(-128),
+    NUMBER(1), NUMBER(0),
+};
+static const int8_t linear_w4_s8_6_y_after[] = {
+    127, 127, 59, -128, 44, 127, 61, 127, 127,
+};
+static const int8_t linear_w4_s8_6_x[] = {
+    74, -62, -127, -62, 88,
+};
+static const int8_t linear_w4_s8_6_w[] = {
+    -107, 95, -74, 85, 11, -34, 101, 97, -13, 0, 124, -100, 107, 96, -50, -19, -46, 26, -76, 10, 64, -21, -16, 2, -81,
+    -64, 17,
+};
+static const int32_t linear_w4_s8_6_bias[] = {
+    493, 555, -814, -1265, -177, 1298, -1869, 1362, 880,
+};
+static const int32_t linear_w4_s8_6_mult[] = {
+    1147048365, 1588546164, 1114181552, 1734000354, 1940030155, 1509321085, 1123352462, 1669474022, 1876367615,
+};
+static const int8_t linear_w4_s8_6_shift[] = {
+    -2, -3, -3, -2, -4, -2, -2, -3, -4,
+};
+static const frozen_arg linear_w4_s8_6[] = {
+    WRITTEN(linear_w4_s8_6_y_after), READ(linear_w4_s8_6_x), READ(linear_w4_s8_6_w), READ(linear_w4_s8_6_bias),
+    READ(linear_w4_s8_6_mult), READ(linear_w4_s8_6_shift), NUMBER(1), NUMBER(9), NUMBER(5), NUMBER(3), NUMBER(127),
+    NUMBER(1), NUMBER(1),
+};
+static const int8_t linear_w4_s8_7_y_after[] = {
+    -128, -128, -128, -7, 127, -116, -128, -128, -128, -7, 127, -116, -128, -128, -128, -7, 127, -116, -128, -128, -128,
+    -7, 127, -116,
+};
+static const int8_t linear_w4_s8_7_x[] = {
+    -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128,
+    -128,
+};
+static const int8_t linear_w4_s8_7_w[] = {
+    -121, 119, -121, 119, 119, -73, 119, -121, -73, -121, -121, 71, 119, 120, 24, 119, 120, -24,
+};
+static const int32_t linear_w4_s8_7_bias[] = {
+    -1131, -742, -1053, 104, 822, -333,
+};
+static const int32_t linear_w4_s8_7_mult[] = {
+    1073741824,
+};
+static const int8_t linear_w4_s8_7_shift[] = {
+    -1,
+};
+static const frozen_arg linear_w4_s8_7[] = {
+    WRITTEN(linear_w4_s8_7_y_after), READ(linear_w4_s8_7_x), READ(linear_w4_s8_7_w), READ(linear_w4_s8_7_bias),
+    READ(linear_w4_s8_7_mult), READ(linear_w4_s8_7_shift), NUMBER(4), NUMBER(6), NUMBER(5), NUMBER(3), NUMBER(127),
+    NUMBER(1), NUMBER(0),
+};
+static const int8_t linear_w4_s8_8_y_after[] = {
+    -128, 127, 127, -128, 127, -128, 127, -128, -128, 127, 127, -128, 127, -128, 127, -128, -128, -76, -128, -128, 127,
+    -128, 127, -128, -128, -128, -128, -128, 127, -128, 127, -128, -43, 127, 127, -128, 127, -128, 127, -128, -128, 127,
+    127, -128, 127, -128, -128, -128, -128, 127, 127, -128, 127, -128, 127, -128, -128, -128, 127, -128, 127, 127, 127,
+    127, 127, 127, 47, -128, 127, 73, 127, 127, 32, 80, 127, -128, 127, -128, 127, -76, 127, 127, 127, -128, 127, -128,
+    127, -128,
+};
+static const int8_t linear_w4_s8_8_x[] = {
+    106, -110, 102, 38, 18, 42, 8, -26, -38, 13, -22, -79, 50, 71, -108, 103, 48, 123, 72, -59, 96, 64, 49, -88, 95, 98,
+    121, 119, -67, 104, -78, -16, 13, -85, 38, 59, 117, -53, -97, -114, 20, 86, -104, 74, 14, -25, -61, 41, -1, 115, 19,
+    -105, 97, -114, 46, 49, 38, 10, -102, 94, 69, -96, -123, -124, 122, -88, -16, -40, -1, -50, -126, -116, 124, -86, 53,
+    -66, 76,
+};
+static const int8_t linear_w4_s8_8_w[] = {
+    -101, 75, -82, 13, -46, -110, -62, 16, 28, -29, 88, -55, 43, -128, 76, -53, 17, 24, -49, -69, -78, 76, -56, -114,
+    -98, 27, -106, 26, -62, 123, -39, 89,
+};
+static const int32_t linear_w4_s8_8_bias[] = {
+    -473, 707, 727, -1678, 1849, -942, 1143, -428,
+};
+static const int32_t linear_w4_s8_8_mult[] = {
+    1073741824,
+};
+static const int8_t linear_w4_s8_8_shift[] = {
+    1,
+};
+static const frozen_arg linear_w4_s8_8[] = {
+    WRITTEN(linear_w4_s8_8_y_after), READ(linear_w4_s8_8_x), READ(linear_w4_s8_8_w), READ(linear_w4_s8_8_bias),
+    READ(linear_w4_s8_8_mult), READ(linear_w4_s8_8_shift), NUMBER(11), NUMBER(8), NUMBER(7), NUMBER(4), NUMBER(127),
+    NUMBER(1), NUMBER(0),
+};
+static const int16_t linear_w4_s16_0_y_after[] = {
+    58,
+};
+static const int8_t linear_w4_s16_0_x[] = {
+    113,
+};
+static const int8_t linear_w4_s16_0_w[] = {
+    34,
+};
+static const int32_t linear_w4_s16_0_bias[] = {
+    1626,
+};
+static const int32_t linear_w4_s16_0_mult[] = {
+    1073741824,
+};
+static const int8_t linear_w4_s16_0_shift[] = {
+    -4,
+};
+static const frozen_arg linear_w4_s16_0[] = {
+    WRITTEN(linear_w4_s16_0_y_after), READ(linear_w4_s16_0_x), READ(linear_w4_s16_0_w), READ(linear_w4_s16_0_bias),
+    READ(linear_w4_s16_0_mult), READ(linear_w4_s16_0_shift), NUMBER(1), NUMBER(1), NUMBER(1), NUMBER(1), NUMBER(0),
+    NUMBER(0),
+};
+static const int16_t linear_w4_s16_1_y_after[] = {
+    1866, 1866, 1866, 31978, 1866, 1866, 1866, 31978,
+};
+static const int8_t linear_w4_s16_1_x[] = {
+    -128, -128, -128, -128,
+};
+static const int8_t linear_w4_s16_1_w[] = {
+    119, 119, 119, 120,
+};
+static const int32_t linear_w4_s16_1_bias[] = {
+    1911,
+};
+static const int32_t linear_w4_s16_1_mult[] = {
+    2104969825,
+};
+static const int8_t linear_w4_s16_1_shift[] = {
+    4,
+};
+static const frozen_arg linear_w4_s16_1[] = {
+    WRITTEN(linear_w4_s16_1_y_after), READ(linear_w4_s16_1_x), READ(linear_w4_s16_1_w), READ(linear_w4_s16_1_bias),
+    READ(linear_w4_s16_1_mult), READ(linear_w4_s16_1_shift), NUMBER(2), NUMBER(4), NUMBER(2), NUMBER(1), NUMBER(0),
+    NUMBER(0),
+};
+static const int16_t linear_w4_s16_2_y_after[] = {
+    -4, -1, 5, 11,
+};
+static const int8_t linear_w4_s16_2_x[] = {
+    -128, 34, 57, -115, -29, -6, 1, -43, 28, -126, 103, 83, -75, 52,
+};
+static const int8_t linear_w4_s16_2_w[] = {
+    -76, -56, 53, 12, 66, 60, -120, -11,
+};
+static const int32_t linear_w4_s16_2_bias[] = {
+    329,
+};
+static const int32_t linear_w4_s16_2_mult[] = {
+    1073741824,
+};
+static const int8_t linear_w4_s16_2_shift[] = {
+    -6,
+};
+static const frozen_arg linear_w4_s16_2[] = {
+    WRITTEN(linear_w4_s16_2_y_after), READ(linear_w4_s16_2_x), READ(linear_w4_s16_2_w), READ(linear_w4_s16_2_bias),
+    READ(linear_w4_s16_2_mult), READ(linear_w4_s16_2_shift), NUMBER(2), NUMBER(2), NUMBER(7), NUMBER(4), NUMBER(0),
+    NUMBER(0),
+};
+static const int16_t linear_w4_s16_3_y_after[] = {
+    -32768, -32768, -32768, -32768, -32768, -32768, -32768, -32768, -32768, -32768, -32768, -32768, -32768, -32768,
+    -32768, -32768, -32768, -32768, -32768, -32768, -32768, -32768,
+};
+static const int8_t linear_w4_s16_3_x[] = {
+    104, -119, 58, -120, 20, -71, 31, 56, -105, 52, 38,
+};
+static const int8_t linear_w4_s16_3_w[] = {
+    43, 40,
+};
+static const int32_t linear_w4_s16_3_bias[] = {
+    -1680,
+};
+static const int32_t linear_w4_s16_3_mult[] = {
+    1995122567,
+};
+static const int8_t linear_w4_s16_3_shift[] = {
+    6,
+};
+static const frozen_arg linear_w4_s16_3[] = {
+    WRITTEN(linear_w4_s16_3_y_after), READ(linear_w4_s16_3_x), READ(linear_w4_s16_3_w), READ(linear_w4_s16_3_bias),
+    READ(linear_w4_s16_3_mult), READ(linear_w4_s16_3_shift), NUMBER(11), NUMBER(2), NUMBER(1), NUMBER(1), NUMBER(0),
+    NUMBER(0),
+};
+static const int16_t linear_w4_s16_4_y_after[] = {
+    89, -32768, -1780, -31157, -102, 4422, -955, -12968, 61, 23442,
+};
+static const int8_t linear_w4_s16_4_x[] = {
+    70, -4, -90, 22, 26, -7, -115, 59, -46, 1, 23, 77, -40, -53, -99, 36, -26, -7, 106, 91,
+};
+static const int8_t linear_w4_s16_4_w[] = {
+    63, -110, -115, 86,
+};
+static const int32_t linear_w4_s16_4_bias[] = {
+    429, -520,
+};
+static const int32_t linear_w4_s16_4_mult[] = {
+    1830741207, 1115734611,
+};
+static const int8_t linear_w4_s16_4_shift[] = {
+    3, 6,
+};
+static const frozen_arg linear_w4_s16_4[] = {
+    WRITTEN(linear_w4_s16_4_y_after), READ(linear_w4_s16_4_x), READ(linear_w4_s16_4_w), READ(linear_w4_s16_4_bias),
+    READ(linear_w4_s16_4_mult), READ(linear_w4_s16_4_shift), NUMBER(5), NUMBER(2), NUMBER(4), NUMBER(2), NUMBER(1),
+    NUMBER(1),
+};
+static const int16_t linear_w4_s16_5_y_after[] = {
+    -1960, 1906, -1960, 1906, -1960, 1906,
+};
+static const int8_t linear_w4_s16_5_x[] = {
+    -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128,
+    -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128,
+    -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128,
+    -128, -128, -128, -128, -128, -128, -128, -128, -128,
+};
+static const int8_t linear_w4_s16_5_w[] = {
+    119, 119, -120, -121, -121, 119, 120, -120, 119, 120, -121, -120, -120, -121, 120, -120, 120, 119, 120, 120, -121,
+    119,
+};
+static const int32_t linear_w4_s16_5_bias[] = {
+    -1489, 483,
+};
+static const int32_t linear_w4_s16_5_mult[] = {
+    1073741824,
+};
+static const int8_t linear_w4_s16_5_shift[] = {
+    0,
+};
+static const frozen_arg linear_w4_s16_5[] = {
+    WRITTEN(linear_w4_s16_5_y_after), READ(linear_w4_s16_5_x), READ(linear_w4_s16_5_w), READ(linear_w4_s16_5_bias),
+    READ(linear_w4_s16_5_mult), READ(linear_w4_s16_5_shift), NUMBER(3), NUMBER(2), NUMBER(22), NUMBER(11), NUMBER(1),
+    NUMBER(0),
+};
+static const int16_t linear_w4_s16_6_y_after[] = {
+    -37, -197, -82, -11, -16, -69, 137, -5, 28, 100, -20, -142, -78, -48, 52, 10, -100, 118, -91, 125, 84,
+};
+static const int8_t linear_w4_s16_6_x[] = {
+    -128, -128, -128, -128, -128, -128,
+};
+static const int8_t linear_w4_s16_6_w[] = {
+    120, -121, 119, 119, 119, 119, -120, 119, 119, -121, -120, 119, -121, -121, 119, -121, 120, 119, -121, -120, -120,
+    120, 120, 120, 119, 120, -120, -120, 119, -120, -121, 119, -121, -121, 119, 119, 119, 120, 120, -121, 120, -121, 119,
+    -121, -120, -120, 119, -120, -121, -121, 119, -120, -120, 119, 119, 120, 119, -120, 119, -120, -120, -121, 120,
+};
+static const int32_t linear_w4_s16_6_bias[] = {
+    353, -918, -1096, -749, 1025, -658, 151, -536, 511, 906, 907, -1088, -944, -1918, 1275, -2000, -1675, 1481, 556,
+    1689, 395,
+};
+static const int32_t linear_w4_s16_6_mult[] = {
+    1073741824,
+};
+static const int8_t linear_w4_s16_6_shift[] = {
+    -4,
+};
+static const frozen_arg linear_w4_s16_6[] = {
+    WRITTEN(linear_w4_s16_6_y_after), READ(linear_w4_s16_6_x), READ(linear_w4_s16_6_w), READ(linear_w4_s16_6_bias),
+    READ(linear_w4_s16_6_mult), READ(linear_w4_s16_6_shift), NUMBER(1), NUMBER(21), NUMBER(6), NUMBER(3), NUMBER(1),
+    NUMBER(0),
+};
+static const int8_t linear_w4_packed_s8_0_y_after[] = {
+    2,
+};
+static const int8_t linear_w4_packed_s8_0_x[] = {
+    113,
+};
+static const int8_t linear_w4_packed_s8_0_w[] = {
+    -118, -120, -120, -120, -120, -120, -120, -120, -120, -120, -120, -120, -120, -120, -120, -120,
+};
+static const int32_t linear_w4_packed_s8_0_rows[] = {
+    754, 0, 0, 0,
+};
+static const frozen_arg linear_w4_packed_s8_0[] = {
+    WRITTEN(linear_w4_packed_s8_0_y_after), READ(linear_w4_packed_s8_0_x), READ(linear_w4_packed_s8_0_w),
+    READ(linear_w4_packed_s8_0_rows), SCRATCH(16), NUMBER(1), NUMBER(1), NUMBER(1), NUMBER(1), NUMBER(1),
+    NUMBER(1073741824), NUMBER(128), NUMBER(8), NUMBER(0),
+};
+static const int8_t linear_w4_packed_s8_1_y_after[] = {
+    127, 3, -117, 127, 7, -107,
+};
+static const int8_t linear_w4_packed_s8_1_x[] = {
+    43, -102, 31, -94,
+};
+static const int8_t linear_w4_packed_s8_1_w[] = {
+    110, -120, -120, -120, -126, -120, -120, -120, -95, -120, -120, -120, -120, -120, -120, -120,
+};
+static const int32_t linear_w4_packed_s8_1_rows[] = {
+    1346, 263, -725, 0, 1693820618, 1587168418, 1673107902, 0, 14, 56, 28, 0, 197634,
+};
+static const frozen_arg linear_w4_packed_s8_1[] = {
+    WRITTEN(linear_w4_packed_s8_1_y_after), READ(linear_w4_packed_s8_1_x), READ(linear_w4_packed_s8_1_w),
+    READ(linear_w4_packed_s8_1_rows), SCRATCH(16), NUMBER(2), NUMBER(1), NUMBER(1), NUMBER(3), NUMBER(2), NUMBER(0),
+    NUMBER(0), NUMBER(0), NUMBER(1),
+};
+static const int8_t linear_w4_packed_s8_2_y_after[] = {
+    127, -128, 127, -21, 127, -21,
+};
+static const int8_t linear_w4_packed_s8_2_x[] = {
+    -128, 127, 127, -128, 127, -128, -128, -128, 127,
+};
+static const int8_t linear_w4_packed_s8_2_w[] = {
+    -16, -120, -113, -120, 15, -120, -128, -120, -120, -120, -120, -120, -120, -120, -120, -120,
+};
+static const int32_t linear_w4_packed_s8_2_rows[] = {
+    146, 146, 0, 0, 2075612690, 1707384181, 0, 0, 1020, 510, 0, 0, 515,
+};
+static const frozen_arg linear_w4_packed_s8_2[] = {
+    WRITTEN(linear_w4_packed_s8_2_y_after), READ(linear_w4_packed_s8_2_x), READ(linear_w4_packed_s8_2_w),
+    READ(linear_w4_packed_s8_2_rows), SCRATCH(16), NUMBER(3), NUMBER(1), NUMBER(1), NUMBER(2), NUMBER(3), NUMBER(0),
+    NUMBER(0), NUMBER(0), NUMBER(1),
+};
+static const int8_t linear_w4_packed_s8_3_y_after[] = {
+    -97, -128, -109, -128, -76, -128, -128, -128, -128, -128, -128, -128, -128, -128,
+};
+static const int8_t linear_w4_packed_s8_3_x[] = {
+    86, 78, 100, -123, 5, -98, -107,
+};
+static const int8_t linear_w4_packed_s8_3_w[] = {
+    -113, -120, -120, -120, -113, -120, -120, -120, -120, -120, -120, -120, -120, -120, -120, -120,
+};
+static const int32_t linear_w4_packed_s8_3_rows[] = {
+    -1067, -1578, 0, 0, 1787225297, 2138893713, 0, 0, 2, 2, 0, 0, 514,
+};
+static const frozen_arg linear_w4_packed_s8_3[] = {
+    WRITTEN(linear_w4_packed_s8_3_y_after), READ(linear_w4_packed_s8_3_x), READ(linear_w4_packed_s8_3_w),
+    READ(linear_w4_packed_s8_3_rows), SCRATCH(16), NUMBER(7), NUMBER(1), NUMBER(1), NUMBER(2), NUMBER(1), NUMBER(0),
+    NUMBER(0), NUMBER(0), NUMBER(1),
+};
+static const int8_t linear_w4_packed_s8_4_y_after[] = {
+    66, 127, 94, 38, 77, 127, 88, 60, 110, 127, 127, 62, 127, 98, 54, 120, 96, 127, 70, 126, 127, 127,
+};
+static const int8_t linear_w4_packed_s8_4_x[] = {
+    -29, -111, 74, -40, 91, 94, 96, 17, -103, 40, 74, -16, -3, -71, 124, -7,
+};
+static const int8_t linear_w4_packed_s8_4_w[] = {
+    94, 100, 84, 123, -22, -50, -30, -35, 119, -109, -44, -10, -2, -46, -11, 119, -117, 3, 76, -72, 72, -114, -5, -128,
+    51, 22, -32, 26, 51, 98, 122, -108, 51, 71, 22, 63, -6, 10, -126, 42, -14, 27, 94, 74, -120, -120, -120, -120,
+};
+static const int32_t linear_w4_packed_s8_4_rows[] = {
+    -1642, 1849, -255, -1220, -821, 68, -354, -1945, -1499, 1849, 1944, 0,
+};
+static const frozen_arg linear_w4_packed_s8_4[] = {
+    WRITTEN(linear_w4_packed_s8_4_y_after), READ(linear_w4_packed_s8_4_x), READ(linear_w4_packed_s8_4_w),
+    READ(linear_w4_packed_s8_4_rows), SCRATCH(16), NUMBER(2), NUMBER(3), NUMBER(1), NUMBER(11), NUMBER(8),
+    NUMBER(1073741824), NUMBER(2040), NUMBER(4), NUMBER(0),
+};
+static const int16_t linear_w4_packed_s16_0_y_after[] = {
+    2,
+};
+static const int8_t linear_w4_packed_s16_0_x[] = {
+    113,
+};
+static const int8_t linear_w4_packed_s16_0_w[] = {
+    -118, -120, -120, -120, -120, -120, -120, -120, -120, -120, -120, -120, -120, -120, -120, -120,
+};
+static const int32_t linear_w4_packed_s16_0_rows[] = {
+    754, 0, 0, 0,
+};
+static const frozen_arg linear_w4_packed_s16_0[] = {
+    WRITTEN(linear_w4_packed_s16_0_y_after), READ(linear_w4_packed_s16_0_x), READ(linear_w4_packed_s16_0_w),
+    READ(linear_w4_packed_s16_0_rows), SCRATCH(16), NUMBER(1), NUMBER(1), NUMBER(1), NUMBER(1), NUMBER(1),
+    NUMBER(1073741824), NUMBER(128), NUMBER(8), NUMBER(0),
+};
+static const int16_t linear_w4_packed_s16_1_y_after[] = {
+    -221, 517, -271, -385, 492, -86,
+};
+static const int8_t linear_w4_packed_s16_1_x[] = {
+    95, -41, 12, 118,
+};
+static const int8_t linear_w4_packed_s16_1_w[] = {
+    126, -120, -120, -120, -83, -120, -120, -120, -111, -120, -120, -120, -120, -120, -120, -120,
+};
+static const int32_t linear_w4_packed_s16_1_rows[] = {
+    -1500, 1681, -380, 0, 2138893713, 2138893713, 2138893713, 0, 2, 2, 2, 0, 131586,
+};
+static const frozen_arg linear_w4_packed_s16_1[] = {
+    WRITTEN(linear_w4_packed_s16_1_y_after), READ(linear_w4_packed_s16_1_x), READ(linear_w4_packed_s16_1_w),
+    READ(linear_w4_packed_s16_1_rows), SCRATCH(16), NUMBER(2), NUMBER(1), NUMBER(1), NUMBER(3), NUMBER(2), NUMBER(0),
+    NUMBER(0), NUMBER(0), NUMBER(1),
+};
+static const int16_t linear_w4_packed_s16_2_y_after[] = {
+    3, -3, -8, -3, -1, 0, -1, -9, -6, 2, 1, -2, -4, 5, -4, 2, 3, 2, 5, -4,
+};
+static const int8_t linear_w4_packed_s16_2_x[] = {
+    77, 58, 19, -51, 117, 24, 52, 84, -80, -18, 62, 113, 68, 103, -62, 93, 63, -71, -15, 41, 77, 125, -69, 114, -79, 9,
+    -108, 87, 114, -90, -62, -125, 63, -96, 80, -35,
+};
+static const int8_t linear_w4_packed_s16_2_w[] = {
+    106, -119, -64, -54, -75, 48, 103, -53, 53, 36, 81, 64, 13, -79, -13, -11, -127, -120, -120, -120, -120, -120, -120,
+    -120, -120, -120, -120, -120, -122, -120, -120, -120, -20, 14, 127, 17, -120, -120, -120, -120, -120, -120, -120,
+    -120, -120, -120, -120, -120, -114, -120, -120, -120, -120, -120, -120, -120, -120, -120, -120, -120, -120, -120,
+    -120, -120,
+};
+static const int32_t linear_w4_packed_s16_2_rows[] = {
+    -144, -144, -144, -144, -144, 0, 0, 0,
+};
+static const frozen_arg linear_w4_packed_s16_2[] = {
+    WRITTEN(linear_w4_packed_s16_2_y_after), READ(linear_w4_packed_s16_2_x), READ(linear_w4_packed_s16_2_w),
+    READ(linear_w4_packed_s16_2_rows), SCRATCH(32), NUMBER(4), NUMBER(2), NUMBER(2), NUMBER(5), NUMBER(9),
+    NUMBER(1073741824), NUMBER(64), NUMBER(7), NUMBER(0),
+};
 static const frozen_vector vectors[] = {
     {"linear_s8", "y_zp ignored", tl_step_linear_s8, linear_s8_0, 12},
     {"linear_s8", "int8 wraps instead of saturating", tl_step_linear_s8, linear_s8_1, 12},
@@ -3022,6 +3552,30 @@ static const frozen_vector vectors[] = {
     {"viterbi_confidence_s16", "int16 wraps instead of saturating; x read one place off; trans read one place off; end read one place off; scores read one place off; scores taken as 0", tl_step_viterbi_confidence_s16, viterbi_confidence_s16_2, 11},
     {"viterbi_confidence_s16", "the last of equal values wins; margin above the second of distinct scores", tl_step_viterbi_confidence_s16, viterbi_confidence_s16_3, 11},
     {"viterbi_confidence_s16", "shift ignored", tl_step_viterbi_confidence_s16, viterbi_confidence_s16_4, 11},
+    {"linear_w4_s8", "int8 wraps instead of saturating; y_zp ignored", tl_step_linear_w4_s8, linear_w4_s8_0, 13},
+    {"linear_w4_s8", "int8 saturates at -127; w read one place off", tl_step_linear_w4_s8, linear_w4_s8_1, 13},
+    {"linear_w4_s8", "x read one place off; bias read one place off", tl_step_linear_w4_s8, linear_w4_s8_2, 13},
+    {"linear_w4_s8", "right shift without rounding; mult read one place off; shift read one place off", tl_step_linear_w4_s8, linear_w4_s8_3, 13},
+    {"linear_w4_s8", "high product without rounding", tl_step_linear_w4_s8, linear_w4_s8_4, 13},
+    {"linear_w4_s8", "one rounding instead of two", tl_step_linear_w4_s8, linear_w4_s8_5, 13},
+    {"linear_w4_s8", "ties of the right shift up instead of away from zero", tl_step_linear_w4_s8, linear_w4_s8_6, 13},
+    {"linear_w4_s8", "ties of the high product away from zero", tl_step_linear_w4_s8, linear_w4_s8_7, 13},
+    {"linear_w4_s8", "left shift left out", tl_step_linear_w4_s8, linear_w4_s8_8, 13},
+    {"linear_w4_s16", "right shift without rounding", tl_step_linear_w4_s16, linear_w4_s16_0, 12},
+    {"linear_w4_s16", "left shift left out; w read one place off", tl_step_linear_w4_s16, linear_w4_s16_1, 12},
+    {"linear_w4_s16", "x read one place off", tl_step_linear_w4_s16, linear_w4_s16_2, 12},
+    {"linear_w4_s16", "int16 wraps instead of saturating", tl_step_linear_w4_s16, linear_w4_s16_3, 12},
+    {"linear_w4_s16", "high product without rounding; bias read one place off; mult read one place off; shift read one place off", tl_step_linear_w4_s16, linear_w4_s16_4, 12},
+    {"linear_w4_s16", "ties of the high product away from zero", tl_step_linear_w4_s16, linear_w4_s16_5, 12},
+    {"linear_w4_s16", "ties of the right shift up instead of away from zero; one rounding instead of two", tl_step_linear_w4_s16, linear_w4_s16_6, 12},
+    {"linear_w4_packed_s8", "right shift without rounding; w read one place off; rows read one place off; mult ignored; offset ignored; shift ignored", tl_step_linear_w4_packed_s8, linear_w4_packed_s8_0, 14},
+    {"linear_w4_packed_s8", "int8 wraps instead of saturating; x read one place off", tl_step_linear_w4_packed_s8, linear_w4_packed_s8_1, 14},
+    {"linear_w4_packed_s8", "ties of the right shift up instead of away from zero; one rounding instead of two; int8 saturates at -127", tl_step_linear_w4_packed_s8, linear_w4_packed_s8_2, 14},
+    {"linear_w4_packed_s8", "high product without rounding", tl_step_linear_w4_packed_s8, linear_w4_packed_s8_3, 14},
+    {"linear_w4_packed_s8", "ties of the high product away from zero", tl_step_linear_w4_packed_s8, linear_w4_packed_s8_4, 14},
+    {"linear_w4_packed_s16", "right shift without rounding; w read one place off; rows read one place off; mult ignored; offset ignored; shift ignored", tl_step_linear_w4_packed_s16, linear_w4_packed_s16_0, 14},
+    {"linear_w4_packed_s16", "ties of the right shift up instead of away from zero; high product without rounding; one rounding instead of two; x read one place off", tl_step_linear_w4_packed_s16, linear_w4_packed_s16_1, 14},
+    {"linear_w4_packed_s16", "ties of the high product away from zero", tl_step_linear_w4_packed_s16, linear_w4_packed_s16_2, 14},
 };
 static const frozen_primitive primitives[] = {
     {"clamp", "no lower bound", fixed_clamp, {-2147483647 - 1, -2, -2, 0}, INT64_C(-2)},
