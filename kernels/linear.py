@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinyloc.kernels.fixed import mbqm, quantize_multiplier, sat8, sat16
+from tinyloc.kernels.halves import pack_halves
 from tinyloc.kernels.op import Args, Builder, Layer, Node, Op, vjp_of
 from tinyloc.reference.linear import linear, linear_backward
 
@@ -97,20 +98,23 @@ def _lower(b: Builder, node: Node) -> None:
     x = b.input(node.inputs[0])
     wide = bool(node.attrs.get("wide"))
     lower_linear(b, node, "linear_s8_s16" if wide else "linear_s8", (x.shape[0], len(node.params["weight"])), {},
-                 dtype="int16" if wide else "int8", symmetric=wide or bool(node.attrs.get("symmetric")))
+                 dtype="int16" if wide else "int8", symmetric=wide or bool(node.attrs.get("symmetric")),
+                 w4="linear_w4_s16" if wide else "linear_w4_s8")
 
 
 def lower_linear(b: Builder, node: Node, op: str, shape: tuple[int, int], args: dict[str, Any], *, dtype: str = "int8",
-                 symmetric: bool = False, taps_first: bool = False) -> None:
+                 symmetric: bool = False, taps_first: bool = False, w4: str = "") -> None:
     """Output, constants and the step of a sum of products over all axes but the first of the node's weight.
 
     args: what the op takes beside a linear layer's; taps_first: the kernel wants the weight transposed, (k, n).
+    w4: the op for weights of four bits, if there is one.
     """
     x, name, bias = b.input(node.inputs[0]), node.out, node.params.get("bias")
     flat = node.params["weight"].reshape(shape[1], -1)
     # A bias far greater than its products would leave the sum's 32 bits: coarser weights make room for it.
     least = np.zeros(len(flat)) if bias is None else np.abs(bias) / (x.scale * MAX_BIAS)
-    w, scale = b.quantize_weight(flat, least)
+    bits = b.weight_bits(flat) if w4 else 8
+    w, scale = b.quantize_weight(flat, least, bits)
     b.realize(node, weight=(w * scale[:, None]).reshape(node.params["weight"].shape))
     acc = np.zeros(len(w)) if bias is None else np.rint(bias / (x.scale * scale))
     acc = acc - x.zero_point * w.astype(np.int64).sum(1)
@@ -125,8 +129,11 @@ def lower_linear(b: Builder, node: Node, op: str, shape: tuple[int, int], args: 
         fixed = (max((reach + float(node.attrs.get("beside", 0))) / (2**14 - 3), 4 * sums[0], 1e-9), 0)
         b.prove(f"{name}: codes", math.ceil(reach / fixed[0] + 0.5), 2**14 - 1)
     y = b.output(node, dtype=dtype, symmetric=symmetric, shape=shape, sums=sums, fixed=fixed)
-    sizes = {} if taps_first else {"n": len(w)}
+    sizes: dict[str, int] = {} if taps_first else {"n": len(w)}
     offset = {} if dtype == "int16" else {"y_zp": y.zero_point}
+    if bits == 4:
+        op, w = w4, pack_halves(w)
+        sizes |= {"row": w.shape[1]}
     stored = b.constant(f"{name}.weight", np.ascontiguousarray(w.T) if taps_first else w)
     b.step(op, **{"k": flat.shape[1], "t": shape[0], **args, **sizes, **offset}, y=y.name, x=x.name, w=stored,
            **b.bias_and_rescale(name, acc, x.scale * scale / y.scale, bound))

@@ -43,8 +43,12 @@ class Builder(Protocol):
     def observed(self, node: Node) -> Mapping[str, np.ndarray]:
         """What the node's `Layer.observe` found on the calibration windows."""
 
-    def quantize_weight(self, w: np.ndarray, least: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """int8 (n, k) and scales, (n,) or (1,): per row where that lowers the error notably, and at least `least` (n,)."""
+    def weight_bits(self, w: np.ndarray) -> int:
+        """8 or 4: what weights (n, k) of a linear layer are to have."""
+
+    def quantize_weight(self, w: np.ndarray, least: np.ndarray, bits: int = 8) -> tuple[np.ndarray, np.ndarray]:
+        """int8 (n, k) and scales, (n,) or (1,), each at least `least` (n,): per row where that lowers the error notably.
+        Of four bits: codes in [-7, 7]."""
 
     def realize(self, node: Node, **params: np.ndarray) -> None:
         """Records what codes of the node's parameters stand for, in real units and in the parameters' own shapes."""

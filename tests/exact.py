@@ -373,7 +373,8 @@ def _unpacked_w4(w, rows, groups, octets, n, k, mult, offset, shift, per_row):  
     out: tuple[list[Any], ...] = ([], [], [], [], [])
     for o in range(n):
         g, r = divmod(o, 4)
-        row = [words[(g * octets + q) * 4 + r] // 2**at % 16 - 8 for q in range(octets) for at in (0, 4, 16, 20, 8, 12, 24, 28)]
+        own = [words[(g * octets + q) * 4 + r] for q in range(octets)]
+        row = [word // 2**at % 16 - 8 for word in own for at in (0, 4, 16, 20, 8, 12, 24, 28)]
         own = rows[g * size : (g + 1) * size]
         m, c, e = (own[4 + r], own[8 + r], own[12] // 256**r % 256) if per_row else (mult, offset, shift)
         for column, value in zip(out, (row[:k], own[r], m, -e, (c - 2 ** (e - 1)) // 2**e), strict=True):

@@ -50,13 +50,14 @@ ITSELF = Distillation(alpha=0.0, temperature=3.0)
 @dataclass(frozen=True)
 class GraphConfig:
     """What a QuantizedGraph is beside its parameters: rooms, shape (t, a) of a window, how ranges and decays were chosen,
-    and a digest of what they are."""
+    a digest of what they are, and the precision of weights."""
 
     classes: int
     shape: tuple[int, int]
     calibration: str
     decay: str | None = None
     calibrated: str = ""
+    weights: str = "int8"
 
 
 #: Of a node: what its inputs' and parameters' gradients are, and where its codes pass gradients (None: everywhere).
@@ -77,10 +78,10 @@ class QuantizedGraph:
     info: dict[str, Any] = field(default_factory=dict)
 
     @staticmethod
-    def of(model: FloatModel, x: np.ndarray, method: str = "auto", decay: str = "auto", stretches: np.ndarray | None = None
-           ) -> QuantizedGraph:
+    def of(model: FloatModel, x: np.ndarray, method: str = "auto", decay: str = "auto", stretches: np.ndarray | None = None,
+           weights: str = "int8") -> QuantizedGraph:
         """That of a float model, calibrated on windows x (b, t, a): arguments and errors of `tinyloc.quantize.quantize`."""
-        program = quantize(model, x, method, decay, stretches)
+        program = quantize(model, x, method, decay, stretches, weights)
         info = {k: v for k, v in program.info.items() if k != "proofs"}
         x = calibration_windows(x)
         tensors = Tensors.of(model.graph(x.shape[1]), x, stretches)
@@ -90,7 +91,7 @@ class QuantizedGraph:
         params = {_name(nodes, n, p): v.astype(np.float32) for n in nodes for p, v in n.params.items()}
         calibrated = tensors.calibrated(info["calibration"])
         config = GraphConfig(model.config.classes, (x.shape[1], x.shape[2]), info["calibration"], info.get("decay"),
-                             calibrated.digest)
+                             calibrated.digest, weights)
         return QuantizedGraph(config, params, nodes, calibrated, info)
 
     @property
@@ -101,7 +102,7 @@ class QuantizedGraph:
     def lower(self) -> GraphBuilder:
         """The graph with the parameters as they are, lowered.  Raises ModelError when a bound cannot be proved."""
         nodes = asked([replace(n, params={p: self.params[_name(self.nodes, n, p)] for p in n.params}) for n in self.nodes])
-        builder = GraphBuilder(nodes, self.config.shape, self.calibrated)
+        builder = GraphBuilder(nodes, self.config.shape, self.calibrated, self.config.weights)
         builder.lower()
         return builder
 
@@ -187,10 +188,11 @@ def _passes(buffer: Buffer, q: np.ndarray, real: np.ndarray, y: np.ndarray) -> n
 
 def fit(model: FloatModel, dataset: Dataset, recipe: Recipe | None = None, *, method: str = "auto", decay: str = "auto",
         teachers: Sequence[Model] = (), distillation: Distillation | None = None, checkpoint: str | Path | None = None,
-        progress: Progress | None = None, until: int | None = None, missing: str = MISSING[0]) -> Program:
+        progress: Progress | None = None, until: int | None = None, missing: str = MISSING[0], weights: str = "int8"
+        ) -> Program:
     """The Program of a float model, trained on as integers on the data set that the model was trained on.
 
-    recipe: `RECIPE` by default, balanced as the model's own was; method, decay: how the start is quantized, as for
+    recipe: `RECIPE` by default, balanced as the model's own was; method, decay, weights: how the start is quantized, as for
     `tinyloc.quantize.quantize`.
     teachers, distillation: as for `tinyloc.train.fit`; without teachers it is the float model itself, as in `ITSELF` unless
     `distillation` says otherwise (alpha 1: by the labels alone).
@@ -219,7 +221,7 @@ def fit(model: FloatModel, dataset: Dataset, recipe: Recipe | None = None, *, me
     rows = wide.known if known else wide.train
     asked = Teachers(teachers, wide, int(info["window"]), int(info.get("delay", 0)), distillation, rows)
     training, taught, changing = prepare(info, rows, asked)
-    graph = QuantizedGraph.of(model, calibration, method, decay, stretches_of(model, dataset, missing))
+    graph = QuantizedGraph.of(model, calibration, method, decay, stretches_of(model, dataset, missing), weights)
     base = graph.info
     trained = train(graph, training, None if known else last_rows(info, wide.val), recipe, checkpoint=checkpoint,
                     progress=progress, taught=taught, changing=changing, until=until)

@@ -29,6 +29,9 @@ SHARED_RANGE = 3.0  # a range may grow by this factor for a table of 256 bytes l
 INNER = ".inner"  # what the range of a tensor inside a node is called, behind the node's output
 SAMPLES = 20_000  # values of a tensor that a range is searched on
 DECAYS = ("auto", "free", "powers")
+WEIGHTS = ("int8", "int4")
+LEAST_W4 = 1024  # weights a layer has to have to get four bits: a scan's few decide too much, and would spare too little
+CLIPS = np.linspace(0.5, 1.0, 11)  # ends of four bits, shares of a row's greatest weight: finer steps may be worth clipping
 STRETCH = 16  # windows that a stretch is long: states that forget more slowly are not told from those that do not
 
 Range = tuple[float, float]
@@ -212,12 +215,14 @@ def _least_scale(scale: float, bound: int) -> float:
 class GraphBuilder:
     """Collects a Program while the layers of a graph are lowered (see `tinyloc.kernels.op.Builder`).
 
-    shape: (t, a) of the graph's input; realized: what codes of a node's parameters stand for, where its layer says so.
+    shape: (t, a) of the graph's input; weights: of WEIGHTS; realized: what codes of a node's parameters stand for, where its
+    layer says so.
     """
 
     nodes: Sequence[Node]
     shape: tuple[int, int]
     calibrated: Calibration
+    weights: str = "int8"
     buffers: dict[str, Buffer] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     data: dict[str, np.ndarray] = field(default_factory=dict)
@@ -252,18 +257,33 @@ class GraphBuilder:
         """What the node's `Layer.observe` found on the calibration windows."""
         return self.calibrated.observed[node.out]
 
-    def quantize_weight(self, w: np.ndarray, least: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """int8 codes (n, k) in [-127, 127] and scales, (n,) or (1,), of which none is below `least` (n,)."""
-        w = w.astype(np.float64)
+    def weight_bits(self, w: np.ndarray) -> int:
+        """8 or 4: what weights (n, k) of a linear layer are to have."""
+        return 4 if self.weights == "int4" and w.size >= LEAST_W4 else 8
 
-        def code(top: np.ndarray, floor: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-            scale = np.maximum(np.maximum(top, 1e-9) / 127, floor)
-            q = np.clip(np.rint(w / scale), -127, 127)
-            return q.astype(np.int8), scale.reshape(-1), float(((q * scale - w) ** 2).sum())
+    def quantize_weight(self, w: np.ndarray, least: np.ndarray, bits: int = 8) -> tuple[np.ndarray, np.ndarray]:
+        """int8 codes (n, k) in [-127, 127], or of four bits in [-7, 7], and scales, (n,) or (1,), of which none is below
+        `least` (n,).
 
-        tensor = code(np.abs(w).max(keepdims=True), least.max(keepdims=True))
-        row = code(np.abs(w).max(1, keepdims=True), least[:, None])
-        return row[:2] if tensor[2] > PER_ROW_GAIN * row[2] else tensor[:2]
+        Four bits have a scale a row, the one of CLIPS whose squared error is the least; eight have one for all, from end to
+        end, unless scales a row divide the squared error by PER_ROW_GAIN.
+        """
+        w, most = w.astype(np.float64), 2 ** (bits - 1) - 1
+
+        def code(top: np.ndarray, floor: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            scale = np.maximum(np.maximum(top, 1e-9) / most, floor)
+            q = np.clip(np.rint(w / scale), -most, most)
+            return q.astype(np.int8), scale, ((q * scale - w) ** 2).sum(1)
+
+        top, floor = np.abs(w).max(1, keepdims=True), least[:, None]
+        if bits == 4:
+            found = [code(clip * top, floor) for clip in CLIPS]
+            best, rows = np.argmin([error for _, _, error in found], 0), range(len(w))
+            return (np.stack([found[i][0][r] for r, i in zip(rows, best, strict=True)]),
+                    np.array([found[i][1][r, 0] for r, i in zip(rows, best, strict=True)]))
+        tensor, row = code(top.max(keepdims=True), floor.max(keepdims=True)), code(top, floor)
+        chosen = row if tensor[2].sum() > PER_ROW_GAIN * row[2].sum() else tensor
+        return chosen[0], chosen[1].reshape(-1)
 
     def realize(self, node: Node, **params: np.ndarray) -> None:
         """Records what codes of the node's parameters stand for, in real units and in the parameters' own shapes."""
@@ -344,11 +364,11 @@ class GraphBuilder:
         return Program(buffers, tuple(self.steps), self.data, first, last, {**info, "proofs": self.proofs})
 
 
-def build(tensors: Tensors, method: str, info: Mapping[str, Any] | None = None) -> Program:
+def build(tensors: Tensors, method: str, info: Mapping[str, Any] | None = None, weights: str = "int8") -> Program:
     """The Program of a calibrated graph; its last node is the output."""
-    b = GraphBuilder(tensors.nodes, tensors.values[tensors.nodes[0].out].shape[1:], tensors.calibrated(method))
+    b = GraphBuilder(tensors.nodes, tensors.values[tensors.nodes[0].out].shape[1:], tensors.calibrated(method), weights)
     b.lower()
-    return b.program({**(info or {}), "calibration": method})
+    return b.program({**(info or {}), "calibration": method, "weights": weights})
 
 
 def calibration_windows(x: np.ndarray, steps: int = 5000, seed: int = 0) -> np.ndarray:
@@ -360,7 +380,7 @@ def calibration_windows(x: np.ndarray, steps: int = 5000, seed: int = 0) -> np.n
 
 
 def quantize(model: FloatModel, x: np.ndarray, method: str = "auto", decay: str = "auto",
-             stretches: np.ndarray | None = None) -> Program:
+             stretches: np.ndarray | None = None, weights: str = "int8") -> Program:
     """An all-integer Program of `model`, calibrated on float windows x (b, t, a) of the training rows.
 
     method: "minmax", "percentile", "mse", or "auto": the one whose labels, then whose logits, are nearest to the float
@@ -371,13 +391,16 @@ def quantize(model: FloatModel, x: np.ndarray, method: str = "auto", decay: str 
     Program's info; a model without a scan has no choice there, and one that was trained with powers has them.
     stretches: longer windows (b, more, a) of the same rows, of a model that goes on beyond its window, so that its states
     have room for a stream (`stretches_of`).
-    Raises ConfigError for an unknown method or decay, or free decays that the model does not have; DataError without
-    windows; ModelError when a bound cannot be proved.
+    weights: "int8", or "int4": those of linear layers that have LEAST_W4 or more are of four bits, two a byte.
+    Raises ConfigError for an unknown method, decay or precision of weights, or free decays that the model does not have;
+    DataError without windows; ModelError when a bound cannot be proved.
     """
     if method != "auto" and method not in METHODS:
         raise unknown("calibration", method, ("auto", *METHODS))
     if decay not in DECAYS:
         raise unknown("decay", decay, DECAYS)
+    if weights not in WEIGHTS:
+        raise unknown("precision of weights", weights, WEIGHTS)
     if x.ndim != 3 or x.shape[2] != model.config.aps:
         raise ConfigError(f"calibration windows have shape {x.shape}, expected (windows, steps, {model.config.aps})")
     if not np.isfinite(x).all():
@@ -394,7 +417,7 @@ def quantize(model: FloatModel, x: np.ndarray, method: str = "auto", decay: str 
 
     def nearest(graph: Tensors, decay: str) -> Candidate:
         chosen = {**info, "decay": decay} if scans else info
-        made = [Candidate(build(graph, m, chosen), tensors) for m in methods]
+        made = [Candidate(build(graph, m, chosen, weights), tensors) for m in methods]
         return made[0] if len(made) == 1 else min(made, key=lambda c: c.distance)
 
     powers = tensors if decay == "free" else tensors.cheaper()
@@ -478,8 +501,8 @@ def stretches_of(model: FloatModel, dataset: Dataset, missing: str = MISSING[0])
     return calibration_windows(found) if len(found) else None
 
 
-def calibrate(model: FloatModel, dataset: Dataset, method: str = "auto", decay: str = "auto", missing: str = MISSING[0]
-              ) -> Program:
+def calibrate(model: FloatModel, dataset: Dataset, method: str = "auto", decay: str = "auto", missing: str = MISSING[0],
+              weights: str = "int8") -> Program:
     """`quantize` on `calibration_of` the data set, with the errors of both."""
     x = calibration_of(model, dataset, missing)
-    return quantize(model, x, method, decay, stretches_of(model, dataset, missing))
+    return quantize(model, x, method, decay, stretches_of(model, dataset, missing), weights)

@@ -92,7 +92,7 @@ VALUES: dict[str, Callable[[click.Context], Iterable[str]]] = {
     "mcu": _mcus, "core": _cores, "preset_name": _presets, "models": _presets, "teachers": _presets, "data_name": _data_sets,
     "augment": _augmentations, "signal": _signals, "source": _sources, "target": _states, "backend": _backends,
     "use_motion": _motion, "calibration": _fixed("auto", "minmax", "percentile", "mse"),
-    "decay": _fixed("auto", "free", "powers"), "compiler": _fixed("clang", "gcc"),
+    "decay": _fixed("auto", "free", "powers"), "weights": _fixed("int8", "int4"), "compiler": _fixed("clang", "gcc"),
     "house": _fixed("A", "B", "C", "D"), "split": _fixed("groups", "random"),
     **dict.fromkeys(("csv_time", "csv_room", "csv_rssi", "csv_motion", "csv_session"), _columns)}
 SEVERAL = frozenset({"backend"})

@@ -249,6 +249,7 @@ def prune(model: str, out: str, ram: str | None, total: str | None, flash: str |
 @click.option("--out", required=True, type=click.Path(dir_okay=False), help="File to write the int8 Program to.")
 @click.option("--calibration", default="auto", show_default=True, help="auto, minmax, percentile or mse.")
 @click.option("--decay", default="auto", show_default=True, help="Of Mamba's states: auto, free or powers (faster).")
+@click.option("--weights", default="int8", show_default=True, help="int8, or int4: half of the bytes of large layers.")
 @click.option("--confidence/--no-confidence", default=None,
               help="Beside each label, how sure it is, counted on validation rows. [where there are any]")
 @click.option("--precision", default=0.95, show_default=True, type=click.FloatRange(0, 1, min_open=True, max_open=True),
@@ -265,8 +266,8 @@ def prune(model: str, out: str, ram: str | None, total: str | None, flash: str |
 @MISSING
 @CSV
 @JSON
-def quantize(model: str, out: str, calibration: str, decay: str, confidence: bool | None, precision: float, trained: bool,
-             epochs: int | None, batch: int | None, lr: float | None, patience: int | None, resume: bool,
+def quantize(model: str, out: str, calibration: str, decay: str, weights: str, confidence: bool | None, precision: float,
+             trained: bool, epochs: int | None, batch: int | None, lr: float | None, patience: int | None, resume: bool,
              data_name: str | None, missing: str, as_json: bool, **given: Any) -> None:
     """Turn a float model (MODEL) into an int8 Program.
 
@@ -297,9 +298,10 @@ def quantize(model: str, out: str, calibration: str, decay: str, confidence: boo
     check_writable(out, model, source["data"], *given["teachers"])
     if trained:
         program = _qat(m, d, out, {**recipe, "seed": source["seed"]}, resume, as_json, method=calibration, decay=decay,
-                       teachers=[Model.load(t) for t in given["teachers"]], distillation=distillation, missing=missing)
+                       weights=weights, teachers=[Model.load(t) for t in given["teachers"]], distillation=distillation,
+                       missing=missing)
     else:
-        program = calibrate(m, d, calibration, decay, missing)
+        program = calibrate(m, d, calibration, decay, missing, weights)
     if confidence or (confidence is None and can_calibrate(d)):
         program = count(program, d, precision, missing)
     program.save(out)
@@ -319,12 +321,13 @@ def quantize(model: str, out: str, calibration: str, decay: str, confidence: boo
                 + ("" if sure["reached"] else f" (NOT the {100 * precision:g} % asked for: what is judged is a lower bound, "
                    f"and neighboring rows are right or wrong together, so that all {v['rows']:,} count as "
                    f"{v['independent']:,.0f} independent ones)"))
-    facts = {"program": out, "calibration": program.info["calibration"], "decay": program.info.get("decay"), "qat": how,
-             "confidence": sure,
+    facts = {"program": out, "calibration": program.info["calibration"], "decay": program.info.get("decay"),
+             "weights": weights, "qat": how, "confidence": sure,
              "steps": len(program.steps), "bytes": by_kind, "proofs": proofs, "tightest": tight}
     emit(as_json, facts, f"{out}: {len(program.steps)} steps, calibrated by {program.info['calibration']}"
           f"{', decays: ' + program.info['decay'] if 'decay' in program.info else ''}{training}; "
-          f"{by_kind['weight']:,} B of weights, {by_kind['table']:,} of tables, {by_kind['state']:,} of state; "
+          f"{by_kind['weight']:,} B of weights{' (int4)' if weights == 'int4' else ''}, {by_kind['table']:,} of tables, "
+          f"{by_kind['state']:,} of state; "
           f"{len(proofs)} bounds proved, the tightest: {tight}, {proofs[tight][0]:,} of {proofs[tight][1]:,}{told}")
 
 
