@@ -30,7 +30,7 @@ INNER = ".inner"  # what the range of a tensor inside a node is called, behind t
 SAMPLES = 20_000  # values of a tensor that a range is searched on
 DECAYS = ("auto", "free", "powers")
 WEIGHTS = ("int8", "int4")
-LEAST_W4 = 1024  # weights a layer has to have to get four bits: a scan's few decide too much, and would spare too little
+LEAST_W4 = 256  # weights a layer has to have to get four bits: fewer spare little, and scales a row take some of it back
 CLIPS = np.linspace(0.5, 1.0, 11)  # ends of four bits, shares of a row's greatest weight: finer steps may be worth clipping
 STRETCH = 16  # windows that a stretch is long: states that forget more slowly are not told from those that do not
 
