@@ -13,7 +13,7 @@ from click.shell_completion import ShellComplete
 
 from tinyloc.cli import main
 from tinyloc.cli.completion import VALUES
-from tinyloc.quantize import DECAYS, METHODS
+from tinyloc.quantize import DECAYS, METHODS, WEIGHTS
 
 
 def completed(*words: str) -> list[tuple[str, str]]:
@@ -62,7 +62,7 @@ def test_values(tmp_path: Path) -> None:
 def test_names_are_those_of_the_library() -> None:
     """What is spelled out here, so that no shell waits for Numba."""
     context = click.Context(main)
-    for name, known in (("calibration", ("auto", *METHODS)), ("decay", DECAYS)):
+    for name, known in (("calibration", ("auto", *METHODS)), ("decay", DECAYS), ("weights", WEIGHTS)):
         assert list(VALUES[name](context)) == list(known), name
 
 

@@ -6,22 +6,23 @@ import numpy as np
 import pytest
 
 from tinyloc.kernels.packed import pack_rows, pack_weights
-from tinyloc.kernels.table import PACKERS
+from tinyloc.kernels.table import OPS, PACKERS
 from tinyloc.model import Model, preset
 from tinyloc.pack import pack
-from tinyloc.program import Program
+from tinyloc.program import Buffer, Program, Step
 from tinyloc.quantize import quantize
 from tinyloc.run import Session
 from tinyloc.verify import compare
 
-PRESETS = ("mamba-h8l1", "mamba-h16l1-lean", "mdcsa-h8l1", "mdcsa-h8l3")
+PRESETS = ("mamba-h8l1", "mamba-h16l1-lean", "mdcsa-h8l1", "mdcsa-h8l3", "mamba-h16l1 int4", "mdcsa-h8l1 int4")
 
 
 def program(name: str) -> Program:
     rng = np.random.default_rng(0)
+    name, _, weights = name.partition(" ")
     model = Model.create(preset(name, 11, 7))
     model.params = {k: v + 0.1 * rng.standard_normal(v.shape).astype(v.dtype) for k, v in model.params.items()}
-    return quantize(model, rng.random((40, 12, 11), np.float32), "minmax")
+    return quantize(model, rng.random((40, 12, 11), np.float32), "minmax", weights=weights or "int8")
 
 
 def extremes(p: Program) -> np.ndarray:
@@ -74,6 +75,21 @@ def test_sums_that_leave_32_bits_stay() -> None:
     for k, room in ((256, True), (264, False)):
         w = np.full((1, k), 127, np.int8)
         assert (pack_rows(w, np.array([0]), np.array([2**30]), np.array([-8]), 0) is not None) == room
+
+
+def test_four_bits_whose_sums_leave_31_bits_stay() -> None:
+    """Twice a sum is rescaled."""
+    for bias, room in ((2**30 - 7 * 128 * 8 - 1, True), (2**30 - 7 * 128 * 8, False)):
+        step = {"y": "y", "x": "x", "w": "w", "bias": "bias", "mult": "mult", "shift": "shift", "t": 1, "n": 2, "k": 8,
+                "row": 4, "y_zp": 0, "bias_step": 0, "mult_step": 0}
+        data = {"w": np.full(8, 0x77, np.int8), "bias": np.array([bias], np.int32), "mult": np.array([2**30], np.int32),
+                "shift": np.array([-8], np.int8)}
+        buffers = {"x": Buffer("x", (1, 8), "int8", "input"), "y": Buffer("y", (1, 2), "int8", "output"),
+                   **{n: Buffer(n, d.shape, d.dtype.name, "weight") for n, d in data.items()}}
+        args = tuple(step[p.name] for p in OPS["linear_w4_s8"].params)
+        one = Program(buffers, (Step("linear_w4_s8", args),), data, "x", "y", {})
+        assert (pack(one).steps[0].op == "linear_w4_packed_s8") == room
+        assert compare(pack(one), np.array([[[-128] * 8], [[127] * 8]], np.int8)).equal
 
 
 def test_weights_keep_their_bytes() -> None:

@@ -26,13 +26,18 @@ from tinyloc.kernels.table import LAYERS, asked
 from tinyloc.model import Model, preset
 from tinyloc.program import Buffer, Program
 from tinyloc.qat import QuantizedGraph
-from tinyloc.quantize import Tensors, build, quantize
+from tinyloc.quantize import Tensors, build, calibrate, quantize
 from tinyloc.reference.gradcheck import check_grads
 from tinyloc.run import Numba, Session, Steps
-from tinyloc.train import Epoch, Inputs, Recipe, fit, loss_and_gradients, train, with_info
+from tinyloc.train import Epoch, Inputs, Recipe, fit, last_rows, loss_and_gradients, train, with_info
 
 PRESETS = ("mamba-h4l2", "mamba-h8l1-lean", "mamba-h8l1,n=0", "mdcsa-h8l1", "mdcsa-h4l3")
+INT4 = ("mamba-h16l1-lean int4", "mdcsa-h8l1 int4")  # presets with weights of four bits
 QUICK = Recipe(epochs=3, batch=32, lr=2e-3, dropout=0.0, average=0.9)
+
+
+def weights(name: str) -> str:
+    return "int4" if name in INT4 else "int8"
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +47,13 @@ def house() -> Dataset:
 
 @pytest.fixture(scope="module")
 def models(house: Dataset) -> dict[str, Model]:
-    return {name: fit(house, name, Recipe(epochs=12)) for name in PRESETS}
+    return {name: fit(house, name.split()[0], Recipe(epochs=12)) for name in (*PRESETS, *INT4)}
 
 
 @pytest.fixture(scope="module")
 def graphs(house: Dataset, models: dict[str, Model]) -> dict[str, QuantizedGraph]:
     x = cut(house.train, Scaler.fit(house.train), 20, 5).x
-    return {name: QuantizedGraph.of(m, x, "minmax") for name, m in models.items()}
+    return {name: QuantizedGraph.of(m, x, "minmax", weights=weights(name)) for name, m in models.items()}
 
 
 def moved(graph: QuantizedGraph, seed: int = 0, size: float = 0.02) -> QuantizedGraph:
@@ -120,12 +125,13 @@ def exported(program: Program, folder: Path) -> Program:
     return Program.load(folder / "p")
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", [*PRESETS, *INT4])
 def test_the_start_is_what_calibration_makes(house: Dataset, models: dict[str, Model], graphs: dict[str, QuantizedGraph],
                                              name: str) -> None:
     """The same steps and scales, and constants within what float32 does to folded layers."""
     x = cut(house.train, Scaler.fit(house.train), 20, 5).x
-    start, want = graphs[name].program(), quantize(models[name], x, "minmax")
+    start, want = graphs[name].program(), quantize(models[name], x, "minmax", weights=weights(name))
+    assert any(s.op.startswith("linear_w4") for s in want.steps) == (name in INT4)
     assert start.steps == want.steps and dict(start.buffers) == dict(want.buffers) and start.info == want.info
     for k, v in want.data.items():
         loose = {"rtol": 2e-7, "atol": 1} if v.dtype == np.int32 else {"rtol": 0}
@@ -154,7 +160,7 @@ def check_forward(graph: QuantizedGraph, program: Program, x: np.ndarray) -> Non
     np.testing.assert_array_equal(labels[:, -1, 0], graph.predict(x))
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", [*PRESETS, *INT4])
 def test_forward_is_the_exported_program(house: Dataset, graphs: dict[str, QuantizedGraph], tmp_path: Path, name: str
                                          ) -> None:
     """Parameters beside those that were calibrated."""
@@ -165,7 +171,7 @@ def test_forward_is_the_exported_program(house: Dataset, graphs: dict[str, Quant
 @pytest.mark.level2
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("size", [0.1, 0.5, 2.0])
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", [*PRESETS, *INT4])
 def test_forward_is_the_exported_program_deep(house: Dataset, graphs: dict[str, QuantizedGraph], tmp_path: Path, name: str,
                                               size: float, seed: int) -> None:
     """Far from where ranges were calibrated; where a bound cannot be proved, neither trains nor exports."""
@@ -205,7 +211,7 @@ def test_a_sample_on_its_own() -> None:
     assert set(grads) == set(graph.params) and all(grads[k].shape == v.shape for k, v in graph.params.items())
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", [*PRESETS, *INT4])
 def test_gradients_are_nearly_those_of_floats(house: Dataset, graphs: dict[str, QuantizedGraph], name: str) -> None:
     """Straight through the rounding: the float graph's own gradients, but for the places where they are taken."""
     graph = graphs[name]
@@ -262,10 +268,11 @@ def test_attributes_follow_the_parameters(graphs: dict[str, QuantizedGraph]) -> 
     assert stale.program().steps == program.steps
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", [*PRESETS, *INT4])
 def test_the_program_is_the_one_that_was_scored(house: Dataset, models: dict[str, Model], name: str) -> None:
     epochs: list[Epoch] = []
-    program = qat.fit(models[name], house, QUICK, method="minmax", progress=epochs.append)
+    program = qat.fit(models[name], house, QUICK, method="minmax", progress=epochs.append, weights=weights(name))
+    assert program.info["weights"] == weights(name)
     how = program.info["qat"]
     val = every_row(house.val, Scaler.fit(house.train), 20)
     seen = val.y[:, -1] >= 0
@@ -273,8 +280,22 @@ def test_the_program_is_the_one_that_was_scored(house: Dataset, models: dict[str
         labels = Session(program, backend).run_windows(program.buffers[program.input].quantize(val.x[seen]))[:, -1, 0]
         assert macro_f1(val.y[seen, -1], labels, len(house.rooms)) == how["validation_macro_f1"]
     assert how["validation_macro_f1"] == max(e.score for e in epochs) and how["epochs"] == len(epochs) == 3
-    assert how["teachers"] == [name] and how["distillation"] == dataclasses.asdict(qat.ITSELF)
+    assert how["teachers"] == [name.split()[0]] and how["distillation"] == dataclasses.asdict(qat.ITSELF)
     assert program.info["rooms"] == list(house.rooms) and program.info["recipe"] == models[name].info["recipe"]
+
+
+def test_four_bits_are_trained_to_be_enough(house: Dataset) -> None:
+    """Weights of which rounding leaves little: training them as they are brings back what it cost."""
+    model = fit(house, "mamba-h16l1-lean", Recipe(epochs=12))
+    w = last_rows(model.info, house.test)
+
+    def score(program: Program) -> float:
+        labels = Session(program, "c").run_windows(program.buffers[program.input].quantize(w.x))[:, -1, 0]
+        return macro_f1(w.y[:, -1], labels, len(house.rooms))
+
+    plain, coarse = (calibrate(model, house, "minmax", weights=bits) for bits in ("int8", "int4"))
+    trained = qat.fit(model, house, dataclasses.replace(QUICK, epochs=12), method="minmax", weights="int4")
+    assert score(trained) > max(score(coarse), score(plain) - 0.02), [score(p) for p in (plain, coarse, trained)]
 
 
 def test_training_mends_what_calibration_breaks(house: Dataset, models: dict[str, Model]) -> None:

@@ -14,13 +14,16 @@ from hypothesis import strategies as st
 
 from tinyloc.data import Dataset, Scaler, load, windows
 from tinyloc.errors import ConfigError, DataError, ModelError
+from tinyloc.kernels.halves import unpack_halves
 from tinyloc.kernels.op import Node
 from tinyloc.kernels.scan import nearest_powers
 from tinyloc.kernels.table import LAYERS, OPS
 from tinyloc.model import Model, preset
 from tinyloc.program import Program
 from tinyloc.quantize import (
+    LEAST_W4,
     METHODS,
+    WEIGHTS,
     Calibration,
     Candidate,
     GraphBuilder,
@@ -153,27 +156,30 @@ def test_mdcsa_looks_at_the_whole_window(models: dict[str, Model], house: Datase
         program.retime(1)
 
 
+@pytest.mark.parametrize("weights", WEIGHTS)
 @pytest.mark.parametrize("name", PRESETS)
-def test_every_sum_is_proved(house: Dataset, models: dict[str, Model], name: str) -> None:
+def test_every_sum_is_proved(house: Dataset, models: dict[str, Model], name: str, weights: str) -> None:
     """A proof a step with an accumulator, and none is looser than what the step's own constants say."""
-    program = calibrate(models[name], house, "minmax")
+    program = calibrate(models[name], house, "minmax", weights=weights)
     proofs = program.info["proofs"]
     assert all(0 <= bound <= limit for bound, limit in proofs.values())
     for step in program.steps:
         op, args = OPS[step.op], step.args
         named = dict(zip((p.name for p in op.params), args, strict=True))
         if {"bias", "w"} <= named.keys():  # every product at its greatest, all of one sign
-            w = program.data[str(named["w"])].astype(np.int64)
+            w = program.data[str(named["w"])]
             w = w.T if step.op.startswith("depthwise") else w.reshape(len(w), -1)
+            if step.op.startswith("linear_w4"):
+                w = unpack_halves(w, int(named["k"]))
             bias = program.data[str(named["bias"])].astype(np.int64)
-            worst = int((np.abs(bias) + 128 * np.abs(w).sum(1)).max())
+            worst = int((np.abs(bias) + 128 * np.abs(w.astype(np.int64)).sum(1)).max())
             assert worst == proofs[f"{args[0]}: accumulator"][0]
         elif op.name in ("matmul_s8", "attention_s8", "layer_norm_s8") or op.name.startswith("scan"):
             assert any(k.startswith(f"{args[0]}: ") for k in proofs), step
 
 
-def builder(w: np.ndarray | None = None) -> GraphBuilder:
-    return GraphBuilder([Node("input", "x", ())], (1, 3), Calibration({"x": (0.0, 1.0)}))
+def builder(weights: str = "int8") -> GraphBuilder:
+    return GraphBuilder([Node("input", "x", ())], (1, 3), Calibration({"x": (0.0, 1.0)}), weights)
 
 
 def test_weights_get_rows_only_where_it_helps() -> None:
@@ -185,6 +191,47 @@ def test_weights_get_rows_only_where_it_helps() -> None:
     assert scale.shape == (8,) and np.abs(w).max(1).tolist() == [127] * 8
     w, scale = builder().quantize_weight(np.zeros((2, 2)), np.zeros(2))
     assert (w == 0).all() and (scale > 0).all()
+
+
+def test_four_bits_have_the_best_scale_of_each_row() -> None:
+    """Never worse than from end to end, far better where one weight lies apart; and no scale is below what a bias needs."""
+    w = np.random.default_rng(0).standard_normal((6, 64))
+    w[0, 5] = 9.0
+    q, scale = builder().quantize_weight(w, np.zeros(6), 4)
+    assert scale.shape == (6,) and np.abs(q).max() == 7
+    whole = np.abs(w).max(1) / 7
+    ours, ends = (((np.clip(np.rint(w / s[:, None]), -7, 7) * s[:, None] - w) ** 2).sum(1) for s in (scale, whole))
+    np.testing.assert_allclose(((q * scale[:, None] - w) ** 2).sum(1), ours)
+    assert (ours <= ends).all() and scale[0] < whole[0] and ours[0] < ends[0]
+    q, scale = builder().quantize_weight(w, np.full(6, 0.5), 4)
+    assert (scale >= 0.5).all() and np.abs(q).max() <= 7
+
+
+@pytest.mark.parametrize("name", ["mamba-h16l1", "mamba-h32l1,n=0", "mdcsa-h8l1", "mdcsa-h16l3"])
+def test_four_bits_are_half_of_the_bytes(house: Dataset, name: str) -> None:
+    """Layers of LEAST_W4 weights or more, and no others; each says what the codes stand for."""
+    model = Model.create(preset(name, len(house.aps), len(house.rooms)))
+    x = np.random.default_rng(0).random((4, 20, len(house.aps)), np.float32)
+    eight, four = (quantize(model, x, "minmax", weights=weights) for weights in WEIGHTS)
+    assert (eight.info["weights"], four.info["weights"]) == WEIGHTS
+    ops = {str(s.args[0]): s.op for s in eight.steps}
+    halved = 0
+    for step in four.steps:
+        was = ops[str(step.args[0])]
+        if not was.startswith("linear"):
+            assert step.op == was
+            continue
+        n, k = step.args[OPS[step.op].index("n")], step.args[OPS[step.op].index("k")]
+        assert isinstance(n, int) and isinstance(k, int)
+        if n * k < LEAST_W4:
+            assert step.op == was
+            continue
+        assert step.op == {"linear_s8": "linear_w4_s8", "linear_s8_s16": "linear_w4_s16"}[was]
+        assert four.data[str(step.args[2])].nbytes == n * -(-k // 2)
+        halved += n * k
+    assert halved, "no layer of this model is large enough"
+    rng = np.random.default_rng(1)
+    assert compare(four, rng.integers(-128, 128, (6, 20, len(house.aps))).astype(np.int8)).equal
 
 
 def test_a_bias_far_above_its_products_fits() -> None:
