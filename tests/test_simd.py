@@ -107,6 +107,8 @@ def resized(op: Op, rng: np.random.Generator, greatest: int, **fixed: int) -> Ar
     if "b_n" in named:
         n, k = args[named["n"]], args[named["k"]]
         args[named["b_n"]], args[named["b_k"]] = (k, 1) if rng.integers(2) else (1, n)
+    if "row" in named:  # two weights a byte
+        args[named["row"]] = (args[named["k"]] + 1) // 2
     if "quads" in named:
         args[named["quads"]] = (max(args[named["n"]], args[named["d"]]) + 3) // 4
     try:

@@ -24,19 +24,30 @@ TL_INLINE int32_t block(int32_t at, int32_t n, int32_t *first, int32_t *panels)
 /* 16 elements of a row of b from j on; `left` is what the array still has from there. */
 TL_INLINE __m128i row16(const int8_t *p, int64_t left) { return left >= 16 ? load16(p) : load_some(p, (int32_t)left); }
 
-/* Eight rows of b[n,k] from `first` on as a panel; those beyond n repeat the last.  The pair of an odd k ends with what lies
- * there, which a zero of a takes off. */
-static void pack_rows(v8 *panel, const int8_t *b, int32_t n, int32_t k, int32_t first, int32_t zp)
+/* The same of 16 halves of bytes, the low half of each first, plus HALF_ZP: flipping the top bit of four adds it, which
+ * leaves no sign to extend, and the panel's zero point takes it off. */
+enum { HALF_ZP = 8 };
+TL_INLINE __m128i row16_of_halves(const int8_t *p, int64_t left)
 {
-    int64_t at[8], size = (int64_t)n * k;
-    v8 zero = _mm256_set1_epi16((int16_t)zp);
+    __m128i x = left >= 8 ? load8(p) : load_some(p, (int32_t)left), low = _mm_set1_epi8(15);
+    x = _mm_xor_si128(x, _mm_set1_epi8(-0x78)); /* 0x88 */
+    return _mm_unpacklo_epi8(_mm_and_si128(x, low), _mm_and_si128(_mm_srli_epi16(x, 4), low));
+}
+
+/* Eight rows of b[n,k], of bytes or of halves, from `first` on as a panel; those beyond n repeat the last.  The pair of an
+ * odd k ends with what lies there, which a zero of a takes off. */
+TL_INLINE void panel_of_rows(v8 *panel, const int8_t *b, int32_t n, int32_t k, int32_t first, int32_t zp, int halved)
+{
     int32_t pairs = (k + 1) / 2;
+    int64_t at[8], row = halved ? pairs : k, size = n * row;
+    v8 zero = _mm256_set1_epi16((int16_t)zp);
     for (int32_t i = 0; i < 8; i++)
-        at[i] = (int64_t)(first + i < n ? first + i : n - 1) * k;
+        at[i] = (first + i < n ? first + i : n - 1) * row;
     for (int32_t j = 0; j < pairs; j += 8) {
         __m128i r[8], s[8], q[8];
         for (int32_t i = 0; i < 8; i++)
-            r[i] = row16(b + at[i] + 2 * j, size - at[i] - 2 * j);
+            r[i] = halved ? row16_of_halves(b + at[i] + j, size - at[i] - j)
+                          : row16(b + at[i] + 2 * j, size - at[i] - 2 * j);
         for (int32_t i = 0; i < 8; i += 2) {
             s[i] = _mm_unpacklo_epi16(r[i], r[i + 1]);
             s[i + 1] = _mm_unpackhi_epi16(r[i], r[i + 1]);
@@ -53,6 +64,15 @@ static void pack_rows(v8 *panel, const int8_t *b, int32_t n, int32_t k, int32_t 
         for (int32_t i = 0; i < count; i++)
             panel[j + i] = _mm256_sub_epi16(_mm256_cvtepi8_epi16(q[i]), zero);
     }
+}
+
+static void pack_rows(v8 *panel, const int8_t *b, int32_t n, int32_t k, int32_t first, int32_t zp)
+{
+    panel_of_rows(panel, b, n, k, first, zp, 0);
+}
+static void pack_halves(v8 *panel, const int8_t *b, int32_t n, int32_t k, int32_t first, int32_t zp)
+{
+    panel_of_rows(panel, b, n, k, first, zp, 1);
 }
 
 /* Eight columns of b[k,n] from `first` on. */
@@ -249,28 +269,43 @@ static void product_of_bytes(int8_t *y, const int8_t *a, const int8_t *b, int32_
     }
 }
 
-TL_INLINE void linear(const tl_arg *a, const finish *f, void (*portable)(const tl_arg *a), int wide)
+TL_INLINE void linear(const tl_arg *a, const finish *f, void (*portable)(const tl_arg *a), int32_t w_zp, packing *pack,
+                      int wide)
 {
     int32_t t = a[6].i, n = a[7].i, k = a[8].i;
     if (k > 2 * PANEL_PAIRS)
         portable(a);
     else
-        product_of_bytes(a[0].p, a[1].c, a[2].c, t, n, k, 0, 0, pack_rows, f, wide);
+        product_of_bytes(a[0].p, a[1].c, a[2].c, t, n, k, 0, w_zp, pack, f, wide);
 }
 
 static void linear_s8(const tl_arg *a)
 {
     finish f = {a[3].c, a[4].c, a[5].c, a[10].i, a[11].i, a[9].i};
-    linear(a, &f, tl_step_linear_s8, 0);
+    linear(a, &f, tl_step_linear_s8, 0, pack_rows, 0);
 }
 #define TL_FAST_linear_s8 ~, linear_s8
 
 static void linear_s8_s16(const tl_arg *a)
 {
     finish f = {a[3].c, a[4].c, a[5].c, a[9].i, a[10].i, 0};
-    linear(a, &f, tl_step_linear_s8_s16, 1);
+    linear(a, &f, tl_step_linear_s8_s16, 0, pack_rows, 1);
 }
 #define TL_FAST_linear_s8_s16 ~, linear_s8_s16
+
+static void linear_w4_s8(const tl_arg *a)
+{
+    finish f = {a[3].c, a[4].c, a[5].c, a[11].i, a[12].i, a[10].i};
+    linear(a, &f, tl_step_linear_w4_s8, HALF_ZP, pack_halves, 0);
+}
+#define TL_FAST_linear_w4_s8 ~, linear_w4_s8
+
+static void linear_w4_s16(const tl_arg *a)
+{
+    finish f = {a[3].c, a[4].c, a[5].c, a[10].i, a[11].i, 0};
+    linear(a, &f, tl_step_linear_w4_s16, HALF_ZP, pack_halves, 1);
+}
+#define TL_FAST_linear_w4_s16 ~, linear_w4_s16
 
 static void matmul_s8(const tl_arg *a)
 {
