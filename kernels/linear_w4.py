@@ -18,10 +18,12 @@ from tinyloc.kernels.op import Args, Op
 def dot(x, start, w, at, k):  # type: ignore[no-untyped-def]
     """Sum of the products of x[start : start + k] and the halves of bytes from w[at] on."""
     acc = np.int32(0)
-    for j in range(k):
-        both = np.int32(w[at + (j >> 1)])
-        one = np.int32(both >> 4) if j & 1 else np.int32(((both & 15) ^ 8) - 8)
-        acc = np.int32(acc + np.int32(x[start + j]) * one)
+    for j in range(k >> 1):
+        both = np.int32(w[at + j])
+        acc = np.int32(acc + np.int32(x[start + 2 * j]) * np.int32(((both & 15) ^ 8) - 8))
+        acc = np.int32(acc + np.int32(x[start + 2 * j + 1]) * np.int32(both >> 4))
+    if k & 1:
+        acc = np.int32(acc + np.int32(x[start + k - 1]) * np.int32(((np.int32(w[at + (k >> 1)]) & 15) ^ 8) - 8))
     return acc
 
 
