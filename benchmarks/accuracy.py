@@ -2,8 +2,8 @@
 
 Trains each model by the default recipe (the model is chosen on validation only) with the paper's inputs, or with --tuned by
 `tinyloc.tuned`, quantizes it with the default calibration, and scores both on the test rows; with --qat also the Program of
-quantization-aware training.  bytes: of the last of these with everything in RAM, code and stack apart, the greatest over the
-seeds.  Results are kept in build/accuracy.json and not computed twice.
+quantization-aware training, with --int4 also that with weights of four bits.  bytes: of int8 and of int4 with everything in
+RAM, code and stack apart, the greatest over the seeds.  Results are kept in build/accuracy.json and not computed twice.
 """
 
 from __future__ import annotations
@@ -29,14 +29,15 @@ from tinyloc.verify import audit
 
 PRESETS = ("mamba-h8l1", "mamba-h16l1", "mamba-h32l1", "mdcsa-h8l1", "mdcsa-h16l1")
 EPOCHS = {"ujiindoorloc": 30}  # its 15,000 rows make as many steps in 30 epochs as the others' windows in 120
+TRAINED = {"qat": "int8", "int4": "int4"}  # what comes of quantization-aware training, and the precision of its weights
 QAT_EPOCHS = {"ujiindoorloc": 3}  # which is still more steps than the others' 30
 
 
-def measure(data: str, name: str, seed: int, trained: bool = False, ours: bool = False, delay: int = 0, window: int = 0,
-            **options: str) -> dict[str, Any]:
+def measure(data: str, name: str, seed: int, trained: tuple[str, ...] = (), ours: bool = False, delay: int = 0,
+            window: int = 0, **options: str) -> dict[str, Any]:
     """float and int8: macro-F1 and accuracy on the test rows; validation: the score that chose the model; bytes.
 
-    trained: also qat, that of quantization-aware training.  ours: by `tuned`.
+    trained: of `TRAINED`, what quantization-aware training makes too.  ours: by `tuned`.
     """
     d = load(data, seed=seed, **options)
     cut = {"window": window, "hop": max(1, window // 2)} if window else {}
@@ -59,13 +60,14 @@ def measure(data: str, name: str, seed: int, trained: bool = False, ours: bool =
 
     found = {"float": score(model.predict(w.x)), "int8": run(program), "validation": model.info["validation_macro_f1"],
              "calibration": program.info["calibration"]}
-    if trained:
+    found["bytes"] = audit(program).best.total
+    for kind in trained:
         made = replace(qat.RECIPE, seed=seed, **({"epochs": QAT_EPOCHS[data]} if data in QAT_EPOCHS else {}))
         # What has seen the validation rows is not chosen by them.
         epochs = max(2, made.epochs // 3) if ours else None
-        program = qat.fit(model, d, replace(made, epochs=epochs) if epochs else made, until=epochs)
-        found["qat"] = run(program)
-    return {**found, "bytes": audit(program).best.total}
+        program = qat.fit(model, d, replace(made, epochs=epochs) if epochs else made, until=epochs, weights=TRAINED[kind])
+        found |= {kind: run(program), "int4 bytes" if kind == "int4" else "bytes": audit(program).best.total}
+    return found
 
 
 def main() -> None:
@@ -74,6 +76,7 @@ def main() -> None:
     parser.add_argument("--presets", nargs="+", default=list(PRESETS))
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--qat", action="store_true", help="quantization-aware training too")
+    parser.add_argument("--int4", action="store_true", help="and with weights of four bits")
     parser.add_argument("--tuned", action="store_true", help="our settings, instead of the default recipe")
     parser.add_argument("--delay", type=int, default=0, help="rows by which answers lag")
     parser.add_argument("--window", type=int, default=0, help="rows [the data's]")
@@ -81,9 +84,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/accuracy.json"))
     args = parser.parse_args()
     done = json.loads(args.out.read_text()) if args.out.exists() else {}
-    kinds = ("float", "int8", *(["qat"] if args.qat else []))
+    trained = tuple(k for k in TRAINED if getattr(args, k))
+    kinds = ("float", "int8", *trained)
+    sizes = ("bytes", *(["int4 bytes"] if args.int4 else []))
     rows = [["data", "preset", *(h for k in kinds for h in (f"{k} F1", "spread", "accuracy")),
-             *(f"{k} - float" for k in kinds[1:]), "bytes"]]
+             *(f"{k} - float" for k in kinds[1:]), *sizes]]
     for data in args.data:
         options = {"split": args.split} if args.split and data == "ujiindoorloc" else {}
         how = (args.tuned, args.delay, args.window)
@@ -91,15 +96,15 @@ def main() -> None:
             results = []
             for seed in range(args.seeds):
                 key = "/".join([data, *options.values(), name, *(map(str, how) if any(how) else ()), str(seed)])
-                if key not in done or (args.qat and "qat" not in done[key]):
-                    done[key] = measure(data, name, seed, args.qat, *how, **options)
+                if key not in done or any(k not in done[key] for k in trained):
+                    done[key] = measure(data, name, seed, trained, *how, **options)
                     write_atomic(args.out, json.dumps(done, indent=1))
                 results.append(done[key])
             of = {k: np.array([r[k] for r in results]) for k in kinds}
             rows.append([data, name, *(f"{v:.3f}" for k in kinds for v in (of[k][:, 0].mean(), of[k][:, 0].std(),
                                                                            of[k][:, 1].mean())),
                          *(f"{(of[k] - of['float'])[:, 0].mean():+.4f}" for k in kinds[1:]),
-                         f"{max(r['bytes'] for r in results):,}"])
+                         *(f"{max(r[size] for r in results):,}" for size in sizes)])
             print(*rows[-1], flush=True)
     print(table(rows))
 

@@ -213,8 +213,8 @@ def test_a_sample_on_its_own() -> None:
 
 @pytest.mark.parametrize("name", [*PRESETS, *INT4])
 def test_gradients_are_nearly_those_of_floats(house: Dataset, graphs: dict[str, QuantizedGraph], name: str) -> None:
-    """Straight through the rounding: the gradients of the float graph of the rounded weights, but for the activations at which
-    they are taken."""
+    """Straight through the rounding: the gradients of the float graph of the rounded weights, but for the activations at
+    which they are taken."""
     graph = graphs[name]
     w = cut(house.train, Scaler.fit(house.train), 20, 10)
     x, y = w.x[:48], w.y[:48]
@@ -291,7 +291,8 @@ def test_the_program_is_the_one_that_was_scored(house: Dataset, models: dict[str
 def test_four_bits_learn(house: Dataset, models: dict[str, Model], name: str) -> None:
     """What rounding to so few codes loses of the float model's beliefs, training wins back."""
     epochs: list[Epoch] = []
-    qat.fit(models[name], house, dataclasses.replace(QUICK, epochs=6), method="minmax", weights="int4", progress=epochs.append)
+    qat.fit(models[name], house, dataclasses.replace(QUICK, epochs=6), method="minmax", weights="int4",
+            progress=epochs.append)
     assert epochs[-1].loss < epochs[0].loss, [e.loss for e in epochs]
 
 
