@@ -79,7 +79,7 @@ def _cases(dtype: str) -> Any:
 
 
 _ARGS = ("x:in:int8:t*k w:weight:int8:n*row bias:weight:int32:(n-1)*bias_step+1 mult:weight:int32:(n-1)*mult_step+1:mult "
-         "shift:weight:int8:(n-1)*mult_step+1:shift t:int n:int k:int:2*row-1..2*row row:int:1..2**16 {}"
+         "shift:weight:int8:(n-1)*mult_step+1:shift t:int n:int k:int:2*row-1..2*row row:int:size:1..2**16 {}"
          "bias_step:int:flag mult_step:int:flag")
 _BOUND = "one rounding of the sum (1/2), a second one when shift < 0 (1/2 of a place after the shift)"
 

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from programs import random_program, streaming_program
+from programs import random_program, streaming_program, unsealed
 from test_image import LARGEST, opened, parsed, poke, sealed
 
 from tinyloc.errors import ModelError
@@ -258,7 +258,7 @@ def test_damaged_models(what: str, tmp_path: Path) -> None:
     key, text, other, says = DAMAGED[what]
     path = tmp_path / "model.safetensors"
     Model.create(preset("mamba-h8l1", 3, 3)).save(path)
-    data = path.read_bytes()
+    data = unsealed(path.read_bytes())
     size = int.from_bytes(data[:8], "little")
     head = json.loads(data[8 : 8 + size])
     assert text in head["__metadata__"][key]

@@ -11,7 +11,7 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ except ImportError:  # not POSIX: what a killed process left stays there
 
 # Whatever is called so beside a file is a killed writer's, and is removed: no name that anybody would give.
 _PREFIX, _SUFFIX = ".{}.tinyloc-", ".tmp"
+SEAL = "sha256"  # of a safetensors file's metadata: the digest of all else that it holds
 
 
 def write_atomic(path: str | Path, data: bytes | str) -> None:
@@ -197,9 +198,12 @@ def _sweep(path: Path) -> None:
 def write_safetensors(path: str | Path, arrays: dict[str, np.ndarray], meta: dict[str, str]) -> None:
     """Writes a safetensors file, whole or not at all; the same arrays and metadata give the same bytes.
 
+    What it holds has its digest in the metadata, as `sha256`, which `read_safetensors` asks.
     Raises ConfigError naming the path when it cannot be written.
     """
     from safetensors.numpy import save
+
+    meta = {**meta, SEAL: content_digest(arrays, meta)}
 
     # The library writes its metadata in the order of a hash that differs from call to call.  The header, eight bytes of its
     # length and JSON, has its arrays in an order that does not.
@@ -210,6 +214,16 @@ def write_safetensors(path: str | Path, arrays: dict[str, np.ndarray], meta: dic
     text = json.dumps(head, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     write_atomic(path, len(text).to_bytes(8, "little") + text + data[end:])
+
+
+def content_digest(arrays: Mapping[str, np.ndarray], meta: Mapping[str, str]) -> str:
+    """Hexadecimal SHA-256 of arrays and metadata, but for the digest that the metadata may hold already."""
+    h = hashlib.sha256(json.dumps({k: v for k, v in meta.items() if k != SEAL}, sort_keys=True).encode())
+    for name, a in sorted(arrays.items()):
+        dense = np.ascontiguousarray(a)
+        h.update(json.dumps([name, dense.dtype.str, dense.shape]).encode())
+        h.update(dense)
+    return h.hexdigest()
 
 
 def sha256(path: str | Path) -> str:
@@ -235,7 +249,8 @@ def format_of(path: str | Path) -> str | None:
 def read_safetensors(path: str | Path, kind: str, version: int) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Arrays and metadata of a safetensors file whose metadata says `format` = kind and `version` = version.
 
-    Raises ModelError when the file is missing, cut off, of another kind or of another version.
+    Raises ModelError when the file is missing, cut off, of another kind or of another version, or when a bit of what was
+    written is another one now; a file without a digest, of an earlier version or by another tool, is taken as it is.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -253,6 +268,9 @@ def read_safetensors(path: str | Path, kind: str, version: int) -> tuple[dict[st
         raise
     except (SafetensorError, OSError, TypeError, ValueError) as e:
         raise ModelError(f"{path}: cut off or no safetensors file ({e}); expected a {kind} file") from None
+    if SEAL in meta and meta.pop(SEAL) != content_digest(arrays, meta):
+        raise ModelError(f"{path}: damaged: arrays or metadata are not those that were written (their digest is another "
+                         f"one); expected a {kind} file as tinyloc wrote it")
     return arrays, meta
 
 

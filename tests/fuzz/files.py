@@ -67,6 +67,8 @@ WORDS["program"] = (*WORDS["model"], b"int8", b"weight", b"state", b"input", b"l
 def seeds(target: str) -> list[bytes]:
     """Good files."""
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+    from programs import random_program, streaming_program, unsealed
+
     if target == "csv":
         rng, rows = np.random.default_rng(0), ["time,room,session,ap1,ap2,m"]
         rows += [f"{i},{'abc'[i // 7 % 3]},s{i // 100},{-40 - i % 9},{'' if rng.random() < 0.3 else -70},{i % 50}"
@@ -83,11 +85,9 @@ def seeds(target: str) -> list[bytes]:
                 model = Model.create(preset(name, 3, 3))
                 GraphModel(GraphConfig(3, 3, 4), model.graph(4), {}).save(path.with_suffix(f".{name}"))
         else:
-            from programs import random_program, streaming_program
-
             for i, program in enumerate((streaming_program(), random_program(1), random_program(4))):
                 program.save(path.with_suffix(f".{i}"))
-        return [p.read_bytes() for p in sorted(Path(tmp).iterdir())]
+        return [unsealed(p.read_bytes()) for p in sorted(Path(tmp).iterdir())]
 
 
 def mutant(target: str, data: bytes, rng: np.random.Generator) -> bytes:
