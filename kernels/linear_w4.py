@@ -1,7 +1,7 @@
 """Fully connected layers with weights of four bits, two a byte: the same as `linear_s8` in half of the flash.
 
-The order is that of ONNX's INT4 and of TFLite's packed int4: the first of two in the low half.  Rows begin with a byte of their
-own, so that a kernel can take several at a time.
+The order is that of ONNX's INT4 and of TFLite's packed int4: the first of two in the low half.  Rows begin with a byte of
+their own, so that a kernel can take several at a time.
 """
 
 from __future__ import annotations
@@ -70,11 +70,12 @@ def _ideal_s16(y, x, w, bias, mult, shift, t, n, k, row, bias_step, mult_step): 
 
 def _cases(dtype: str) -> Any:
     def cases(rng: np.random.Generator, level: int) -> Iterator[Args]:
-        sizes = [(1, 1, 1), (1, 8, 11), (20, 32, 8), (3, 7, 33), (1, 5, 520), (20, 64, 64), (2, 4, 2), (1, 6, 31), (1, 9, 34)]
+        sizes = [(1, 1, 1), (1, 8, 11), (20, 32, 8), (3, 7, 33), (1, 5, 520), (20, 64, 64), (2, 4, 2), (1, 6, 31),
+                 (1, 9, 34)]
         for count in range(40 if level == 1 else 4000):
             t, n, k = sizes[count] if count < len(sizes) else rng.integers(1, (24, 40, 90)).tolist()
             m = n if (per_output := count % 2) else 1
-            extreme = count % 5 == 1  # every product at its greatest, all of one sign; -8 is no weight of ours, but can be read
+            extreme = count % 5 == 1  # every product at its greatest, all of one sign; -8 is no weight of ours, but can come
             x = np.full(t * k, -128, np.int8) if extreme else rng.integers(-128, 128, t * k).astype(np.int8)
             w = rng.choice([-8, 7], (n, k)) if extreme else rng.integers(-8, 8, (n, k))
             halves = pack_halves(w)

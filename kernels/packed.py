@@ -92,7 +92,8 @@ def pack_rows(w: np.ndarray, bias: np.ndarray, mult: np.ndarray, shift: np.ndarr
     return pack_starts(start, mult, shift, y_zp)
 
 
-def pack_starts(start: np.ndarray, mult: np.ndarray, shift: np.ndarray, y_zp: int) -> tuple[np.ndarray, dict[str, int]] | None:
+def pack_starts(start: np.ndarray, mult: np.ndarray, shift: np.ndarray, y_zp: int
+                ) -> tuple[np.ndarray, dict[str, int]] | None:
     """What `pack_rows` returns, of what the n sums start from; None for a left shift, none, or one beyond MAX_SHIFT."""
     n, right = len(start), -shift.astype(np.int64)
     if (right < 1).any() or (right > MAX_SHIFT).any():
