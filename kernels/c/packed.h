@@ -29,7 +29,7 @@ static inline void tl_begin(tl_vector *v, const int8_t *w, const int32_t *rows, 
  *
  * `sums` is the assembler that differs: with lr at the vector, r10 at its w, r11 at its pairs, r12 its end4 and r0 to r3
  * what four rows' sums start from, it adds the products and leaves r10 behind the weights; it may use r4 to r9, r11, r12 and
- * the labels 2 to 5, of which 5 is behind it.  Shifted by `places` the sums are twice what is meant: SMMULR of that is SRDHM. */
+ * the labels 2 to 5, of which 5 is behind it.  Shifted by `places`, a sum is twice itself: SMMULR of that is SRDHM. */
 #define TL_OUTPUTS(name, sums, places, bits, store, size, size2, size3, size4)            \
 static TL_NAKED void name(tl_vector *v __attribute__((unused)))                           \
 {                                                                                         \

@@ -50,6 +50,7 @@ static inline __attribute__((always_inline)) int32_t prepare(uint32_t *pairs, co
     "ssub16 %[v], %[v], %[b]\n"               \
     "ssub16 %[w], %[w], %[a]\n"               \
     "strd %[v], %[w], [%[p]], #8\n"
+/* sum has a register of its own ("&"), although zero begins as the same value. */
 #define CONSTANTS [m] "r"(MIDDLE), [one] "r"(0x00010001u), [zero] "r"(0)
     if (k >= 8)
         __asm__ volatile("1: ldr %[v], [%[x]], #4\n"
