@@ -1,4 +1,5 @@
 #include "dot4.h"
+#include "mve.h"
 #include "step.h"
 
 /* A word of a row holds eight weights; plus 8 each, two of them lie 16 bits apart under a mask, n_i + 2^16 n_(i+4).  Times
@@ -183,6 +184,12 @@ TL_INLINE void linear(void *y, const int8_t *x, const int8_t *w, const int32_t *
     uint32_t pairs[COLUMNS / 2];
     int8_t *y8 = y;
     int16_t *y16 = y;
+#ifdef TL_MVE
+    if (n >= 4) {
+        tl_linear4(y, x, w, bias, mult, shift, t, n, k, row, y_zp, bias_step, mult_step, 1, wide);
+        return;
+    }
+#endif
     for (; t > 0; t--, x += k)
         for (int32_t o = 0, eights = 0, count; o < n; o += count) {
             int32_t sums[ROWS], anew = o == 0 || k > COLUMNS;
