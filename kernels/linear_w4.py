@@ -53,7 +53,8 @@ def _ideal_s16(y, x, w, bias, mult, shift, t, n, k, row, bias_step, mult_step): 
 
 def _cases(dtype: str) -> Any:
     def cases(rng: np.random.Generator, level: int) -> Iterator[Args]:
-        sizes = [(1, 1, 1), (1, 8, 11), (20, 32, 8), (3, 7, 33), (1, 5, 520), (20, 64, 64), (2, 4, 2), (1, 6, 31)]
+        sizes = [(1, 1, 1), (1, 8, 11), (20, 32, 8), (3, 7, 33), (1, 5, 520), (20, 64, 64), (2, 4, 2), (1, 6, 31),
+                 (1, 9, 34)]
         for count in range(40 if level == 1 else 4000):
             t, n, k = sizes[count] if count < len(sizes) else rng.integers(1, (24, 40, 90)).tolist()
             m = n if (per_output := count % 2) else 1

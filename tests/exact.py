@@ -367,17 +367,18 @@ def linear_w4_s16(y, x, w, bias, mult, shift, t, n, k, row, bias_step, mult_step
 
 
 def _unpacked_w4(w, rows, groups, octets, n, k, mult, offset, shift, per_row):  # type: ignore[no-untyped-def]
-    """As `_unpacked`, of words of eight weights, each plus 8."""
+    """As `_unpacked`, of words of eight weights, six of them plus 8, and of sums times 4096."""
     words = [int.from_bytes(bytes(b % 256 for b in w[i : i + 4]), "little") for i in range(0, len(w), 4)]
     size = 13 if per_row else 4
     out: tuple[list[Any], ...] = ([], [], [], [], [])
     for o in range(n):
         g, r = divmod(o, 4)
-        own = [words[(g * octets + q) * 4 + r] for q in range(octets)]
-        row = [word // 2**at % 16 - 8 for word in own for at in (0, 4, 16, 20, 8, 12, 24, 28)]
+        row = [(words[(g * octets + q) * 4 + r] // 2**at + (8 if at % 16 == 12 else 0)) % 16 - 8
+               for q in range(octets) for at in (12, 8, 28, 24, 4, 0, 20, 16)][:k]
         own = rows[g * size : (g + 1) * size]
         m, c, e = (own[4 + r], own[8 + r], own[12] // 256**r % 256) if per_row else (mult, offset, shift)
-        for column, value in zip(out, (row[:k], own[r], m, -e, (c - 2 ** (e - 1)) // 2**e), strict=True):
+        values = (row, own[r] // 4096 + 128 * sum(row), m, -e, (c - 2 ** (e - 1)) // 2**e)
+        for column, value in zip(out, values, strict=True):
             column.append(value)
     return out
 

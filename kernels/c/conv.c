@@ -25,7 +25,7 @@ void tl_conv1d_s8(int8_t *y, const int8_t *x, const int8_t *w, const int32_t *bi
             const int8_t *taps = w + at * row;
             int32x4_t sums = tl_words4(bias, bias_step, at);
             tl_rescale4 r = tl_rescale4_of(tl_words4(mult, mult_step, at), tl_bytes4(shift, mult_step, at));
-            sums = vaddq_s32(sums, tl_dots(met, taps + begin, row, end - begin));
+            sums = vaddq_s32(sums, tl_dots(met, taps + begin, row, end - begin, 0));
             sums = vaddq_s32(sums, tl_dots_of(x_zp, taps, row, begin));
             sums = vaddq_s32(sums, tl_dots_of(x_zp, taps + end, row, row - end));
             vstrbq_s32(y + at, tl_clamp4(vaddq_n_s32(tl_mbqm4(sums, &r), y_zp), -128, 127));

@@ -32,7 +32,7 @@ static inline int32_t tl_group(int32_t *o, int32_t n)
 }
 
 /* p, of which the compiler knows no size: gcc would write out the loop over a group. */
-static inline const int32_t *tl_unsized(const int32_t *p)
+static inline int32_t *tl_unsized(int32_t *p)
 {
 #ifdef TL_DOT4
     __asm__("" : "+r"(p));

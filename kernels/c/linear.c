@@ -2,32 +2,6 @@
 #include "mve.h"
 #include "step.h"
 
-#ifdef TL_MVE
-
-/* Four outputs at a time, the last four overlapping those before; of each four all rows, as their constants stay */
-TL_INLINE void fours(void *y, const int8_t *x, const int8_t *w, const int32_t *bias, const int32_t *mult,
-                     const int8_t *shift, int32_t t, int32_t n, int32_t k, int32_t y_zp, int32_t bias_step,
-                     int32_t mult_step, int wide)
-{
-    for (int32_t o = 0; o < n; o += 4) {
-        int32_t at = tl_min(o, n - 4);
-        const int8_t *rows = w + at * k, *in = x;
-        int8_t *y8 = (int8_t *)y + at;
-        int16_t *y16 = (int16_t *)y + at;
-        int32x4_t start = tl_words4(bias, bias_step, at);
-        tl_rescale4 r = tl_rescale4_of(tl_words4(mult, mult_step, at), tl_bytes4(shift, mult_step, at));
-        for (int32_t i = 0; i < t; i++, in += k, y8 += n, y16 += n) {
-            int32x4_t sums = tl_mbqm4(vaddq_s32(tl_dots(in, rows, k, k), start), &r);
-            if (wide)
-                vstrhq_s32(y16, tl_clamp4(sums, -32768, 32767));
-            else
-                vstrbq_s32(y8, tl_clamp4(vaddq_n_s32(sums, y_zp), -128, 127));
-        }
-    }
-}
-
-#endif
-
 /* wide: to 16 bits, without a zero point.  |sum| <= k * 2^14 < 2^31 as k < 2^17 */
 TL_INLINE void linear(void *y, const int8_t *x, const int8_t *w, const int32_t *bias, const int32_t *mult,
                       const int8_t *shift, int32_t t, int32_t n, int32_t k, int32_t y_zp, int32_t bias_step,
@@ -37,7 +11,7 @@ TL_INLINE void linear(void *y, const int8_t *x, const int8_t *w, const int32_t *
     int16_t *y16 = y;
 #ifdef TL_MVE
     if (n >= 4) {
-        fours(y, x, w, bias, mult, shift, t, n, k, y_zp, bias_step, mult_step, wide);
+        tl_linear4(y, x, w, bias, mult, shift, t, n, k, k, y_zp, bias_step, mult_step, 0, wide);
         return;
     }
 #endif

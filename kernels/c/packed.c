@@ -54,8 +54,7 @@ static inline __attribute__((always_inline)) void prepare(uint32_t *pairs, const
     "smlad r2, r6, r9, r2\n"          \
     "smlad r3, r7, r9, r3\n"
 
-/* All outputs of one vector, four rows at a time, of `bits` bits and `size` bytes.  SMMULR of twice a value is SRDHM.
- * SOME takes any number of quads, FOURS multiples of four. */
+/* SOME takes any number of quads, FOURS multiples of four; both give 256 times the sums. */
 #define SOME                       \
     "cmp r11, r12\n"               \
     "beq 3f\n"                     \
@@ -72,97 +71,10 @@ static inline __attribute__((always_inline)) void prepare(uint32_t *pairs, const
     "2:\n" QUAD QUAD QUAD QUAD     \
     "cmp r11, r12\n"               \
     "bne 2b\n"
-#define OUTPUTS(name, quads, bits, store, size, size2, size3, size4)                      \
-static TL_NAKED void name(tl_vector *v __attribute__((unused)))                              \
-{                                                                                         \
-    __asm__ volatile(                                                                     \
-        ".syntax unified\n"                                                               \
-        "push {r4-r11, lr}\n"                                                             \
-        "mov lr, r0\n"                                                                    \
-        "1: ldrd r10, r11, [lr, #8]\n"                                                    \
-        "ldmia r11!, {r0-r3}\n"                                                           \
-        "str r11, [lr, #12]\n"                                                            \
-        "ldrd r11, r12, [lr, #16]\n"                                                      \
-        quads                                                                             \
-        "5: str r10, [lr, #8]\n"                                                          \
-        "ldr r4, [lr, #40]\n"                                                             \
-        "asrs r0, r0, #7\n"                                                               \
-        "asrs r1, r1, #7\n"                                                               \
-        "asrs r2, r2, #7\n"                                                               \
-        "asrs r3, r3, #7\n"                                                               \
-        "cbnz r4, 6f\n"                                                                   \
-        "ldrd r4, r5, [lr, #28]\n"                                                        \
-        "ldr r6, [lr, #36]\n"                                                             \
-        "smmulr r0, r0, r4\n"                                                             \
-        "smmulr r1, r1, r4\n"                                                             \
-        "smmulr r2, r2, r4\n"                                                             \
-        "smmulr r3, r3, r4\n"                                                             \
-        "add r0, r0, r0, asr #31\n"                                                       \
-        "add r1, r1, r1, asr #31\n"                                                       \
-        "add r2, r2, r2, asr #31\n"                                                       \
-        "add r3, r3, r3, asr #31\n"                                                       \
-        "add r0, r0, r5\n"                                                                \
-        "add r1, r1, r5\n"                                                                \
-        "add r2, r2, r5\n"                                                                \
-        "add r3, r3, r5\n"                                                                \
-        "asrs r0, r6\n"                                                                   \
-        "asrs r1, r6\n"                                                                   \
-        "asrs r2, r6\n"                                                                   \
-        "asrs r3, r6\n"                                                                   \
-        "7: ldrd r11, r12, [lr]\n"                                                        \
-        "ssat r0, #" bits ", r0\n"                                                        \
-        "ssat r1, #" bits ", r1\n"                                                        \
-        "ssat r2, #" bits ", r2\n"                                                        \
-        "ssat r3, #" bits ", r3\n"                                                        \
-        "subs r12, r12, #4\n"                                                             \
-        "blt 8f\n"                                                                        \
-        store " r1, [r11, #" size "]\n"                                                   \
-        store " r2, [r11, #" size2 "]\n"                                                  \
-        store " r3, [r11, #" size3 "]\n"                                                  \
-        store " r0, [r11], #" size4 "\n"                                                  \
-        "strd r11, r12, [lr]\n"                                                           \
-        "bne 1b\n"                                                                        \
-        "pop {r4-r11, pc}\n"                                                              \
-        "6: ldr r12, [lr, #12]\n"                                                         \
-        "ldmia r12!, {r4-r7}\n"                                                           \
-        "smmulr r0, r0, r4\n"                                                             \
-        "smmulr r1, r1, r5\n"                                                             \
-        "smmulr r2, r2, r6\n"                                                             \
-        "smmulr r3, r3, r7\n"                                                             \
-        "ldmia r12!, {r4-r7}\n"                                                           \
-        "add r0, r0, r0, asr #31\n"                                                       \
-        "add r1, r1, r1, asr #31\n"                                                       \
-        "add r2, r2, r2, asr #31\n"                                                       \
-        "add r3, r3, r3, asr #31\n"                                                       \
-        "add r0, r0, r4\n"                                                                \
-        "ldr r4, [r12], #4\n"                                                             \
-        "add r1, r1, r5\n"                                                                \
-        "add r2, r2, r6\n"                                                                \
-        "add r3, r3, r7\n"                                                                \
-        "uxtb r5, r4\n"                                                                   \
-        "ubfx r6, r4, #8, #8\n"                                                           \
-        "ubfx r7, r4, #16, #8\n"                                                          \
-        "lsrs r4, r4, #24\n"                                                              \
-        "asrs r0, r5\n"                                                                   \
-        "asrs r1, r6\n"                                                                   \
-        "asrs r2, r7\n"                                                                   \
-        "asrs r3, r4\n"                                                                   \
-        "str r12, [lr, #12]\n"                                                            \
-        "b 7b\n"                                                                          \
-        "8: " store " r0, [r11], #" size "\n" /* one to three are left */                 \
-        "adds r12, r12, #3\n"                                                             \
-        "beq 9f\n"                                                                        \
-        store " r1, [r11], #" size "\n"                                                   \
-        "subs r12, r12, #1\n"                                                             \
-        "beq 9f\n"                                                                        \
-        store " r2, [r11], #" size "\n"                                                   \
-        "9: str r11, [lr]\n"                                                              \
-        "pop {r4-r11, pc}\n");                                                            \
-}
 
-OUTPUTS(some_s8, SOME, "8", "strb", "1", "2", "3", "4")
-OUTPUTS(fours_s8, FOURS, "8", "strb", "1", "2", "3", "4")
-OUTPUTS(outputs_s16, SOME, "16", "strh", "2", "4", "6", "8")
+TL_OUTPUTS_S8(some_s8, SOME, "7")
+TL_OUTPUTS_S8(fours_s8, FOURS, "7")
+TL_OUTPUTS_S16(outputs_s16, SOME, "7")
 
 static inline void outputs_s8(tl_vector *v)
 {
@@ -211,13 +123,6 @@ static void outputs_s16(tl_vector *v) { outputs(v, 1); }
 #define VECTOR(y) \
     {y, n, w, rows, pairs, pairs + 2 * (quads & ~3), pairs + 2 * quads, mult, offset, shift, per_row}
 
-static inline void begin(tl_vector *v, const int8_t *w, const int32_t *rows, int32_t n)
-{
-    v->w = w;
-    v->rows = rows;
-    v->n = n;
-}
-
 void tl_linear_packed_s8(int8_t *y, const int8_t *x, const int8_t *w, const int32_t *rows, uint32_t *pairs, int32_t t,
                          int32_t groups, int32_t quads, int32_t n, int32_t k, int32_t mult, int32_t offset, int32_t shift,
                          int32_t per_row)
@@ -225,7 +130,7 @@ void tl_linear_packed_s8(int8_t *y, const int8_t *x, const int8_t *w, const int3
     tl_vector v = VECTOR(y);
     for (; t > 0; t--, x += k) {
         prepare(pairs, x, k);
-        begin(&v, w, rows, n);
+        tl_begin(&v, w, rows, n);
         outputs_s8(&v);
     }
     (void)groups;
@@ -238,7 +143,7 @@ void tl_linear_packed_s16(int16_t *y, const int8_t *x, const int8_t *w, const in
     tl_vector v = VECTOR(y);
     for (; t > 0; t--, x += k) {
         prepare(pairs, x, k);
-        begin(&v, w, rows, n);
+        tl_begin(&v, w, rows, n);
         outputs_s16(&v);
     }
     (void)groups;
@@ -262,7 +167,7 @@ void tl_conv1d_packed_s8(int8_t *y, const int8_t *x, const int8_t *w, const int3
                     row[j * d + c] = inside ? x[(first + j) * d + c] : (int8_t)x_zp;
             }
         prepare(pairs, taps, k * d);
-        begin(&v, w, rows, n);
+        tl_begin(&v, w, rows, n);
         outputs_s8(&v);
     }
     (void)groups;

@@ -181,9 +181,9 @@ void tl_linear_w4_s16(int16_t *y, const int8_t *x, const int8_t *w, const int32_
                       const int8_t *shift, int32_t t, int32_t n, int32_t k, int32_t row, int32_t bias_step,
                       int32_t mult_step);
 /* The same packed for the DSP extension.  w: groups of four rows; in a group, for each octet of columns, a word a row: the
- * weights, each plus 8, of columns 8q to 8q+7 in its bits from 0, 4, 16, 20, 8, 12, 24 and 28 on; eights fill up.  rows: for
- * each group of four rows their biases, and, if per_row, the rest as in linear_packed_s8, with which all else is shared.
- * pairs: 4 octets words.  Twice the sums fit 32 bits. */
+ * weights of columns 8q to 8q+7 in its bits from 12, 8, 28, 24, 4, 0, 20 and 16 on, those of 8q and 8q+2 as they are, the
+ * others plus 8; zeros fill up.  rows: for each group of four rows 2^12 (bias - 128 sum of w), and, if per_row, the rest as
+ * in linear_packed_s8, with which all else is shared.  pairs: 4 octets words.  2^12 times the sums fit 32 bits. */
 void tl_linear_w4_packed_s8(int8_t *y, const int8_t *x, const int8_t *w, const int32_t *rows, uint32_t *pairs, int32_t t,
                             int32_t groups, int32_t octets, int32_t n, int32_t k, int32_t mult, int32_t offset,
                             int32_t shift, int32_t per_row);
