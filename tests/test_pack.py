@@ -77,9 +77,9 @@ def test_sums_that_leave_32_bits_stay() -> None:
         assert (pack_rows(w, np.array([0]), np.array([2**30]), np.array([-8]), 0) is not None) == room
 
 
-def test_four_bits_whose_sums_leave_31_bits_stay() -> None:
-    """Twice a sum is rescaled."""
-    for bias, room in ((2**30 - 7 * 128 * 8 - 1, True), (2**30 - 7 * 128 * 8, False)):
+def test_four_bits_whose_sums_leave_32_bits_stay() -> None:
+    """4,096 times each of them is what is summed."""
+    for bias, room in ((2**19 - 7 * 128 * 8 - 1, True), (2**19 - 7 * 128 * 8, False)):
         step = {"y": "y", "x": "x", "w": "w", "bias": "bias", "mult": "mult", "shift": "shift", "t": 1, "n": 2, "k": 8,
                 "row": 4, "y_zp": 0, "bias_step": 0, "mult_step": 0}
         data = {"w": np.full(8, 0x77, np.int8), "bias": np.array([bias], np.int32), "mult": np.array([2**30], np.int32),
