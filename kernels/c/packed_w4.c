@@ -29,8 +29,8 @@ static inline uint32_t rest(const int8_t *x, int32_t n)
 }
 
 /* pairs[4q .. 4q+3] = u_a, 16 u_b - u_a, 16 u_c - u_b, 16 u_d - u_c for x[8q .. 8q+7], beyond k as if u were 0; returns the
- * sum of u_b, u_c and u_d. */
-static inline __attribute__((always_inline)) int32_t prepare(uint32_t *pairs, const int8_t *x, int32_t k)
+ * sum of u_b, u_c and u_d.  A function of its own: called once a vector, it would be in each caller twice. */
+static TL_NOINLINE int32_t prepare(uint32_t *pairs, const int8_t *x, int32_t k)
 {
     uint32_t v, w, a, b;
     int32_t sum = 0;
