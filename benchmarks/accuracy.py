@@ -30,7 +30,7 @@ from tinyloc.verify import audit
 PRESETS = ("mamba-h8l1", "mamba-h16l1", "mamba-h32l1", "mdcsa-h8l1", "mdcsa-h16l1")
 EPOCHS = {"ujiindoorloc": 30}  # its 15,000 rows make as many steps in 30 epochs as the others' windows in 120
 TRAINED = {"qat": "int8", "int4": "int4"}  # what comes of quantization-aware training, and the precision of its weights
-# Which of ujiindoorloc is still more steps than the others' 30; to mend a rounding so coarse, validation says, takes some ten.
+# Which of ujiindoorloc is still more steps than the others' 30; to mend four bits, validation says, takes some ten.
 QAT_EPOCHS = {("ujiindoorloc", "qat"): 3}
 
 

@@ -222,7 +222,7 @@ def content_digest(arrays: Mapping[str, np.ndarray], meta: Mapping[str, str]) ->
     for name, a in sorted(arrays.items()):
         dense = np.ascontiguousarray(a)
         h.update(json.dumps([name, dense.dtype.str, dense.shape]).encode())
-        h.update(dense)
+        h.update(dense.tobytes())
     return h.hexdigest()
 
 
