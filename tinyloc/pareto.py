@@ -25,6 +25,14 @@ def non_dominated(points: Sequence[Sequence[float]]) -> list[int]:
     return kept
 
 
+def _decades(values: np.ndarray) -> tuple[float, float]:
+    """The ends of a logarithmic axis: those of the values, or a factor of four about them where they lie closer together, in
+    which ticks would be many and their labels alike."""
+    low, high = float(values.min()), float(values.max())
+    middle = (low * high) ** 0.5
+    return (low, high) if high >= 4 * low else (middle / 2, middle * 2)
+
+
 def draw(facts: Mapping[str, Any], everything: Sequence[tuple[float, int, int]], kind: str) -> bytes:
     """A picture of the front, png, svg or pdf: macro-F1 over bytes and over instructions, each colored by the other.
 
@@ -51,13 +59,16 @@ def draw(facts: Mapping[str, Any], everything: Sequence[tuple[float, int, int]],
             best = np.maximum.accumulate(score[order])
             axes.step(costs[order, i], best, where="post", color="0.45", linewidth=1, zorder=2)
             other = costs[:, 1 - i]
-            norm = LogNorm(other.min(), max(other.max(), other.min() + 1))
+            norm = LogNorm(*_decades(other))
             for family, marker in (("mamba", "o"), ("mdcsa", "s")):
                 mine = np.array([p["config"]["family"] == family for p in front])
                 if mine.any():
                     shown = axes.scatter(costs[mine, i], score[mine], c=other[mine], cmap="viridis", marker=marker, s=42,
                                          edgecolors="black", linewidths=0.6, label=family, zorder=3, norm=norm)
             axes.set_xscale("log")
+            shown_costs = np.concatenate([costs[:, i], cloud[:, i + 1]])
+            if _decades(shown_costs)[0] < shown_costs.min():
+                axes.set_xlim(*_decades(shown_costs))
             bar = figure.colorbar(shown, ax=axes, label=names[1 - i], pad=0.02)
             for axis in (axes.xaxis, bar.ax.yaxis):
                 axis.set_major_locator(LogLocator(10, (1, 2, 5)))
