@@ -182,6 +182,14 @@ def find(name: str) -> Mcu:
     raise unknown("MCU", name, MCUS)
 
 
+def buildable(name: str) -> Mcu:
+    """`find`, of one that a model is meant to run on.  Raises ConfigError where there is no build for it, too."""
+    row = find(name)
+    if row.no_build:
+        raise ConfigError(f"there is no build for {row.name}: {row.no_build}")
+    return row
+
+
 def parse_size(text: str) -> int:
     """Bytes of "32K", "32KB", "32KiB" (all 32 * 1024, as memories are), "1.5K", "2M" or "65536".
 

@@ -365,6 +365,7 @@ def test_bad_input_gets_one_line(place: Path, tmp_path: Path) -> None:
         (("quantize", place / "m8", "--out", out), "expected a tinyloc-model file, found format 'tinyloc-program'"),
         (("quantize", place / "m", "--calibration", "mes", "--out", out), "unknown calibration 'mes'; did you mean 'mse'"),
         (("quantize", place / "m", "--decay", "power", "--out", out), "unknown decay 'power'; did you mean 'powers'"),
+        (("quantize", place / "m", "--weights", "int5", "--out", out), "unknown precision of weights 'int5'; did you mean"),
         (("quantize", tmp_path / "absent", "--out", out), "absent: no such file"),
         (("quantize", place / "m", "--data", "simulated", "--out", out), "of which the data lack"),
         (("audit", place / "m"), "expected a tinyloc-program file, found format 'tinyloc-model'"),

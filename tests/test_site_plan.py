@@ -240,6 +240,7 @@ def test_a_file_that_is_no_plan(tmp_path: Path, text: str) -> None:
     ((), "there is no plan yet; expected --data"), (("--data", "flatt"), "did you mean 'flat'"),
     (("--data", "simulated", "--port", "x"), "it needs --run deploy"),
     (("--data", "simulated", "--mcu", "nrf5"), "any of nrf52810"),
+    (("--data", "simulated", "--mcu", "atmega328p"), "there is no build for atmega328p"),
     (("--data", "simulated", "--period", "100"), "expected one as --data"),
     (("--data", "simulated", "--run", "deploy"), "first tinyloc plan --out"), (("--data", "absent.csv"), "no such file")])
 def test_bad_input(tmp_path: Path, args: tuple[str, ...], says: str) -> None:

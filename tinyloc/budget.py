@@ -304,7 +304,7 @@ def _toml(path: Path) -> dict[str, Any]:
 
 
 def _demands(path: Path, number: int, entry: Mapping[str, Any]) -> Demands:
-    from tinyloc.emulator.mcu import budget, find, parse_size
+    from tinyloc.emulator.mcu import budget, buildable, parse_size
 
     where = f"{path}, model {number}"
     for key, value in entry.items():
@@ -321,8 +321,7 @@ def _demands(path: Path, number: int, entry: Mapping[str, Any]) -> Demands:
         sizes = {k: str(entry[k]) for k in ("ram", "flash", "all_in_ram") if k in entry}
         limits = {k: parse_size(v) for k, v in sizes.items()}
         if "mcu" in entry:
-            if why := find(entry["mcu"]).no_build:
-                raise ConfigError(f"there is no build for {entry['mcu']}: {why}")
+            buildable(entry["mcu"])
             chip = budget(entry["mcu"], sizes.get("ram"), sizes.get("flash"))
             limits |= {"ram": chip.ram_bytes} | ({"flash": chip.flash_bytes} if chip.flash_bytes is not None else {})
     except TinylocError as e:

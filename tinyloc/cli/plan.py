@@ -77,7 +77,7 @@ def _plan(data: str | None, out: Path, target: dict[str, str | None], epochs: in
           period: int | None, given: dict[str, Any]) -> Plan:
     """The plan of the folder, with what was given beside; or a new one."""
     from tinyloc.data import DATASETS
-    from tinyloc.emulator.mcu import find
+    from tinyloc.emulator.mcu import buildable
     from tinyloc.report.subject import Target
     from tinyloc.site_plan import Plan
     from tinyloc.watch import file_lines, is_recording, recorded_csv
@@ -107,7 +107,7 @@ def _plan(data: str | None, out: Path, target: dict[str, str | None], epochs: in
     p = p or Plan(out, source)
     p.source, p.epochs = source, epochs or p.epochs
     if target["mcu"]:  # by its whole name in the checklist and in the commands
-        target = {**target, "mcu": find(target["mcu"]).name}
+        target = {**target, "mcu": buildable(target["mcu"]).name}
     p.target |= {k: v for k, v in target.items() if v is not None}
     Target.of(p.target.get("mcu"), p.target.get("ram"), p.target.get("flash"))  # a mistake is said before anything is done
     return p

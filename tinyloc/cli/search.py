@@ -57,7 +57,7 @@ def search(data_name: str, ram: str | None, flash: str | None, mcu: str | None, 
     """
     from tinyloc.bench import core_of
     from tinyloc.emulator.mcu import budget as find_budget
-    from tinyloc.emulator.mcu import find
+    from tinyloc.emulator.mcu import buildable
     from tinyloc.search import countable, need, workers
     from tinyloc.search import search as run_search
     from tinyloc.trial import Goal
@@ -66,8 +66,9 @@ def search(data_name: str, ram: str | None, flash: str | None, mcu: str | None, 
     limit = find_budget(mcu, ram, flash)
     which, why = core or "cortex-m4", ""
     if mcu:
+        chip = buildable(mcu)
         try:
-            which = f"cortex-{core_of(find(mcu))}"
+            which = f"cortex-{core_of(chip)}"
         except ConfigError as e:
             why = str(e)
     why = why or countable(which)
