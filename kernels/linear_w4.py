@@ -86,8 +86,8 @@ _BOUND = "one rounding of the sum (1/2), a second one when shift < 0 (1/2 of a p
 
 OPS = (
     Op("linear_w4_s8", "y:out:int8:t*n " + _ARGS.format("y_zp:int:zp "), _linear_w4_s8, _ideal_s8, _cases("int8"),
-       (1.0,), _BOUND, streams=True),
+       (1.0,), _BOUND, streams=True, four_bits=("w",)),
     Op("linear_w4_s16", "y:out:int16:t*n " + _ARGS.format(""), _linear_w4_s16, _ideal_s16, _cases("int16"),
-       (1.0,), _BOUND, streams=True),
+       (1.0,), _BOUND, streams=True, four_bits=("w",)),
 )
 LAYERS = ()

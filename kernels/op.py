@@ -112,6 +112,7 @@ class Op:
     tolerance: greatest |integer - ideal| for each of `ideal`'s outputs; 0 means equal.
     streams: True when t steps at once and one at a time, state carried on, give the same bits.
     saturates: int16 states whose ends mean that a value was cut off; a stream looks at them (`tl_stream`).
+    four_bits: weights of four bits, two a byte (`tinyloc.kernels.halves`, or packed likewise).
     in_place: inputs that may be the output's very bytes, when nothing needs them afterwards: element i of the output is
     written after the last read of element i of the input.
     bound: how the tolerance follows, for the reader.
@@ -127,6 +128,7 @@ class Op:
     streams: bool = False
     in_place: tuple[str, ...] = ()
     saturates: tuple[str, ...] = ()
+    four_bits: tuple[str, ...] = ()
     params: tuple[Param, ...] = field(init=False)
     relations: tuple[Relation, ...] = field(init=False)
 

@@ -112,9 +112,9 @@ _SPEC = ("x:in:int8:t*k w:weight:int8:groups*octets*16 rows:weight:int32:groups*
 _BOUND = "one rounding of the sum (1/2), a second one after the shift (1/2)"
 OPS = (
     Op("linear_w4_packed_s8", "y:out:int8:t*n " + _SPEC, _linear_w4_packed_s8, _ideal, _cases("int8"), (1.0,), _BOUND,
-       streams=True),
+       streams=True, four_bits=("w",)),
     Op("linear_w4_packed_s16", "y:out:int16:t*n " + _SPEC, _linear_w4_packed_s16, _ideal, _cases("int16"), (1.0,), _BOUND,
-       streams=True),
+       streams=True, four_bits=("w",)),
 )
 LAYERS = ()
 

@@ -20,15 +20,17 @@ def cells(html: str) -> list[list[str]]:
     return [["".join(root[0].itertext())], *(["".join(c.itertext()) for c in row] for row in root.iter("tr"))]
 
 
-@pytest.mark.parametrize("name", ["mamba-h4l1", "mdcsa-h4l1"])
-def test_tables_hold_the_figures(name: str) -> None:
+@pytest.mark.parametrize("name, weights, said", [
+    ("mamba-h4l1", "int8", ""), ("mdcsa-h4l1", "int8", ""), ("mamba-h4l1", "int4", ""),  # no layer is large enough
+    ("mamba-h16l1", "int4", "int4 weights in 5 linear layers, ")])
+def test_tables_hold_the_figures(name: str, weights: str, said: str) -> None:
     model = Model.create(preset(name, 3, 2))
     model.info = {"name": "<b>&\"", "dataset": "a house", "simulated": True, "rooms": ["a", "b"], "validation_macro_f1": 0.5,
                   "test": {"macro_f1": 0.25}}
     shown = cells(model._repr_html_())
     assert shown[0] == ['float model <b>&", a house (SIMULATED)'] and ["macro-F1 on test", "0.250"] in shown
-    assert ["parameters", f"{model.parameters:,}"] in shown and ["d", "4"] in shown
-    program = quantize(model, np.random.default_rng(0).random((8, 6, 3), np.float32), "minmax")
+    assert ["parameters", f"{model.parameters:,}"] in shown and ["d", str(model.config.d)] in shown
+    program = quantize(model, np.random.default_rng(0).random((8, 6, 3), np.float32), "minmax", weights=weights)
     found = audit(program)
     for html in (program._repr_html_(), found._repr_html_()):
         shown = cells(html)
@@ -36,7 +38,7 @@ def test_tables_hold_the_figures(name: str) -> None:
         assert ["RAM, image in flash", *(f"{m.ram:,}" for m in ways)] in shown
         assert ["all in RAM", *(f"{m.total:,}" for m in ways)] in shown
     caption = cells(program._repr_html_())[0][0]
-    assert caption == f'int8 Program of <b>&", {len(program.steps)} steps, 2 rooms, a house (SIMULATED)'
+    assert caption == f'int8 Program of <b>&", {said}{len(program.steps)} steps, 2 rooms, a house (SIMULATED)'
 
 
 def test_graphs_have_one_too() -> None:

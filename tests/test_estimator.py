@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +23,22 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from tinyloc import qat
 from tinyloc.cli import main
 from tinyloc.data import Dataset, Scaler, load, windows
 from tinyloc.errors import TinylocError
-from tinyloc.estimator import TinyLocClassifier
+from tinyloc.estimator import TinyLocClassifier, _decoder
 from tinyloc.model import Model
 from tinyloc.program import Program
 from tinyloc.quantize import quantize
 from tinyloc.run import Session
-from tinyloc.train import last_rows
+from tinyloc.train import Recipe, last_rows
 from tinyloc.verify import audit, compare
 
 QUICK: dict[str, Any] = {"epochs": 12, "random_state": 0}
 
 
-@parametrize_with_checks([TinyLocClassifier()])
+@parametrize_with_checks([TinyLocClassifier(), TinyLocClassifier("mamba-h16l1-lean", quantize="int4")])
 def test_scikit_learns_own_checks(estimator: Any, check: Any) -> None:
     check(estimator)
 
@@ -75,6 +76,33 @@ def test_it_says_what_its_program_says(house: Dataset, walked: TinyLocClassifier
     again = quantize(walked.model_, w.x)
     assert [s.op for s in again.steps] == [s.op for s in program.steps], "the model quantizes by itself too"
     assert audit(program).best.ram < 2048
+
+
+@pytest.mark.parametrize(("window", "validation"), [(5, 0.2), (5, 0), (1, 0.2)])
+def test_weights_of_four_bits_are_trained_as_integers(house: Dataset, window: int, validation: float) -> None:
+    """`qat.fit` of the float model, on the same rows; probabilities are by the transitions that were trained."""
+    X, y = (a[:600] for a in rows(house))
+    made = TinyLocClassifier("mamba-h16l1-lean", window=window, balance=1.0, validation_fraction=validation, epochs=3,
+                             quantize="int4", random_state=5).fit(X, y)
+    program, info = made.program_, made.model_.info
+    assert program.four_bits and program.info["weights"] == "int4" and made.n_iter_ == 3
+    how = program.info["qat"]
+    assert how["recipe"] == asdict(replace(qat.RECIPE, epochs=3, seed=5, balance=1.0)) and how["epochs"] == 3
+    assert ("best_epoch" in how) == (validation > 0) == ("refit" not in program.info)
+    samples, _ = made._samples(X, np.unique(y, return_inverse=True)[1], None, tuple(made.classes_), house.aps)
+    again = qat.fit(made.model_, made._dataset(samples, False, 5), Recipe(**how["recipe"]), weights="int4")
+    assert all(np.array_equal(v, again.data[k]) for k, v in program.data.items())
+    X = house.test.rssi
+    samples, _ = made._samples(X, house.test.room, None, house.rooms, house.aps)
+    codes = program.buffers[program.input].quantize(last_rows({**info, "rooms": house.rooms}, samples).x)
+    said = made.predict(X)
+    assert np.array_equal(said, made.classes_[Session(program, "numba").run_windows(codes)[:, -1, 0]])
+    proba = made.predict_proba(X)
+    assert np.allclose(proba.sum(1), 1) and (made.classes_[proba.argmax(1)] == said).mean() > (0.9 if window > 1 else 0.999)
+    if window > 1:
+        found = _decoder(program)
+        for name, value in made.model_.part("crf.").items():
+            assert found[name].shape == value.shape and 0 < np.abs(found[name] - value).max() < 0.2, name
 
 
 @pytest.mark.parametrize("model", ["mamba-h4l1", "mdcsa-h4l1-lean"])
@@ -210,7 +238,8 @@ def test_data_frames_name_the_access_points(tmp_path: Path, house: Dataset) -> N
 
 
 @pytest.mark.parametrize(("change", "words"), [
-    ({"model": "mamba-h3l1"}, "unknown preset 'mamba-h3l1'"), ({"quantize": "int4"}, "unknown quantize 'int4'"),
+    ({"model": "mamba-h3l1"}, "unknown preset 'mamba-h3l1'"),
+    ({"quantize": "int2"}, r"unknown quantize 'int2'; did you mean 'int8'\? Known: float, int4, int8"),
     ({"window": 0}, "window = 0; expected a whole number"), ({"window": 2.5}, "window = 2.5"),
     ({"validation_fraction": 1}, "validation_fraction = 1"), ({"rate_hz": 0}, "rate_hz = 0"),
     ({"epochs": 0}, "epochs = 0; expected 1"), ({"signal": "db"}, "unknown signal 'db'"),

@@ -360,6 +360,18 @@ def test_room_names_survive(folders: dict[str, Path], programs: dict[str, Progra
         *info["rooms"], *info["aps"]]
 
 
+@pytest.mark.parametrize("core", [None, "cortex-m4"])
+def test_the_readme_tells_weights_of_four_bits(programs: dict[str, Program], core: str | None) -> None:
+    eight, rng = programs["mamba-h4l1"], np.random.default_rng(0)
+    model = Model.create(preset("mamba-h16l1", len(eight.info["aps"]), len(eight.info["rooms"])))
+    model.info = {k: v for k, v in eight.info.items() if k not in ("proofs", "weights")}
+    four = quantize(model, rng.random((4, *eight.buffers[eight.input].shape), np.float32), "minmax", weights="int4")
+    for program, said in ((four, "`, int4 weights in 5 linear layers |"), (eight, "` |")):
+        x = np.zeros((0, *program.buffers[program.input].shape), np.int8)
+        (row,) = re.findall(r"image \(flash\) .*CRC-32 `[0-9a-f]{8}(.*)", project(program, x, core)["README.md"].decode())
+        assert row == said
+
+
 @needs_cc
 @pytest.mark.parametrize("name", ["mamba", "mdcsa"])
 def test_the_readmes_example_compiles(folders: dict[str, Path], name: str, tmp_path: Path) -> None:

@@ -268,6 +268,31 @@ def test_settings_name_the_signal(known: dict[str, Any], place: Path, power: flo
     assert "signal" not in facts.settings({"name": "m"})
 
 
+def test_weights_of_four_bits_are_told(place: Path, known: dict[str, Any], tmp_path: Path) -> None:
+    """Wherever the page says int8 of the Program; a file or facts of an earlier version say nothing, and have none."""
+    wide, small = tmp_path / "w.safetensors", tmp_path / "w.int8.safetensors"
+    tinyloc("train", "--data", place / "walk.csv", *COLUMNS, "--model", "mamba-h16l1", "--epochs", 1, "--out", wide)
+    tinyloc("quantize", wide, "--weights", "int4", "--out", small)
+    count = len(Program.load(small).four_bits)
+    words = f"int4 weights in {count} linear layers"
+    found = said("report", small, "--windows", 1, "--json", "-")
+    settings = found["models"][0]["sections"]["origin"]["settings"]
+    assert count > 1 and (settings["weights"], settings["four_bits"]) == ("int4", list(Program.load(small).four_bits))
+    text = text_of(tree(page.render(found)))
+    for place_of in (f"macro-F1, int8, {words}", f"int8 Program, {words}", f"Counted from the Program (int8, {words})",
+                     f"The Program is int8, {words};", f"parameters; int8, {words}"):
+        assert place_of in text, place_of
+    both = {**found, "models": [*known["models"][:1], *found["models"]], "front": known["front"]}
+    first, second, *_ = (text_of(r) for r in tree(page.render(both)).iter("tr") if r[0].tag == "td")
+    assert first.startswith("1m fits") and second.startswith(f"2wint8, {words} fits")
+    older = copy.deepcopy(known["models"][0])
+    del older["sections"]["origin"]["settings"]["weights"]
+    text = text_of(tree(page.render({**known, "models": [older], "front": None})))
+    assert "int4" not in text and "int8 Program" in text and facts.settings({"name": "m"}) == {"weights": "int8"}
+    assert words in tinyloc("audit", small).stdout and "int4" not in tinyloc("audit", programs(place)[0]).stdout
+    assert said("audit", small, "--json")["four_bits"] == settings["four_bits"]
+
+
 @pytest.mark.parametrize(("value", "text"), [
     (0.0, "0.00"), (0.288, "0.29"), (9.994, "9.99"), (9.996, "10.0"), (10.42, "10.4"), (99.96, "100"), (768.4, "768"),
     (999.6, "1,000"), (16161.71, "16,200"), (161728.0, "162,000"), (-3.14159, "\N{MINUS SIGN}3.14")])

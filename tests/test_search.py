@@ -30,12 +30,14 @@ pytest.importorskip("matplotlib", reason="the extra search is not installed: pip
 import distributed
 import optuna
 
+from tinyloc import qat
 from tinyloc.data import Augmentation, Dataset, load, macro_f1
 from tinyloc.emulator.mcu import budget
 from tinyloc.errors import ConfigError, ModelError
 from tinyloc.model import Config, Model
-from tinyloc.pareto import non_dominated
+from tinyloc.pareto import draw, non_dominated
 from tinyloc.program import Program
+from tinyloc.quantize import calibrate
 from tinyloc.search import STORAGE, Study, search, suggest, workers
 from tinyloc.train import Inputs, Recipe, fit
 from tinyloc.trial import RUNGS, SPACE, Goal, Job, Setting, estimate, evaluate, labels, make
@@ -44,7 +46,7 @@ from tinyloc.verify import audit
 # Small models, so that a trial takes a second; some of them exceed 3 KB.
 SMALL = (Setting("config.family", ("mamba", "mdcsa"), "names"), Setting("config.d", (2, 4, 8)),
          Setting("config.n", (2, 4), family="mamba"), Setting("window", (0.5, 1.0)),
-         Setting("recipe.lr", (2e-3, 2e-2), "log"))
+         Setting("recipe.lr", (2e-3, 2e-2), "log"), Setting("weights", ("int8", "int4"), "names"))
 GOAL = Goal(budget(ram="3K"), total=True, trials=4, epochs=2, repeats=1, core="", space=SMALL)
 TRIALS = {"trials": 3, "epochs": 2, "repeats": 1}
 FLAGS = tuple(str(v) for k, n in TRIALS.items() for v in (f"--{k}", n))
@@ -109,6 +111,10 @@ def test_front_of_a_search(found: tuple[Path, dict[str, Any]], house: Dataset) -
         # What is printed is all that is needed to have the model again.
         again = fit(house, Config(**p["config"]), Recipe(**p["recipe"]), window=p["window"], hop=p["hop"])
         assert all(np.array_equal(v, again.params[k]) for k, v in Model.load(p["model"]).params.items())
+        assert p["weights"] == ("int4" if program.four_bits else "int8")
+        trained = calibrate(again, house) if p["qat"] is None else qat.fit(
+            again, house, Recipe(**p["qat"]["recipe"]), weights=p["weights"])
+        assert p["validation"]["macro_f1"] == macro_f1(*labels(trained, house, "val"), len(house.rooms))
 
 
 def test_picture(found: tuple[Path, dict[str, Any]], house: Dataset, client: Any) -> None:
@@ -117,6 +123,12 @@ def test_picture(found: tuple[Path, dict[str, Any]], house: Dataset, client: Any
     assert said["picture"] == str(folder / "front.svg") and text.startswith("<?xml") and "</svg>" in text
     search(house, folder, GOAL, client, picture=folder / "front.png")  # all trials are there: it only draws
     assert (folder / "front.png").read_bytes().startswith(b"\x89PNG")
+    first = said["front"][0]
+    older = {k: v for k, v in first.items() if k != "weights"}
+    for point, names in ((older, ">mamba<"), ({**older, "weights": "int8"}, ">mamba<"),
+                         ({**older, "weights": "int4"}, ">mamba, int4 weights<")):
+        of = {**said, "front": [{**point, "config": {**first["config"], "family": "mamba"}}]}
+        assert names in re.sub(r"<!-- (.*?) -->", r">\1<", draw(of, [], "svg").decode())
 
 
 # ---- the budget ----
@@ -136,6 +148,8 @@ def test_over_budget_is_known_before_training(found: tuple[Path, dict[str, Any]]
     {"config.family": "mamba", "config.d": 6, "config.blocks": 2, "config.expand": 1, "config.k": 3},
     {"config.family": "mamba", "config.d": 6, "config.n": 0, "config.k": 1},
     {"config.family": "mdcsa", "config.d": 6, "config.kernels": (1, 4, 7), "window": 1.5},
+    {"config.family": "mamba", "config.d": 16, "config.n": 2, "window": 0.5, "weights": "int4"},
+    {"config.family": "mdcsa", "config.d": 16, "weights": "int4"},
 ], ids=str)
 def test_estimate_is_what_the_trained_model_takes(house: Dataset, values: dict[str, Any]) -> None:
     goal = replace(GOAL, budget=budget(ram="64K"))
@@ -146,6 +160,8 @@ def test_estimate_is_what_the_trained_model_takes(house: Dataset, values: dict[s
     assert outcome.state == "done" and macs > 0
     assert (memory.ram, memory.state, memory.activations) == tuple(trained[k] for k in ("ram", "state", "activations"))
     assert memory.total == pytest.approx(trained["total"], rel=0.15)
+    eight = estimate(make({**values, "weights": "int8"}, house, goal))[0]
+    assert (memory.weights < 0.9 * eight.weights) == (outcome.facts["weights"] == "int4") == ("weights" in values)
     # Trained, it is judged again.
     tight = replace(goal, budget=budget(ram=str(trained["total"] - 1)))
     assert evaluate(house, Job(made, tight)).state == "over"
@@ -177,7 +193,7 @@ def test_space_makes_models_at_its_ends(house: Dataset) -> None:
             assert values == ends
             made = make(values, house, Goal(budget(ram="32K")))
             assert made.window == round(house.window * ends["window"]) and made.config.d == ends["config.d"]
-            assert made.recipe.lr == ends["recipe.lr"] and made.recipe.epochs == 60
+            assert made.recipe.lr == ends["recipe.lr"] and made.recipe.epochs == 60 and made.weights == ends["weights"]
     alone = replace(house, rate_hz=0.0)  # a row is a measurement on its own
     assert "window" not in suggest(fixed, SPACE, alone, lambda place: None)
     assert make({"config.family": "mamba", "config.d": 4}, alone, GOAL).window == house.window
@@ -254,6 +270,28 @@ def test_other_inputs_are_another_search(found: tuple[Path, dict[str, Any]], hou
     Study(found[0], house, GOAL).close()
 
 
+def test_weights_of_four_bits_are_trained_as_integers(house: Dataset) -> None:
+    """A sixth of the goal's epochs, each repeat by its own seed; the races before it are those of the float training."""
+    goal = replace(GOAL, budget=budget(ram="64K"), epochs=9, repeats=2, balance=0.5, seed=2**32 - 1, refit=True)
+    values = {"config.family": "mamba", "config.d": 16, "config.n": 0, "config.k": 1, "window": 0.5}
+    eight, four = (evaluate(house, Job(make({**values, **how}, house, goal), goal)) for how in ({}, {"weights": "int4"}))
+    assert eight.facts["float"] == four.facts["float"] and eight.facts["rungs"][:-1] == four.facts["rungs"][:-1]
+    assert (eight.facts["weights"], eight.facts["qat"], four.facts["weights"]) == ("int8", None, "int4")
+    assert four.facts["rungs"][-1] == four.facts["int8"][0]
+    assert four.facts["bytes"] < eight.facts["bytes"] and four.program and four.model
+    made, best = make(values, house, goal), four.facts["best"]
+    floats = [fit(house, made.config, replace(made.recipe, seed=seed), window=made.window, hop=made.hop)
+              for seed in (2**32 - 1, 0)]
+    recipes = [replace(qat.RECIPE, epochs=2, seed=seed, balance=0.5) for seed in (2**32 - 1, 0)]
+    trained = [qat.fit(m, house, r, weights="int4") for m, r in zip(floats, recipes, strict=True)]
+    assert four.facts["int8"] == [macro_f1(*labels(p, house, "val"), len(house.rooms)) for p in trained]
+    want = qat.fit(four.model, house, recipes[best], weights="int4", until=trained[best].info["qat"]["best_epoch"])
+    assert four.program.info["qat"] == want.info["qat"] and four.program.info["weights"] == "int4"
+    assert all(np.array_equal(v, four.program.data[k]) for k, v in want.data.items() if k != "label.margins")
+    unknown = make({**values, "weights": "int2"}, house, goal)
+    assert "unknown precision of weights 'int2'" in evaluate(house, Job(unknown, goal)).facts["error"]
+
+
 def test_behind_its_rivals_a_trial_ends(house: Dataset) -> None:
     goal = replace(GOAL, budget=budget(ram="64K"), epochs=4)
     made = make({"config.family": "mamba", "config.d": 4, "config.n": 2}, house, goal)
@@ -326,6 +364,22 @@ def test_another_search_in_the_folder(found: tuple[Path, dict[str, Any]], house:
     assert told(folder) == before
 
 
+def test_a_folder_of_an_earlier_version(house: Dataset, client: Any, tmp_path: Path) -> None:
+    """Its trials knew no weights of four bits, and said nothing of them: where the space is the same, it goes on."""
+    goal = replace(GOAL, trials=1, budget=budget(ram="64K"), space=SMALL[:-1])
+    said = search(house, tmp_path, goal, client)
+    with contextlib.closing(sqlite3.connect(tmp_path / STORAGE)) as db, db:
+        for name, gone in (("made", ("weights",)), ("outcome", ("weights", "qat"))):
+            for row, text in db.execute("SELECT trial_user_attribute_id, value_json FROM trial_user_attributes "
+                                        "WHERE key = ?", (name,)).fetchall():
+                kept = {k: v for k, v in json.loads(text).items() if k not in gone}
+                db.execute("UPDATE trial_user_attributes SET value_json = ? WHERE trial_user_attribute_id = ?",
+                           (json.dumps(kept), row))
+    assert search(house, tmp_path, goal, client) == said and said["front"][0]["weights"] == "int8"
+    with pytest.raises(ConfigError, match="holds a search with another space"):
+        search(house, tmp_path, replace(goal, space=SMALL), client)
+
+
 def test_what_is_no_storage_is_refused(house: Dataset, client: Any, tmp_path: Path) -> None:
     (tmp_path / STORAGE).write_bytes(b"my diary" * 100)
     with pytest.raises(ConfigError, match=f"{STORAGE}: no storage of a search"):
@@ -372,7 +426,8 @@ def test_command(tmp_path: Path, client: Any, monkeypatch: pytest.MonkeyPatch) -
         "stream" if point["streams"] else "window"] == point["memory"]
     facts("verify", point["program"], "--windows", "5")  # it knows its data
     text = tinyloc(*args).stdout
-    assert re.search(r"^ +0  m(amba|dcsa) ", text, re.M) and "test: of the kept model, chose nothing" in text
+    of = " int4" if point["weights"] == "int4" else " qat" if point["qat"] else ""
+    assert re.search(rf"^ +0  m(amba|dcsa) .*=.*{of}  ", text, re.M) and "test: of the kept model, chose nothing" in text
     if said["cost"]["unit"] == "instructions":
         counted = facts("bench", point["program"], "--mcu", "nrf52810")["total"]["instructions"]
         assert point["instructions"] == counted * (point["window"] if point["streams"] else 1)

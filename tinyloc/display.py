@@ -20,6 +20,11 @@ BESIDE = (("stream: heard", "heard"), ("stream: window", "window"), ("stream: va
           ("stream: input's constants", "scaler"), ("stream: names", "names"))
 
 
+def four_bits(names: Sequence[str]) -> str:
+    """What is said beside "int8" of a Program with weights of four bits, of their buffers' names; "" of one without."""
+    return f"int4 weights in {len(names)} linear layer{'s' * (len(names) > 1)}" if names else ""
+
+
 def table(caption: str, heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """An HTML table; the first column heads the rows, all text is escaped."""
     def row(cells: Sequence[str], scope: str = "") -> str:
@@ -44,7 +49,8 @@ def of_program(program: Program) -> str:
     from tinyloc.verify import audit
 
     info = program.info
-    parts = [f"int8 Program of {info.get('name', 'a model')}", f"{len(program.steps)} steps"]
+    parts = [f"int8 Program of {info.get('name', 'a model')}", *filter(None, [four_bits(program.four_bits)]),
+             f"{len(program.steps)} steps"]
     if "rooms" in info:
         parts.append(f"{len(info['rooms'])} rooms")
     if "dataset" in info:

@@ -1,7 +1,8 @@
 """`TinyLocClassifier`: training, quantization and the integer Program behind scikit-learn's interface (extra `sklearn`).
 
-It is no second path: `fit` calls `tinyloc.train.fit` and `tinyloc.quantize.calibrate`, `predict` runs the Program's C
-kernels, so what cross-validation scores is what the device answers, where rows are what it hears: whole dBm.
+It is no second path: `fit` calls `tinyloc.train.fit` and `tinyloc.quantize.calibrate` (for int4 `tinyloc.qat.fit`),
+`predict` runs the Program's C kernels, so what cross-validation scores is what the device answers, where rows are what it
+hears: whole dBm.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ except ImportError as e:
 if TYPE_CHECKING:
     from tinyloc.program import Program
 
-QUANTIZE = ("int8", "float")
+QUANTIZE = ("int8", "int4", "float")
 UNITS = 50  # shares that rows which stand alone are dealt into, before some are held out
 GROUPS = 5  # of fewer recordings none can be spared for validation, and stretches of each are held out
 
@@ -56,7 +57,10 @@ class TinyLocClassifier(ClassifierMixin, BaseEstimator):
     validation_fraction  of the rows: chooses the epoch.  Whole groups are held out where there are five or more, else
                   stretches of five windows, or rows that stand alone.  0: train on all rows for all epochs, a recording
                   in one piece
-    quantize      "int8": predictions are the Program's; "float": the float model's
+    quantize      "int8": predictions are the Program's, calibrated; "float": the float model's; "int4": a Program's whose
+                  linear layers of `tinyloc.quantize.LEAST_W4` weights or more have four bits.  As calibration alone may cost
+                  that several points of F1, it is trained on as integers (`tinyloc.qat.RECIPE`, but at most `epochs` epochs,
+                  and with this `balance`): a fit takes two to four times as long
     calibration, decay          see `tinyloc.quantize.quantize`
     random_state  of validation rows, initialization and training
     Numbers may be NumPy's, as a search over `np.arange` gives them.
@@ -107,6 +111,7 @@ class TinyLocClassifier(ClassifierMixin, BaseEstimator):
         Raises ValueError, as ConfigError or DataError, for parameters that make no sense, rows of which none can be held
         out, or access points none of which is heard; ModelError when a bound of the integers cannot be proved.
         """
+        from tinyloc import qat
         from tinyloc.model import preset
         from tinyloc.quantize import calibrate
         from tinyloc.train import Inputs, Recipe
@@ -136,7 +141,13 @@ class TinyLocClassifier(ClassifierMixin, BaseEstimator):
                             inputs=Inputs(own.signal, own.least, own.delay, power=own.power),
                             until=None if own.validation_fraction else own.epochs)
         self.n_iter_ = int(self.model_.info["epochs"])
-        self.program_ = calibrate(self.model_, data, own.calibration, own.decay) if own.quantize == "int8" else None
+        self.program_ = None
+        if own.quantize == "int8":
+            self.program_ = calibrate(self.model_, data, own.calibration, own.decay)
+        elif own.quantize == "int4":
+            more = dataclasses.replace(qat.RECIPE, epochs=min(recipe.epochs, qat.RECIPE.epochs), balance=recipe.balance,
+                                       seed=recipe.seed)
+            self.program_ = qat.fit(self.model_, data, more, method=own.calibration, decay=own.decay, weights="int4")
         return self
 
     def predict(self, X: Any, groups: Any = None) -> np.ndarray:
@@ -148,7 +159,8 @@ class TinyLocClassifier(ClassifierMixin, BaseEstimator):
         """(samples, classes) p(room at a window's last row | the window), by the CRF.
 
         With a window of 1 its greatest is `predict`'s; with a longer one `predict` ends the best path, which may differ.
-        For "int8" of what the Program's logits stand for, with the float transitions.
+        For "int8" of what the Program's logits stand for, with the float transitions; for "int4" with the Program's, which
+        were trained too.
         """
         return self._answer(X, groups, True)[1]
 
@@ -235,11 +247,26 @@ class TinyLocClassifier(ClassifierMixin, BaseEstimator):
         from tinyloc.reference import crf_marginals, softmax
 
         crf = {k: v.astype(np.float64) for k, v in self.model_.part("crf.").items()}
+        if self.program_ is not None and "qat" in self.program_.info:
+            crf |= _decoder(self.program_)
         e = emissions.astype(np.float64)
         if e.shape[1] == 1:
             # As in the Program, whose logits hold start and end scores.
             return softmax(e[:, 0] + (crf["start"] + crf["end"] if self.program_ is None else 0))[0]
         return crf_marginals(e, crf["transitions"], crf["start"], crf["end"])[:, -1]
+
+
+def _decoder(program: Program) -> dict[str, np.ndarray]:
+    """What the scores that the Program's last step decodes by stand for; nothing of one without transitions."""
+    from tinyloc.kernels.table import OPS
+
+    step = program.steps[-1]
+    named = {p.name: a for p, a in zip(OPS[step.op].params, step.args, strict=True) if isinstance(a, str)}
+    if "trans" not in named:
+        return {}
+    scale = program.buffers["logits"].scale
+    rows = program.data[named["trans"]] * scale  # the last one's are those of a start
+    return {"transitions": rows[:-1], "start": rows[-1], "end": program.data[named["end"]] * scale}
 
 
 def _run(program: Program, x: npt.NDArray[np.float32], logits: bool) -> tuple[np.ndarray, np.ndarray | None]:

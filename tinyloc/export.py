@@ -20,6 +20,7 @@ import numpy as np
 
 from tinyloc import __version__
 from tinyloc.data.windows import Scaler
+from tinyloc.display import four_bits
 from tinyloc.emulator import toolchain
 from tinyloc.emulator.plan import plan
 from tinyloc.errors import ConfigError, ModelError
@@ -402,7 +403,8 @@ def project(program: Program, windows: np.ndarray, core: str | None = None, stre
         "DESCRIPTION": f"Indoor localization: {name}, {len(info['aps']) - len(info.get('motion', ()))} access points, "
                        + "motion, " * bool(info.get("motion")) + f"{len(info['rooms'])} rooms",
         "SOURCES": "\n".join(f"  {n}" for n in listed), "LIBRARY": "\n".join(f"    ../{n}" for n in library),
-        "IMAGE_BYTES": f"{len(image.data):,}", "IMAGE_CRC": f"{image_crc(image.data):08x}",
+        "IMAGE_BYTES": f"{len(image.data):,}", "FOUR_BITS": f", {said}" if (said := four_bits(made.four_bits)) else "",
+        "IMAGE_CRC": f"{image_crc(image.data):08x}",
         "ARENA_BYTES": f"{layout.arena_bytes:,}", "ROWS": made.steps_of_time, "APS": len(program.info["aps"]),
         "MODE": "sample by sample, the state carried on" if by_row else "a window at once",
         "FOR": f"{target.cpu} (weights packed)" if target and made.info.get("packed") else

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 PICTURES = (".png", ".svg", ".pdf")
+MARKERS = {("mamba", "int8"): "o", ("mdcsa", "int8"): "s", ("mamba", "int4"): "^", ("mdcsa", "int4"): "D"}
 
 
 def non_dominated(points: Sequence[Sequence[float]]) -> list[int]:
@@ -37,7 +38,7 @@ def draw(facts: Mapping[str, Any], everything: Sequence[tuple[float, int, int]],
     """A picture of the front, png, svg or pdf: macro-F1 over bytes and over instructions, each colored by the other.
 
     everything: (macro-F1, bytes, instructions) of all trials that were not stopped; those behind the front are gray.
-    Colors are viridis's, in which brightness orders, for every kind of sight; families differ by their markers.
+    Colors are viridis's, in which brightness orders, for every kind of sight; families and their weights differ by markers.
     """
     import matplotlib
     from matplotlib.colors import LogNorm
@@ -60,11 +61,12 @@ def draw(facts: Mapping[str, Any], everything: Sequence[tuple[float, int, int]],
             axes.step(costs[order, i], best, where="post", color="0.45", linewidth=1, zorder=2)
             other = costs[:, 1 - i]
             norm = LogNorm(*_decades(other))
-            for family, marker in (("mamba", "o"), ("mdcsa", "s")):
-                mine = np.array([p["config"]["family"] == family for p in front])
+            for (family, weights), marker in MARKERS.items():
+                mine = np.array([(p["config"]["family"], p.get("weights", "int8")) == (family, weights) for p in front])
                 if mine.any():
+                    label = family + f", {weights} weights" * (weights != "int8")
                     shown = axes.scatter(costs[mine, i], score[mine], c=other[mine], cmap="viridis", marker=marker, s=42,
-                                         edgecolors="black", linewidths=0.6, label=family, zorder=3, norm=norm)
+                                         edgecolors="black", linewidths=0.6, label=label, zorder=3, norm=norm)
             axes.set_xscale("log")
             shown_costs = np.concatenate([costs[:, i], cloud[:, i + 1]])
             if _decades(shown_costs)[0] < shown_costs.min():

@@ -128,6 +128,14 @@ class Program:
 
         return tuple(dict.fromkeys(str(s.args[OPS[s.op].index(n)]) for s in self.steps for n in OPS[s.op].saturates))
 
+    @property
+    def four_bits(self) -> tuple[str, ...]:
+        """Names of the buffers that hold weights of four bits (`Op.four_bits`); of a Program that was asked for such, no
+        layer may have been large enough."""
+        from tinyloc.kernels.table import OPS
+
+        return tuple(dict.fromkeys(str(s.args[OPS[s.op].index(n)]) for s in self.steps for n in OPS[s.op].four_bits))
+
     def pack_state(self, values: Mapping[str, np.ndarray]) -> bytes:
         """The state as a device holds it: little-endian, each buffer padded with zeros to a multiple of 4 bytes."""
         parts = (np.ascontiguousarray(values[n]).astype(np.dtype(self.buffers[n].dtype).newbyteorder("<")).tobytes()

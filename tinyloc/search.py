@@ -1,4 +1,4 @@
-"""Search: the Pareto front of macro-F1 (int8, validation), bytes and instructions over settings of model and training.
+"""Search: the Pareto front of macro-F1 (integers, validation), bytes and instructions over settings of model and training.
 
 Optuna proposes the settings, Dask runs the trials, and one process, this one, keeps the study: workers are given a trial's
 settings and give back what became of it.  They need neither the storage nor the data, so that a cluster is no different from
@@ -234,7 +234,9 @@ class Study:
         model, program, rooms = Model.load(files[0]), Program.load(files[1]), self.dataset.rooms
         w = last_rows(model.info, self.dataset.test)
         return {
-            "trial": trial.number, **made, "recipe": model.info["recipe"], "parameters": facts["parameters"],
+            # A trial of an earlier version has no weights of four bits, and does not say so.
+            "trial": trial.number, **made, "weights": facts.get("weights", "int8"), "qat": facts.get("qat"),
+            "recipe": model.info["recipe"], "parameters": facts["parameters"],
             "validation": {"macro_f1": self.score(trial), "spread": float(np.std(facts["int8"])), "int8": facts["int8"],
                            "float": facts["float"], "kept": facts["best"]},
             "test": {"int8": scores(*labels(program, self.dataset, "test"), rooms),
@@ -253,8 +255,8 @@ class Study:
                 "budget": {**asdict(goal.budget), "counts": "total" if goal.total else "ram"},
                 "cost": {"unit": "instructions" if goal.core else "multiply-accumulates", "core": goal.core or None,
                          "of": "a window, as long as it is"},
-                "chosen_by": f"mean int8 macro-F1 of {goal.repeats} trainings on validation; test scores are of the kept "
-                             f"model{', trained anew on validation rows too' if goal.refit else ''}, and chose nothing",
+                "chosen_by": f"mean macro-F1 of {goal.repeats} trainings' Programs on validation; test scores are of the "
+                             f"kept model{', trained anew on validation rows too' if goal.refit else ''}, and chose nothing",
                 "epochs": goal.epochs, "repeats": goal.repeats, "seed": goal.seed, "balance": goal.balance,
                 "inputs": asdict(goal.inputs), "augmentation": asdict(goal.augmentation) if goal.augmentation else None,
                 "refit": goal.refit,

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 # Where a trial is compared with its rivals: shares of the first training's epochs, with the macro-F1 that it may lie behind
 # there.  Early on learning rates decide more than models do; at the end, in int8, two spreads of a training remain.
 RUNGS = ((0.25, 0.2), (0.5, 0.1), (1.0, 0.02))
+# The share of a goal's epochs for which weights of four bits are trained on as integers: calibrated alone, they may cost
+# several points of F1.
+QAT = 1 / 6
 SCALES = ("order", "names", "linear", "log")
 
 
@@ -35,7 +38,8 @@ SCALES = ("order", "names", "linear", "log")
 class Setting:
     """One thing that is searched.
 
-    name    "config.x" or "recipe.x": a field of `Config` or `Recipe`; "window": rows, as a multiple of the data set's
+    name    "config.x" or "recipe.x": a field of `Config` or `Recipe`; "window": rows, as a multiple of the data set's;
+            "weights": their precision, as for `tinyloc.quantize.quantize`
     values  all that it may be, in order; or, where `scale` is "linear" or "log", the least and the greatest number
     scale   "order": neighbors are alike; "names": none is like another; "linear", "log": any number between
     family  of models that have it; "": all of them
@@ -60,6 +64,7 @@ SPACE = (
     Setting("window", (0.5, 1.0, 1.5, 2.0)),
     Setting("recipe.lr", (2e-3, 2e-2), "log"),
     Setting("recipe.dropout", (0.0, 0.3), "linear"),
+    Setting("weights", ("int8", "int4"), "names"),
 )
 
 
@@ -71,7 +76,7 @@ class Goal:
     total     count weights, tables and steps as RAM too; else they may take the budget's flash
     trials    settings to try, those over the budget not counted
     epochs    of a training, at most
-    repeats   trainings of a trial; their mean int8 macro-F1 on validation is what is searched by
+    repeats   trainings of a trial; the mean macro-F1 of their Programs on validation is what is searched by
     core      whose instructions an answer are counted; "": none, multiply-accumulates stand for them
     seed      of the sampler and of the trainings
     inputs, augmentation, balance  of every training (`train.fit`, `Recipe.balance`)
@@ -98,8 +103,8 @@ class Goal:
             if not low <= value < 2**32:
                 raise ConfigError(f"search: {name} = {value!r}; expected {low} or more")
         Recipe(balance=self.balance)  # says what is wrong with it
-        known = ("window", *(f"{part}.{f.name}" for part, of in (("config", Config), ("recipe", Recipe))
-                             for f in dataclasses.fields(of)))
+        known = ("window", "weights", *(f"{part}.{f.name}" for part, of in (("config", Config), ("recipe", Recipe))
+                                        for f in dataclasses.fields(of)))
         for s in self.space:
             if s.name not in known:
                 raise unknown("setting", s.name, known)
@@ -120,7 +125,7 @@ class Goal:
 
 @dataclass(frozen=True)
 class Made:
-    """Settings as what trains a model: arguments of `train.fit`."""
+    """Settings as what trains a model: arguments of `train.fit`, and the precision of its Program's weights."""
 
     config: Config
     recipe: Recipe
@@ -128,6 +133,7 @@ class Made:
     hop: int
     inputs: Inputs = field(default_factory=Inputs)
     augmentation: Augmentation | None = None
+    weights: str = "int8"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -149,7 +155,7 @@ def make(values: Mapping[str, Any], dataset: Dataset, goal: Goal) -> Made:
                 length, max(1, round(length * dataset.hop / dataset.window)),
                 # A trial is of inputs that do not change: whether motion pays is asked of a model, not of every setting.
                 dataclasses.replace(goal.inputs, motion="off") if goal.inputs.motion == "auto" else goal.inputs,
-                goal.augmentation)
+                goal.augmentation, values.get("weights", "int8"))
 
 
 def estimate(made: Made) -> tuple[Memory, int]:
@@ -167,7 +173,7 @@ def estimate(made: Made) -> tuple[Memory, int]:
     model = Model.create(c)
     x = np.random.default_rng(0).random((2, made.window, c.aps), np.float32)
     graph = Tensors.of(model.graph(made.window), x)
-    taken = audit(sized(build(graph.cheaper(), "minmax")))
+    taken = audit(sized(build(graph.cheaper(), "minmax", weights=made.weights)))
     return taken.best, macs(graph) // (made.window if taken.streams else 1)
 
 
@@ -203,8 +209,12 @@ class _Behind(Exception):
 def evaluate(dataset: Dataset, job: Job) -> Outcome:
     """Runs a trial: trains, quantizes, scores on validation, counts bytes and instructions.  Deterministic in the job.
 
+    Weights of eight bits are calibrated; of four, they are trained on as integers (`qat.fit`), each repeat by its own seed.
+    The last rung judges the Program; those before it are of the float training.
+
     On RSSI alone: whether motion pays is a question of the data, which one training of the model that was found answers.
     """
+    from tinyloc import qat
     from tinyloc.bench import bench
     from tinyloc.confidence import calibrate as count
     from tinyloc.quantize import calibrate
@@ -228,17 +238,26 @@ def evaluate(dataset: Dataset, job: Job) -> Outcome:
         facts["seconds"], facts["cpu_seconds"] = time.monotonic() - began[0], time.thread_time() - began[1]
         return Outcome(state, facts, model, program)
 
+    def seeded(recipe: Recipe, repeat: int, **changes: Any) -> Recipe:
+        return dataclasses.replace(recipe, seed=(made.recipe.seed + repeat) % 2**32, **changes)
+
     def trained(repeat: int, **how: Any) -> Model:
-        recipe = dataclasses.replace(made.recipe, seed=(made.recipe.seed + repeat) % 2**32)
+        recipe = seeded(made.recipe, repeat)
         return with_info(fit(dataset, made.config, recipe, inputs=made.inputs, augmentation=made.augmentation,
                              window=made.window, hop=made.hop, **how), **job.info)
+
+    def quantized(model: Model, repeat: int, until: int | None = None) -> Program:
+        if made.weights == "int8":
+            return calibrate(model, dataset)
+        recipe = seeded(qat.RECIPE, repeat, epochs=max(1, round(QAT * goal.epochs)), balance=made.recipe.balance)
+        return qat.fit(model, dataset, recipe, weights=made.weights, until=until)
 
     found: list[tuple[float, Model, Program]] = []
     facts: dict[str, Any] = {"rungs": reached}
     try:
         for repeat in range(goal.repeats):
             model = trained(repeat, progress=race if repeat == 0 else None)
-            program = calibrate(model, dataset)
+            program = quantized(model, repeat)
             found.append((macro_f1(*labels(program, dataset, "val"), len(dataset.rooms)), model, program))
             if repeat == 0:
                 reached += [model.info["validation_macro_f1"]] * (len(at) - len(reached))  # it ended before the rung
@@ -249,7 +268,7 @@ def evaluate(dataset: Dataset, job: Job) -> Outcome:
         if goal.refit:
             judged = {k: model.info[k] for k in ("validation_macro_f1", "best_epoch")}
             model = with_info(trained(best, until=judged["best_epoch"]), **judged)
-            program = calibrate(model, dataset)
+            program = quantized(model, best, program.info.get("qat", {}).get("best_epoch"))
         program = count(program, dataset)
     except _Behind:
         return ended("stopped")
@@ -261,7 +280,8 @@ def evaluate(dataset: Dataset, job: Job) -> Outcome:
     facts |= {"memory": memory.to_dict(), "streams": streams, "bytes": goal.bytes(memory), "over": goal.over(memory),
               "int8": scores, "float": [m.info["validation_macro_f1"] for _, m, _ in found], "best": best,
               "epochs": [m.info["epochs"] for _, m, _ in found], "parameters": model.parameters,
-              "calibration": program.info["calibration"], "decay": program.info.get("decay")}
+              "calibration": program.info["calibration"], "decay": program.info.get("decay"), "qat": program.info.get("qat"),
+              "weights": "int4" if program.four_bits else "int8"}  # int4 may have found no layer large enough
     if goal.over(memory) > 0:
         return ended("over")
     if goal.core:

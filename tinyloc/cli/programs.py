@@ -22,7 +22,7 @@ from tinyloc.cli.common import (
     read_program,
     table,
 )
-from tinyloc.display import BESIDE, MEMORY
+from tinyloc.display import BESIDE, MEMORY, four_bits
 from tinyloc.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -145,6 +145,7 @@ def audit(model: str, ram: str | None, flash: str | None, mcu: str | None, all_i
     facts = {"model": model, "memory": found.to_dict(), "budget": {"name": chip.name if chip else None, **limits},
              "spare": spare, "judged_by": needed, "judged_with_stream": stream is not None, "no_build": no_build or None,
              "beside": {k: b and b.to_dict() for k, b in found_beside.items()},
+             "four_bits": list(program.four_bits),
              "measured": image or None, "proved_by_running": proved, "fits": fit if spare or image else None,
              "differences": {k: p.to_dict() for k, p in proof.items() if not p.equal}}
     ways = {f"{found.window.steps_of_time} samples at once": found.window, "sample by sample": found.stream}
@@ -160,7 +161,7 @@ def audit(model: str, ram: str | None, flash: str | None, mcu: str | None, all_i
     # Which part was meant: a name may be the beginning of one.
     part = [f"{chip.name}: {chip.core}, {format_size(chip.ram_bytes)} of RAM, "
             f"{format_size(chip.flash_bytes) + ' of flash' if chip.flash_bytes else 'external flash'}"] if chip else []
-    lines = [*part, table(rows), "in the table, without code and stack; " + (
+    lines = [*part, table(rows), *filter(None, [four_bits(program.four_bits)]), "in the table, without code and stack; " + (
         "proved: inside these bytes, poisoned around every live buffer, it gives the same bits" if proved else
         "NOT PROVED: " + "; ".join(p.summary() for p in proof.values())), *lines]
     if no_build:

@@ -51,9 +51,10 @@ def search(data_name: str, ram: str | None, flash: str | None, mcu: str | None, 
            balance: float | None, seed: int, as_json: bool, **given: Any) -> None:
     """Find the Pareto front of F1, bytes and instructions.
 
-    F1 is int8 macro-F1 on validation; no model exceeds the budget.  Every trial is kept in OUT: a search that was killed
-    goes on when it is started again, and more --trials extend one.  Balance, inputs, augmentation and --refit are those of
-    all trials.  Exit code 1: no model was found.
+    F1 is the integer Programs' macro-F1 on validation; no model exceeds the budget.  int4 is a setting too: large linear
+    layers with weights of four bits, trained on as integers.  Every trial is kept in OUT: a search that was killed goes on
+    when it is started again, and more --trials extend one.  Balance, inputs, augmentation and --refit are those of all
+    trials.  Exit code 1: no model was found.
     """
     from tinyloc.bench import core_of
     from tinyloc.emulator.mcu import budget as find_budget
@@ -93,6 +94,7 @@ def search(data_name: str, ram: str | None, flash: str | None, mcu: str | None, 
         names = ("d", "blocks", "n", "k", "expand") if c["family"] == "mamba" else ("d", "kernels")
         shown = (str(c[k]).replace(" ", "").replace(",)", ")") for k in names)
         of = " ".join(f"{k}={v}" for k, v in zip(names, shown, strict=True)) + (" tied" if c["tied"] else "")
+        of += " int4" if p["weights"] == "int4" else " qat" if p["qat"] else ""
         rows.append([str(p["trial"]), f"{c['family']} {of}", str(p["window"]), f"{p['validation']['macro_f1']:.3f}",
                      f"{p['validation']['spread']:.3f}", f"{p['test']['int8']['macro_f1']:.3f}", f"{p['memory']['ram']:,}",
                      f"{p['memory']['total']:,}", f"{p['instructions'] or p['macs']:,}"])
@@ -101,8 +103,9 @@ def search(data_name: str, ram: str | None, flash: str | None, mcu: str | None, 
     lines = [table(rows)] if facts["front"] else ["no model was found"]
     lines += [f"{d.name}{' (SIMULATED)' if d.simulated else ''}, {limit.name}{' for all' if total else ''}: {n['finished']} "
               f"trials, {n['stopped']} of them stopped early, {n['failed']} failed; {n['over']} settings were over budget",
-              "F1 is int8; validation: mean of a trial's trainings, chosen by; test: of the kept model, chose nothing; "
-              f"{unit} a window", f"written to {out}/: {len(facts['front'])} models and Programs in models/, front.json"
+              "F1 is the Programs'; validation: mean of a trial's trainings, chosen by; test: of the kept model, chose "
+              f"nothing; {unit} a window",
+              f"written to {out}/: {len(facts['front'])} models and Programs in models/, front.json"
               + (f"; the picture: {facts['picture']}" if facts["front"] else "")]
     lines += [f"INTERRUPTED: the same command goes on with the {left} trials that are left"] * (left > 0) + facts["errors"]
     emit(as_json, facts, "\n".join(lines))

@@ -272,10 +272,12 @@ _ELSEWHERE = ("name", "dataset", "simulated", "note", "rooms", "aps", "scaler", 
 
 
 def settings(info: Mapping[str, Any]) -> Facts:
-    """What made the model what it is; of the scaler, what inputs are made of, as on the command line."""
+    """What made the model what it is, weights of eight bits where an older file does not say; of the scaler, what inputs are
+    made of, as on the command line."""
     power = info.get("scaler", {}).get("power", 1)
     signal = {"signal": "minmax"} if power == 1 else {"signal": "powed", "power": power}
-    return {**{k: v for k, v in info.items() if k not in _ELSEWHERE}, **(signal if "scaler" in info else {})}
+    told = {k: v for k, v in info.items() if k not in _ELSEWHERE}
+    return {"weights": "int8", **told, **(signal if "scaler" in info else {})}
 
 
 def origin(s: Subject) -> Facts:
@@ -300,13 +302,14 @@ def origin(s: Subject) -> Facts:
         commands.insert(-1, ["tinyloc", "bench", file, *core])
     image = to_image(s.program)
     proofs: Mapping[str, Any] = info.get("proofs", {})
+    halves = {"four_bits": list(s.program.four_bits)} if s.program.four_bits else {}
     tight = max(proofs, key=lambda k: proofs[k][0] / (proofs[k][1] or 1), default=None)
     return {"preset": str(info.get("name", "")), "parameters": info.get("parameters"), "quantized_here": s.quantized,
             "files": [{"what": "float model" if s.quantized else "Program", "path": path, "sha256": s.sha256},
                       *([{"what": "float model", "path": s.floats[0], "sha256": s.floats[1]}]
                         if s.floats and not s.quantized else [])],
             "image": {"bytes": len(image), "crc32": f"{zlib.crc32(image):08x}"}, "data_digest": s.dataset.digest(),
-            "source": dict(s.source), "settings": settings(info),
+            "source": dict(s.source), "settings": settings(info) | halves,
             "proofs": {"count": len(proofs), "tightest": tight and {"what": tight, "bound": proofs[tight][0],
                                                                     "limit": proofs[tight][1]}},
             "commands": commands}

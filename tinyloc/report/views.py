@@ -10,6 +10,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from tinyloc.display import four_bits
+
 Facts = dict[str, Any]
 
 WIDTH = 720.0  # of a picture
@@ -46,6 +48,11 @@ def fitting(text: str, width: float, glyph: float = GLYPH) -> str:
     return text[: most - 1] + "…" if most >= 5 else ""
 
 
+def precision(origin: Facts) -> str:
+    """What a model's integers are, by its section `origin`: int8, and in how many layers weights of four bits."""
+    return ", ".join(filter(None, ["int8", four_bits(origin["settings"].get("four_bits", []))]))
+
+
 # ---- the verdict, of all models ----
 
 def judged(m: Facts, document: Facts) -> Facts:
@@ -64,7 +71,8 @@ def judged(m: Facts, document: Facts) -> Facts:
         "ram": counted["ram"], "flash": counted["flash"]}
     run = [b for b in exact["backends"] if b["equal"] is not None]
     cost = s["instructions"]
-    return {"name": m["name"], "part": part, "fits": part["fits"] if part else bool(fitting_parts), "needs": needs,
+    return {"name": m["name"], "precision": precision(s["origin"]), "part": part,
+            "fits": part["fits"] if part else bool(fitting_parts), "needs": needs,
             "linked": part["linked"] if part else linked is not None, "fitting": len(fitting_parts), "parts": len(pool),
             "smallest": smallest, "budgets": s["fit"]["budgets"], "all_in_ram": counted["all_in_ram"],
             "int8": s["accuracy"]["int8"], "float": s["accuracy"]["float"], "exact": exact["equal"],
@@ -236,7 +244,8 @@ def memory(facts: Facts, model: Facts, document: Facts) -> Facts:
         budgets = [(target["mcu"] or "the budget", target["ram"])]
     else:
         budgets = [(f"{b['bytes'] // 1024} KB", b["bytes"]) for b in model["sections"]["fit"]["budgets"]]
-    return {"ways": [{**way, "picture": _arena(way, budgets), "by_kind": _kinds(way["bytes"]),
+    return {"precision": precision(model["sections"]["origin"]),
+            "ways": [{**way, "picture": _arena(way, budgets), "by_kind": _kinds(way["bytes"]),
                       "stretches": [{"bar": b, "ops": _span(way["steps"], b)} for b in way["bars"]]}
                      for way in facts["ways"]]}
 
@@ -271,9 +280,10 @@ def accuracy(facts: Facts, model: Facts, document: Facts) -> Facts:
                                for j, n in enumerate(counts)]})
         pairs += [{"room": room, "said": rooms[j], "rows": n, "share": n / total} for n, j in others]
     pairs.sort(key=lambda p: (-p["rows"], number[p["room"]], number[p["said"]]))
-    return {**facts, "table": rows, "pairs": pairs[:LISTED], "more_pairs": max(0, len(pairs) - LISTED),
-            "plans": _plans(facts), "matrix": _matrix(rows) if len(rooms) > TABULAR else None,
-            "tabular": len(rooms) <= TABULAR, "unlisted": [r for r in rooms if r not in facts["areas"]]}
+    return {**facts, "precision": precision(model["sections"]["origin"]), "table": rows, "pairs": pairs[:LISTED],
+            "more_pairs": max(0, len(pairs) - LISTED), "plans": _plans(facts),
+            "matrix": _matrix(rows) if len(rooms) > TABULAR else None, "tabular": len(rooms) <= TABULAR,
+            "unlisted": [r for r in rooms if r not in facts["areas"]]}
 
 
 def _plans(facts: Facts) -> list[Facts]:
@@ -331,7 +341,7 @@ def layers(facts: Facts, model: Facts, document: Facts) -> Facts:
     judged = [r for r in rows if r["sqnr_db"] is not None]
     if judged:
         min(judged, key=lambda r: r["sqnr_db"])["worst"] = True
-    return {**facts, "rows": rows, "bins": names}
+    return {**facts, "precision": precision(model["sections"]["origin"]), "rows": rows, "bins": names}
 
 
 def _bins(edges: Sequence[float]) -> list[str]:
@@ -361,4 +371,4 @@ def origin(facts: Facts, model: Facts, document: Facts) -> Facts:
 
     settings = [{"name": k, "value": v if isinstance(v, str) else json.dumps(v, ensure_ascii=False)}
                 for k, v in facts["settings"].items()]
-    return {**facts, "lines": [shlex.join(c) for c in facts["commands"]], "rows": settings}
+    return {**facts, "precision": precision(facts), "lines": [shlex.join(c) for c in facts["commands"]], "rows": settings}
