@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tinyloc.kernels.halves import unpack_halves
 from tinyloc.kernels.packed import pack_rows, pack_weights
 from tinyloc.kernels.table import OPS, PACKERS
 from tinyloc.model import Model, preset
@@ -75,6 +76,18 @@ def test_sums_that_leave_32_bits_stay() -> None:
     for k, room in ((256, True), (264, False)):
         w = np.full((1, k), 127, np.int8)
         assert (pack_rows(w, np.array([0]), np.array([2**30]), np.array([-8]), 0) is not None) == room
+
+
+@pytest.mark.parametrize(("four", "eight"), [("linear_w4_s8", "linear_s8"), ("linear_w4_s16", "linear_s8_s16")])
+def test_four_bits_are_an_int8_layer_of_the_same_codes(four: str, eight: str) -> None:
+    """And so what TensorFlow Lite Micro judges the one by holds for the other."""
+    for case in OPS[four].cases(np.random.default_rng(3), 1):
+        n, k, row = (case[OPS[four].index(name)] for name in ("n", "k", "row"))
+        same = [c for p, c in zip(OPS[four].params, case, strict=True) if p.name != "row"]
+        same[0], same[2] = case[0].copy(), unpack_halves(case[2].reshape(n, row), k).reshape(-1)
+        OPS[four].jit(*case)
+        OPS[eight].jit(*same)
+        np.testing.assert_array_equal(case[0], same[0])
 
 
 def test_four_bits_whose_sums_leave_32_bits_stay() -> None:
