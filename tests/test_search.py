@@ -37,7 +37,6 @@ from tinyloc.errors import ConfigError, ModelError
 from tinyloc.model import Config, Model
 from tinyloc.pareto import draw, non_dominated
 from tinyloc.program import Program
-from tinyloc.quantize import calibrate
 from tinyloc.search import STORAGE, Study, search, suggest, workers
 from tinyloc.train import Inputs, Recipe, fit
 from tinyloc.trial import RUNGS, SPACE, Goal, Job, Setting, estimate, evaluate, labels, make
@@ -112,8 +111,7 @@ def test_front_of_a_search(found: tuple[Path, dict[str, Any]], house: Dataset) -
         again = fit(house, Config(**p["config"]), Recipe(**p["recipe"]), window=p["window"], hop=p["hop"])
         assert all(np.array_equal(v, again.params[k]) for k, v in Model.load(p["model"]).params.items())
         assert p["weights"] == ("int4" if program.four_bits else "int8")
-        trained = calibrate(again, house) if p["qat"] is None else qat.fit(
-            again, house, Recipe(**p["qat"]["recipe"]), weights=p["weights"])
+        trained = qat.fit(again, house, Recipe(**p["qat"]["recipe"]), weights=p["weights"])
         assert p["validation"]["macro_f1"] == macro_f1(*labels(trained, house, "val"), len(house.rooms))
 
 
@@ -124,10 +122,8 @@ def test_picture(found: tuple[Path, dict[str, Any]], house: Dataset, client: Any
     search(house, folder, GOAL, client, picture=folder / "front.png")  # all trials are there: it only draws
     assert (folder / "front.png").read_bytes().startswith(b"\x89PNG")
     first = said["front"][0]
-    older = {k: v for k, v in first.items() if k != "weights"}
-    for point, names in ((older, ">mamba<"), ({**older, "weights": "int8"}, ">mamba<"),
-                         ({**older, "weights": "int4"}, ">mamba, int4 weights<")):
-        of = {**said, "front": [{**point, "config": {**first["config"], "family": "mamba"}}]}
+    for weights, names in (("int8", ">mamba<"), ("int4", ">mamba, int4 weights<")):
+        of = {**said, "front": [{**first, "weights": weights, "config": {**first["config"], "family": "mamba"}}]}
         assert names in re.sub(r"<!-- (.*?) -->", r">\1<", draw(of, [], "svg").decode())
 
 
@@ -270,21 +266,22 @@ def test_other_inputs_are_another_search(found: tuple[Path, dict[str, Any]], hou
     Study(found[0], house, GOAL).close()
 
 
-def test_weights_of_four_bits_are_trained_as_integers(house: Dataset) -> None:
+def test_programs_are_trained_as_integers(house: Dataset) -> None:
     """A sixth of the goal's epochs, each repeat by its own seed; the races before it are those of the float training."""
     goal = replace(GOAL, budget=budget(ram="64K"), epochs=9, repeats=2, balance=0.5, seed=2**32 - 1, refit=True)
     values = {"config.family": "mamba", "config.d": 16, "config.n": 0, "config.k": 1, "window": 0.5}
     eight, four = (evaluate(house, Job(make({**values, **how}, house, goal), goal)) for how in ({}, {"weights": "int4"}))
     assert eight.facts["float"] == four.facts["float"] and eight.facts["rungs"][:-1] == four.facts["rungs"][:-1]
-    assert (eight.facts["weights"], eight.facts["qat"], four.facts["weights"]) == ("int8", None, "int4")
-    assert four.facts["rungs"][-1] == four.facts["int8"][0]
+    assert (eight.facts["weights"], four.facts["weights"]) == ("int8", "int4")
+    assert four.facts["rungs"][-1] == four.facts["int8"][0] and eight.facts["rungs"][-1] == eight.facts["int8"][0]
     assert four.facts["bytes"] < eight.facts["bytes"] and four.program and four.model
     made, best = make(values, house, goal), four.facts["best"]
     floats = [fit(house, made.config, replace(made.recipe, seed=seed), window=made.window, hop=made.hop)
               for seed in (2**32 - 1, 0)]
     recipes = [replace(qat.RECIPE, epochs=2, seed=seed, balance=0.5) for seed in (2**32 - 1, 0)]
-    trained = [qat.fit(m, house, r, weights="int4") for m, r in zip(floats, recipes, strict=True)]
-    assert four.facts["int8"] == [macro_f1(*labels(p, house, "val"), len(house.rooms)) for p in trained]
+    for outcome, weights in ((eight, "int8"), (four, "int4")):
+        trained = [qat.fit(m, house, r, weights=weights) for m, r in zip(floats, recipes, strict=True)]
+        assert outcome.facts["int8"] == [macro_f1(*labels(p, house, "val"), len(house.rooms)) for p in trained]
     want = qat.fit(four.model, house, recipes[best], weights="int4", until=trained[best].info["qat"]["best_epoch"])
     assert four.program.info["qat"] == want.info["qat"] and four.program.info["weights"] == "int4"
     assert all(np.array_equal(v, four.program.data[k]) for k, v in want.data.items() if k != "label.margins")
@@ -364,20 +361,17 @@ def test_another_search_in_the_folder(found: tuple[Path, dict[str, Any]], house:
     assert told(folder) == before
 
 
-def test_a_folder_of_an_earlier_version(house: Dataset, client: Any, tmp_path: Path) -> None:
-    """Its trials knew no weights of four bits, and said nothing of them: where the space is the same, it goes on."""
-    goal = replace(GOAL, trials=1, budget=budget(ram="64K"), space=SMALL[:-1])
-    said = search(house, tmp_path, goal, client)
+def test_a_folder_of_an_earlier_version(house: Dataset, tmp_path: Path) -> None:
+    """Its trials were not trained as integers: they are not mixed with those that are."""
+    Study(tmp_path, house, GOAL).close()
     with contextlib.closing(sqlite3.connect(tmp_path / STORAGE)) as db, db:
-        for name, gone in (("made", ("weights",)), ("outcome", ("weights", "qat"))):
-            for row, text in db.execute("SELECT trial_user_attribute_id, value_json FROM trial_user_attributes "
-                                        "WHERE key = ?", (name,)).fetchall():
-                kept = {k: v for k, v in json.loads(text).items() if k not in gone}
-                db.execute("UPDATE trial_user_attributes SET value_json = ? WHERE trial_user_attribute_id = ?",
-                           (json.dumps(kept), row))
-    assert search(house, tmp_path, goal, client) == said and said["front"][0]["weights"] == "int8"
-    with pytest.raises(ConfigError, match="holds a search with another space"):
-        search(house, tmp_path, replace(goal, space=SMALL), client)
+        (row, text), = db.execute("SELECT study_user_attribute_id, value_json FROM study_user_attributes "
+                                  "WHERE key = 'search'")
+        older = {k: v for k, v in json.loads(text).items() if k != "training as integers"}
+        db.execute("UPDATE study_user_attributes SET value_json = ? WHERE study_user_attribute_id = ?",
+                   (json.dumps(older), row))
+    with pytest.raises(ConfigError, match="holds a search with another training as integers"):
+        Study(tmp_path, house, GOAL)
 
 
 def test_what_is_no_storage_is_refused(house: Dataset, client: Any, tmp_path: Path) -> None:
@@ -426,7 +420,7 @@ def test_command(tmp_path: Path, client: Any, monkeypatch: pytest.MonkeyPatch) -
         "stream" if point["streams"] else "window"] == point["memory"]
     facts("verify", point["program"], "--windows", "5")  # it knows its data
     text = tinyloc(*args).stdout
-    of = " int4" if point["weights"] == "int4" else " qat" if point["qat"] else ""
+    of = " int4" * (point["weights"] == "int4")
     assert re.search(rf"^ +0  m(amba|dcsa) .*=.*{of}  ", text, re.M) and "test: of the kept model, chose nothing" in text
     if said["cost"]["unit"] == "instructions":
         counted = facts("bench", point["program"], "--mcu", "nrf52810")["total"]["instructions"]

@@ -62,7 +62,7 @@ def draw(facts: Mapping[str, Any], everything: Sequence[tuple[float, int, int]],
             other = costs[:, 1 - i]
             norm = LogNorm(*_decades(other))
             for (family, weights), marker in MARKERS.items():
-                mine = np.array([(p["config"]["family"], p.get("weights", "int8")) == (family, weights) for p in front])
+                mine = np.array([(p["config"]["family"], p["weights"]) == (family, weights) for p in front])
                 if mine.any():
                     label = family + f", {weights} weights" * (weights != "int8")
                     shown = axes.scatter(costs[mine, i], score[mine], c=other[mine], cmap="viridis", marker=marker, s=42,

@@ -38,7 +38,7 @@ from tinyloc.errors import ConfigError
 from tinyloc.files import check_writable, write_atomic
 from tinyloc.model import Config, Model
 from tinyloc.pareto import PICTURES, draw, non_dominated
-from tinyloc.trial import Goal, Job, Made, Outcome, Setting, estimate, evaluate, labels, make
+from tinyloc.trial import QAT, Goal, Job, Made, Outcome, Setting, estimate, evaluate, labels, make
 
 EXTRA = "install it with: pip install 'tinyloc[search]'"
 MODULES = ("optuna", "distributed", "matplotlib")  # of the extra
@@ -145,7 +145,7 @@ class Study:
         d, goal = self.dataset, asdict(self.goal)
         del goal["trials"]
         return {"data": self.source or d.name, "digest of the rows": d.digest(), "windows": [d.window, d.hop, d.rate_hz],
-                **goal}
+                "training as integers": QAT, **goal}
 
     def close(self) -> None:
         """Lets another process have the folder."""
@@ -234,8 +234,7 @@ class Study:
         model, program, rooms = Model.load(files[0]), Program.load(files[1]), self.dataset.rooms
         w = last_rows(model.info, self.dataset.test)
         return {
-            # A trial of an earlier version has no weights of four bits, and does not say so.
-            "trial": trial.number, **made, "weights": facts.get("weights", "int8"), "qat": facts.get("qat"),
+            "trial": trial.number, **made, "weights": facts["weights"], "qat": facts["qat"],
             "recipe": model.info["recipe"], "parameters": facts["parameters"],
             "validation": {"macro_f1": self.score(trial), "spread": float(np.std(facts["int8"])), "int8": facts["int8"],
                            "float": facts["float"], "kept": facts["best"]},

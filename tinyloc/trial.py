@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 # Where a trial is compared with its rivals: shares of the first training's epochs, with the macro-F1 that it may lie behind
 # there.  Early on learning rates decide more than models do; at the end, in int8, two spreads of a training remain.
 RUNGS = ((0.25, 0.2), (0.5, 0.1), (1.0, 0.02))
-# The share of a goal's epochs for which weights of four bits are trained on as integers: calibrated alone, they may cost
-# several points of F1.
+# The share of a goal's epochs for which a Program is trained on as integers: calibrated alone, weights of four bits may cost
+# several points of F1, and eight are to have the same chance.
 QAT = 1 / 6
 SCALES = ("order", "names", "linear", "log")
 
@@ -209,15 +209,14 @@ class _Behind(Exception):
 def evaluate(dataset: Dataset, job: Job) -> Outcome:
     """Runs a trial: trains, quantizes, scores on validation, counts bytes and instructions.  Deterministic in the job.
 
-    Weights of eight bits are calibrated; of four, they are trained on as integers (`qat.fit`), each repeat by its own seed.
-    The last rung judges the Program; those before it are of the float training.
+    Programs are trained on as integers (`qat.fit`), each repeat's by its own seed.  The last rung judges the Program; those
+    before it are of the float training.
 
     On RSSI alone: whether motion pays is a question of the data, which one training of the model that was found answers.
     """
     from tinyloc import qat
     from tinyloc.bench import bench
     from tinyloc.confidence import calibrate as count
-    from tinyloc.quantize import calibrate
     from tinyloc.train import fit, with_info
     from tinyloc.verify import audit
 
@@ -247,8 +246,6 @@ def evaluate(dataset: Dataset, job: Job) -> Outcome:
                              window=made.window, hop=made.hop, **how), **job.info)
 
     def quantized(model: Model, repeat: int, until: int | None = None) -> Program:
-        if made.weights == "int8":
-            return calibrate(model, dataset)
         recipe = seeded(qat.RECIPE, repeat, epochs=max(1, round(QAT * goal.epochs)), balance=made.recipe.balance)
         return qat.fit(model, dataset, recipe, weights=made.weights, until=until)
 
@@ -268,7 +265,7 @@ def evaluate(dataset: Dataset, job: Job) -> Outcome:
         if goal.refit:
             judged = {k: model.info[k] for k in ("validation_macro_f1", "best_epoch")}
             model = with_info(trained(best, until=judged["best_epoch"]), **judged)
-            program = quantized(model, best, program.info.get("qat", {}).get("best_epoch"))
+            program = quantized(model, best, program.info["qat"]["best_epoch"])
         program = count(program, dataset)
     except _Behind:
         return ended("stopped")
@@ -280,7 +277,7 @@ def evaluate(dataset: Dataset, job: Job) -> Outcome:
     facts |= {"memory": memory.to_dict(), "streams": streams, "bytes": goal.bytes(memory), "over": goal.over(memory),
               "int8": scores, "float": [m.info["validation_macro_f1"] for _, m, _ in found], "best": best,
               "epochs": [m.info["epochs"] for _, m, _ in found], "parameters": model.parameters,
-              "calibration": program.info["calibration"], "decay": program.info.get("decay"), "qat": program.info.get("qat"),
+              "calibration": program.info["calibration"], "decay": program.info.get("decay"), "qat": program.info["qat"],
               "weights": "int4" if program.four_bits else "int8"}  # int4 may have found no layer large enough
     if goal.over(memory) > 0:
         return ended("over")

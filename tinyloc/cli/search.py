@@ -51,8 +51,8 @@ def search(data_name: str, ram: str | None, flash: str | None, mcu: str | None, 
            balance: float | None, seed: int, as_json: bool, **given: Any) -> None:
     """Find the Pareto front of F1, bytes and instructions.
 
-    F1 is the integer Programs' macro-F1 on validation; no model exceeds the budget.  int4 is a setting too: large linear
-    layers with weights of four bits, trained on as integers.  Every trial is kept in OUT: a search that was killed goes on
+    F1 is the integer Programs' macro-F1 on validation, trained on as integers; no model exceeds the budget.  int4 is a
+    setting too: large linear layers with weights of four bits.  Every trial is kept in OUT: a search that was killed goes on
     when it is started again, and more --trials extend one.  Balance, inputs, augmentation and --refit are those of all
     trials.  Exit code 1: no model was found.
     """
@@ -94,7 +94,7 @@ def search(data_name: str, ram: str | None, flash: str | None, mcu: str | None, 
         names = ("d", "blocks", "n", "k", "expand") if c["family"] == "mamba" else ("d", "kernels")
         shown = (str(c[k]).replace(" ", "").replace(",)", ")") for k in names)
         of = " ".join(f"{k}={v}" for k, v in zip(names, shown, strict=True)) + (" tied" if c["tied"] else "")
-        of += " int4" if p["weights"] == "int4" else " qat" if p["qat"] else ""
+        of += " int4" * (p["weights"] == "int4")
         rows.append([str(p["trial"]), f"{c['family']} {of}", str(p["window"]), f"{p['validation']['macro_f1']:.3f}",
                      f"{p['validation']['spread']:.3f}", f"{p['test']['int8']['macro_f1']:.3f}", f"{p['memory']['ram']:,}",
                      f"{p['memory']['total']:,}", f"{p['instructions'] or p['macs']:,}"])
