@@ -30,6 +30,19 @@ void tl_arm_fully_connected_per_channel_s8(int8_t *y, const int8_t *x, const int
     (void)arm_fully_connected_per_channel_s8(&none, &params, &scale, &in, x, &filter, w, &b, bias, &out, y);
 }
 
+/* The first with weights of four bits, two a byte, the first of two in its low half; a row has `row` bytes. */
+void tl_arm_fully_connected_s4(int8_t *y, const int8_t *x, const int8_t *w, const int32_t *bias, int32_t t, int32_t n,
+                               int32_t row, int32_t y_zp, int32_t mult, int32_t shift);
+void tl_arm_fully_connected_s4(int8_t *y, const int8_t *x, const int8_t *w, const int32_t *bias, int32_t t, int32_t n,
+                               int32_t row, int32_t y_zp, int32_t mult, int32_t shift)
+{
+    const cmsis_nn_context none = {0, 0};
+    const cmsis_nn_fc_params params = {.output_offset = y_zp, .activation = {-128, 127}};
+    const cmsis_nn_per_tensor_quant_params scale = {mult, shift};
+    const cmsis_nn_dims in = {t, 1, 1, 2 * row}, filter = {2 * row, 1, 1, n}, b = {1, 1, 1, n}, out = {t, 1, 1, n};
+    (void)arm_fully_connected_s4(&none, &params, &scale, &in, x, &filter, w, &b, bias, &out, y);
+}
+
 /* y[m,n] of a[m,k] and b[n,k]. */
 void tl_arm_batch_matmul_s8(int8_t *y, const int8_t *a, const int8_t *b, int32_t m, int32_t n, int32_t k, int32_t a_zp,
                             int32_t b_zp, int32_t y_zp, int32_t mult, int32_t shift);

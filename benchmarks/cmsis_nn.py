@@ -41,6 +41,8 @@ _SPECS = {
                               + "mult:int:any shift:int:any",
     "arm_fully_connected_per_channel_s8": "y:out:int8:t*n x:in:int8:t*k w:weight:int8:n*k bias:weight:int32:n "
                                           "mult:weight:int32:n shift:weight:int32:n t:int " + _PRODUCT.strip(),
+    "arm_fully_connected_s4": "y:out:int8:t*n x:in:int8:2*t*row w:weight:int8:n*row bias:weight:int32:n t:int n:int row:int "
+                              "y_zp:int:any mult:int:any shift:int:any",
     "arm_batch_matmul_s8": "y:out:int8:m*n a:in:int8:m*k b:in:int8:n*k m:int n:int k:int a_zp:int:any b_zp:int:any "
                            "y_zp:int:any mult:int:any shift:int:any",
     "arm_softmax_s8": "y:out:int8:t*n x:in:int8:t*n t:int n:int mult:int:any shift:int:any diff_min:int:any",
@@ -97,6 +99,17 @@ def _linear(v: _Values) -> Work:
     return Work((call,), f"{t} x {n}x{k}", t * n * k, "MAC", min(n, k) >= LEAST)
 
 
+def _linear_w4(v: _Values) -> Work:
+    """CMSIS-NN's rows share one multiplier, and those of an odd k do not end with a byte."""
+    t, n, k = v["t"], v["n"], v["k"]
+    if k % 2 or v["mult_step"]:
+        raise ConfigError(f"linear_w4_s8 {n}x{k}: expected an even k and a multiplier for all rows, as CMSIS-NN has them")
+    bias = np.ascontiguousarray(np.broadcast_to(v["bias"], n))
+    call = "arm_fully_connected_s4", [np.zeros(t * n, np.int8), v["x"], v["w"], bias, t, n, v["row"], v["y_zp"],
+                                      int(v["mult"][0]), int(v["shift"][0])]
+    return Work((call,), f"{t} x {n}x{k}", t * n * k, "MAC", min(n, k) >= LEAST)
+
+
 def _product(a: np.ndarray, b: np.ndarray, m: int, n: int, k: int, zps: tuple[int, int, int], mult: int, shift: int
              ) -> tuple[str, Args]:
     return "arm_batch_matmul_s8", [np.zeros(m * n, np.int8), a, b, m, n, k, *zps, mult, shift]
@@ -138,11 +151,12 @@ def _elementwise(name: str, *extra: str) -> Callable[[_Values], Work]:
     return made
 
 
-MATRICES = ("linear_s8", "matmul_s8")  # the ops whose work is products
+MATRICES = ("linear_s8", "linear_w4_s8", "matmul_s8")  # the ops whose work is products
 
 # Our ops that CMSIS-NN has a counterpart of.
 PEERS: dict[str, Callable[[_Values], Work]] = {
     "linear_s8": _linear,
+    "linear_w4_s8": _linear_w4,
     "matmul_s8": _matmul,
     "attention_s8": _attention,
     "softmax_s8": _softmax,
@@ -156,7 +170,7 @@ def sources(root: Path) -> list[Path]:
     folders = ("FullyConnectedFunctions", "SoftmaxFunctions", "BasicMathFunctions", "NNSupportFunctions")
     if not (root / "Include" / "arm_nnfunctions.h").is_file():
         raise ConfigError(f"{root}: expected a checkout of CMSIS-NN; it has no Include/arm_nnfunctions.h")
-    found = [p for f in folders for p in sorted((root / "Source" / f).glob("*_s8.c"))]
+    found = [p for f in folders for p in sorted((root / "Source" / f).glob("*_s[48].c"))]
     return [Path(__file__).with_suffix(".c"), *(p for p in found if "lstm" not in p.name and "svdf" not in p.name)]
 
 

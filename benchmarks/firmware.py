@@ -31,6 +31,7 @@ from tinyloc.run import Numba
 from tinyloc.verify import memory
 
 WINDOWS = {"mamba-h8l1": 4.0, "mamba-h16l1": 3.0, "mdcsa-h16l1": 2.5}  # instructions / MAC, Cortex-M4
+LINEAR = {"int8": ("linear 64x64", 1.20), "int4": ("linear 64x64, weights of four bits", 1.35)}  # the same
 ELEMENTWISE = {"softmax": 20.0, "add": 20.0, "mul": 12.0}  # instructions an element
 RAM = {"mamba-h8l1": 1536, "mdcsa-h16l1": 6144}  # bytes
 TEXT = 12 << 10
@@ -71,11 +72,14 @@ class Bench:
 
     def kernels(self, core: str, targets: bool) -> Iterator[Row]:
         """One layer in an image of its own, and the elementwise ops per element."""
-        program = shapes.linear()
-        steps, whole = self.counts(program, core)
         work = shapes.WINDOW * 64 * 64
-        yield Row(f"linear 64x64, {core}", whole / work, "instructions / MAC", 1.20 if targets else None,
-                  f"the whole run; the step alone {steps[0] / work:.3f}")
+        for weights, (what, limit) in LINEAR.items():
+            program = shapes.linear(weights=weights)
+            steps, whole = self.counts(program, core)
+            note = f"the whole run; the step alone {steps[0] / work:.3f}"
+            if weights == "int4":
+                note += f", {self.counts(shapes.one_scale(program), core)[0][0] / work:.3f} where all rows share a scale"
+            yield Row(f"{what}, {core}", whole / work, "instructions / MAC", limit if targets else None, note)
         for kind, limit in ELEMENTWISE.items():
             program = shapes.elementwise(kind)
             steps, _ = self.counts(program, core)

@@ -6,14 +6,16 @@ Weights are freshly initialized and ranges come from noise: instructions and byt
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from tinyloc.bench import macs  # noqa: F401 (for the benchmarks)
 from tinyloc.kernels.op import Node
+from tinyloc.kernels.table import OPS
 from tinyloc.model import Config, Model, _graph, preset
-from tinyloc.program import Program
+from tinyloc.program import Program, Step
 from tinyloc.quantize import Tensors, build
 
 APS = ROOMS = 11  # the paper's house B
@@ -51,14 +53,23 @@ def _dense(rng: np.random.Generator, n: int, k: int) -> dict[str, np.ndarray]:
             "bias": rng.standard_normal(n).astype(np.float32) / 4}
 
 
-def _built(nodes: Sequence[Node], t: int, d: int) -> Program:
+def _built(nodes: Sequence[Node], t: int, d: int, weights: str = "int8") -> Program:
     x = np.random.default_rng(0).random((20, t, d), np.float32)
-    return build(Tensors.of([_node("input", "x"), *nodes], x), "minmax")
+    return build(Tensors.of([_node("input", "x"), *nodes], x), "minmax", weights=weights)
 
 
-def linear(t: int = WINDOW, n: int = 64, k: int = 64) -> Program:
+def linear(t: int = WINDOW, n: int = 64, k: int = 64, weights: str = "int8") -> Program:
     """One linear layer."""
-    return _built([_node("linear", "y", "x", params=_dense(np.random.default_rng(1), n, k))], t, k)
+    return _built([_node("linear", "y", "x", params=_dense(np.random.default_rng(1), n, k))], t, k, weights)
+
+
+def one_scale(layer: Program) -> Program:
+    """A linear layer whose rows share the first one's multiplier: quantization gives weights of four bits one a row."""
+    (step,) = layer.steps
+    args = dict(zip((p.name for p in OPS[step.op].params), step.args, strict=True)) | {"mult_step": 0}
+    firsts = {str(args[name]): layer.data[str(args[name])][:1] for name in ("mult", "shift")}
+    buffers = {n: replace(b, shape=(1,)) if n in firsts else b for n, b in layer.buffers.items()}
+    return replace(layer, buffers=buffers, data={**layer.data, **firsts}, steps=(Step(step.op, tuple(args.values())),))
 
 
 def elementwise(kind: str, t: int = WINDOW, d: int = 64) -> Program:
@@ -82,6 +93,8 @@ def programs() -> Iterator[Program]:
     for name, decay in variants():
         yield program(name, decay=decay)
     yield linear()
+    for n, k in ((64, 64), (16, 16), (16, 32)):
+        yield one_scale(linear(n=n, k=k, weights="int4"))
     for t, d in ((16, 64), (WINDOW, 8), (WINDOW, 16), (3 * WINDOW, 16)):
         yield products(t, d)
     for kind in ("softmax", "add", "mul"):

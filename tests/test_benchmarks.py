@@ -72,12 +72,13 @@ def test_a_folder_that_is_no_checkout(run: object, tmp_path: Path, capsys: pytes
 
 def test_single_layers_meet_their_targets_in_images_of_their_own() -> None:
     rows = list(firmware.Bench("clang", "-O3").kernels("m4", True))
-    assert [r.what.split()[0] for r in rows] == ["linear", *firmware.ELEMENTWISE]
+    assert [r.what.split()[0] for r in rows] == ["linear", "linear", *firmware.ELEMENTWISE]
     assert all(np.isfinite(r.reached) and r.reached > 0 and r.target for r in rows)
-    linear = rows[0]
+    linear, halves = rows[:2]
     assert linear.met, f"{linear.what}: {linear.reached:.3f} {linear.unit}"
     assert not [firmware.line(r) for r in rows if r.met is False]
     assert linear.reached > 14 / 16  # the inner loop: 14 instructions for 16 products
+    assert halves.reached > 31 / 32  # and 31 for 32 of four bits
 
 
 def test_windows_meet_their_targets() -> None:
@@ -90,6 +91,19 @@ def test_arenas() -> None:
     rows = {r.what: r for r in firmware.memories()}
     streamed = next(r for name, r in rows.items() if name.endswith("1 a run"))
     assert streamed.met and all(r.reached >= 100 for r in rows.values())
+
+
+def test_four_bits_are_compared_as_rows_of_whole_bytes_with_one_scale() -> None:
+    own = shapes.linear(2, 20, 16, "int4")
+    one = shapes.one_scale(own)
+    values = [cmsis_nn._Values(p, p.steps[0], {**p.data, "x": np.zeros(32, np.int8)}) for p in (own, one)]
+    assert [v["mult_step"] for v in values] == [1, 0] and values[1]["mult"] == values[0]["mult"][:1]
+    (name, args), = cmsis_nn._linear_w4(values[1]).calls
+    assert cmsis_nn.THEIRS[name].prepare(args)[4:8] == [2, 20, 8, values[0]["y_zp"]]
+    odd = shapes.one_scale(shapes.linear(2, 20, 15, "int4"))
+    for refused in (values[0], cmsis_nn._Values(odd, odd.steps[0], {**odd.data, "x": np.zeros(30, np.int8)})):
+        with pytest.raises(ConfigError, match="linear_w4_s8 20x1"):
+            cmsis_nn._linear_w4(refused)
 
 
 @pytest.mark.skipif(not CHECKOUT, reason="TINYLOC_CMSIS_NN names no checkout of CMSIS-NN")

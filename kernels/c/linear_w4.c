@@ -11,8 +11,8 @@
 
 enum { COLUMNS = 64, ROWS = 16 }; /* that are taken at once, where not all columns are */
 
-/* pairs[4q+i] = 2^16 x[8q+i] + x[8q+i+4], beyond k <= COLUMNS as if x were 0; returns 8 times the sum of x. */
-static TL_NOINLINE int32_t prepare(uint32_t *pairs, const int8_t *x, int32_t k)
+/* pairs[4q+i] = 2^16 x[8q+i] + x[8q+i+4], beyond k <= COLUMNS as if x were 0; returns before + 8 times the sum of x. */
+static TL_NOINLINE int32_t prepare(uint32_t *pairs, const int8_t *x, int32_t k, int32_t before)
 {
     uint32_t sum = 0; /* of both halves: of 32 values each */
     int32_t below;
@@ -22,7 +22,7 @@ static TL_NOINLINE int32_t prepare(uint32_t *pairs, const int8_t *x, int32_t k)
     for (int32_t i = 0; i < 4 && k > 0; i++)
         sum += *pairs++ = ((uint32_t)(i < k ? x[i] : 0) << 16) + (uint32_t)(i + 4 < k ? x[i + 4] : 0);
     below = (int16_t)(sum & 0xffff);
-    return 8 * (((int32_t)(sum - (uint32_t)below) >> 16) + below);
+    return before + 8 * (((int32_t)(sum - (uint32_t)below) >> 16) + below);
 }
 
 #ifdef TL_DOT1
@@ -148,8 +148,35 @@ static inline int32_t products(uint32_t word, const uint32_t *pairs)
                      (w >> 12 & MASK) * pairs[3]) >> 16;
 }
 
-/* sums += those of the products of k columns, each weight plus 8, of `count` rows */
-static TL_NOINLINE void dots(int32_t *sums, const int8_t *w, const uint32_t *pairs, int32_t k, int32_t row, int32_t count)
+#ifdef TL_ARMV6M /* where both loops in one function would leave no register to either */
+#define DOT static TL_NOINLINE
+#define REST TL_INLINE
+#else
+#define DOT static inline
+#define REST static TL_NOINLINE
+#endif
+
+/* sum + that of the products of `bytes` bytes of a row, each weight plus 8; nothing behind them is read. */
+DOT int32_t dot(int32_t sum, const uint8_t *w, const uint32_t *pairs, int32_t bytes)
+{
+    for (; bytes > 3; bytes -= 4, w += 4, pairs += 4)
+        sum = tl_add(sum, products(w[0] | (uint32_t)w[1] << 8 | (uint32_t)w[2] << 16 | (uint32_t)w[3] << 24, pairs));
+    if (bytes > 0) {
+        int32_t middle = bytes / 2, last = bytes - 1;
+        sum = tl_add(sum, products(w[0] | (uint32_t)w[middle] << middle * 8 | (uint32_t)w[last] << last * 8, pairs));
+    }
+    return sum;
+}
+
+/* The same of `count` rows */
+REST void rest(int32_t *sums, const int8_t *w, const uint32_t *pairs, int32_t bytes, int32_t row, int32_t count)
+{
+    for (; count > 0; count--, sums++, w += row)
+        *sums = dot(*sums, (const uint8_t *)w, pairs, bytes);
+}
+
+/* The same of k columns, whole words of them by the assembler */
+TL_INLINE void dots(int32_t *sums, const int8_t *w, const uint32_t *pairs, int32_t k, int32_t row, int32_t count)
 {
     int32_t bytes = (k + 1) / 2;
 #ifdef TL_DOT1
@@ -162,18 +189,8 @@ static TL_NOINLINE void dots(int32_t *sums, const int8_t *w, const uint32_t *pai
         bytes &= 3;
     }
 #endif
-    for (int32_t r = 0; r < count && bytes > 0; r++, w += row) {
-        const uint8_t *at = (const uint8_t *)w;
-        const uint32_t *p = pairs;
-        int32_t sum = sums[r], left = bytes;
-        for (; left > 3; left -= 4, at += 4, p += 4)
-            sum = tl_add(sum, products(at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24, p));
-        if (left > 0) { /* nothing behind the row is read */
-            int32_t middle = left / 2, last = left - 1;
-            sum = tl_add(sum, products(at[0] | (uint32_t)at[middle] << middle * 8 | (uint32_t)at[last] << last * 8, p));
-        }
-        sums[r] = sum;
-    }
+    if (bytes > 0)
+        rest(sums, w, pairs, bytes, row, count);
 }
 
 /* wide: to 16 bits, without a zero point */
@@ -190,28 +207,29 @@ TL_INLINE void linear(void *y, const int8_t *x, const int8_t *w, const int32_t *
         return;
     }
 #endif
-    for (; t > 0; t--, x += k)
-        for (int32_t o = 0, eights = 0, count; o < n; o += count) {
-            int32_t sums[ROWS], anew = o == 0 || k > COLUMNS;
-            int32_t *sum = tl_unsized(sums);
+    for (; t > 0; t--, x += k) {
+        int32_t eights = 0, count;
+        for (int32_t o = 0; o < n; o += count) {
+            int32_t sums[ROWS], *sum = tl_unsized(sums), at = o * mult_step;
             count = tl_min(n - o, ROWS);
-            for (int32_t r = 0; r < count; r++)
-                sum[r] = bias[(o + r) * bias_step];
-            eights = anew ? 0 : eights;
+            for (int32_t r = 0, from = o * bias_step; r < count; r++, from += bias_step)
+                sum[r] = bias[from];
             for (int32_t j = 0; j < k; j += COLUMNS) {
                 int32_t part = tl_min(k - j, COLUMNS);
-                if (anew)
-                    eights += prepare(pairs, x + j, part); /* |eights| <= k * 2^10 < 2^31 as k <= 2^17 */
+                if (o == 0 || k > COLUMNS)
+                    eights = prepare(pairs, x + j, part, j ? eights : 0); /* |eights| <= k * 2^10 < 2^31 as k <= 2^17 */
                 dots(sums, w + o * row + j / 2, pairs, part, row, count);
             }
-            for (int32_t r = 0; r < count; r++) {
-                int32_t at = (o + r) * mult_step, made = tl_mbqm(tl_sub(*sum++, eights), mult[at], shift[at]);
+            sum = tl_unsized(sums);
+            for (int32_t r = count; r > 0; r--, at += mult_step) {
+                int32_t made = tl_mbqm(tl_sub(*sum++, eights), mult[at], shift[at]);
                 if (wide)
                     *y16++ = tl_sat16(made);
                 else
                     *y8++ = tl_sat8(tl_add(y_zp, made));
             }
         }
+    }
 }
 
 void tl_linear_w4_s8(int8_t *y, const int8_t *x, const int8_t *w, const int32_t *bias, const int32_t *mult,
