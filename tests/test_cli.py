@@ -117,6 +117,25 @@ def test_quantize_proves(place: Path) -> None:
     assert found["tightest"] in found["proofs"] and all(b <= limit for b, limit in found["proofs"].values())
 
 
+def test_what_weights_of_four_bits_came_to_is_told(place: Path, tmp_path: Path) -> None:
+    """Which layers have them, what calibration alone may cost, and that no layer may be large enough."""
+    wide, hint = tmp_path / "wide", "--qat trains them"
+    tinyloc("train", "--data", place / "walk.csv", *COLUMNS, "--model", "mamba-h16l1", "--epochs", "1", "--out", wide)
+    alone, int4 = ("--out", tmp_path / "p"), ("--out", tmp_path / "p", "--weights", "int4")
+    names = facts("quantize", wide, *int4)["four_bits"]
+    assert names == list(Program.load(tmp_path / "p").four_bits) and len(names) > 1
+    told = f" B of weights (int4 weights in {len(names)} linear layers), "
+    said = tinyloc("quantize", wide, *int4).stdout
+    assert told in said and hint in said
+    said = tinyloc("quantize", wide, *int4, "--qat", "--epochs", "1").stdout
+    assert told in said and hint not in said
+    said = tinyloc("quantize", wide, *alone).stdout
+    assert " B of weights, " in said and hint not in said and not facts("quantize", wide, *alone)["four_bits"]
+    said = tinyloc("quantize", place / "m", *int4).stdout
+    assert " B of weights (none of four bits: no linear layer has 256), " in said and hint not in said
+    assert facts("quantize", place / "m", *int4)["four_bits"] == []
+
+
 def test_a_precision_that_is_not_promised_is_explained(place: Path, tmp_path: Path) -> None:
     """A share above what was asked for is no contradiction: a bound of few independent rows is what is judged."""
     said = tinyloc("quantize", place / "m", "--out", tmp_path / "m8", "--precision", "0.999").stdout

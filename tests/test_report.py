@@ -270,12 +270,13 @@ def test_settings_name_the_signal(known: dict[str, Any], place: Path, power: flo
 
 def test_weights_of_four_bits_are_told(place: Path, known: dict[str, Any], tmp_path: Path) -> None:
     """Wherever the page says int8 of the Program; a file or facts of an earlier version say nothing, and have none."""
-    wide, small = tmp_path / "w.safetensors", tmp_path / "w.int8.safetensors"
+    wide, small = tmp_path / "w.safetensors", tmp_path / "w.int4.safetensors"
     tinyloc("train", "--data", place / "walk.csv", *COLUMNS, "--model", "mamba-h16l1", "--epochs", 1, "--out", wide)
     tinyloc("quantize", wide, "--weights", "int4", "--out", small)
     count = len(Program.load(small).four_bits)
     words = f"int4 weights in {count} linear layers"
     found = said("report", small, "--windows", 1, "--json", "-")
+    assert [f["path"] for f in found["models"][0]["sections"]["origin"]["files"]] == [str(small), str(wide)]
     settings = found["models"][0]["sections"]["origin"]["settings"]
     assert count > 1 and (settings["weights"], settings["four_bits"]) == ("int4", list(Program.load(small).four_bits))
     text = text_of(tree(page.render(found)))
@@ -531,8 +532,8 @@ def test_bad_input_is_named(place: Path, known: dict[str, Any], tmp_path: Path) 
 
 
 @pytest.mark.parametrize(("file", "name"), [
-    ("a/flat.int8.safetensors", "flat"), ("x.program", "x"), ("m8", "m8"), (".safetensors", ".safetensors"),
-    ("v1.2.int8.program.safetensors", "v1.2")])  # fmt: skip
+    ("a/flat.int8.safetensors", "flat"), ("flat.int4.safetensors", "flat"), ("x.program", "x"), ("m8", "m8"),
+    (".safetensors", ".safetensors"), ("v1.2.int8.program.safetensors", "v1.2")])  # fmt: skip
 def test_name_of_a_file(file: str, name: str) -> None:
     assert name_of(file) == name
 

@@ -283,9 +283,10 @@ def quantize(model: str, out: str, calibration: str, decay: str, weights: str, c
     from tinyloc.confidence import calibrate as count
     from tinyloc.confidence import can_calibrate
     from tinyloc.convert.graph import load_model
+    from tinyloc.display import four_bits
     from tinyloc.files import check_writable
     from tinyloc.model import Model
-    from tinyloc.quantize import calibrate
+    from tinyloc.quantize import LEAST_W4, calibrate
 
     recipe = {k: v for k, v in {"epochs": epochs, "batch": batch, "lr": lr, "patience": patience}.items() if v is not None}
     for name in (*recipe, *(["teacher"] if given["teachers"] else []), *(["neighbors"] if given["neighbors"] else [])):
@@ -321,12 +322,17 @@ def quantize(model: str, out: str, calibration: str, decay: str, weights: str, c
                 + ("" if sure["reached"] else f" (NOT the {100 * precision:g} % asked for: what is judged is a lower bound, "
                    f"and neighboring rows are right or wrong together, so that all {v['rows']:,} count as "
                    f"{v['independent']:,.0f} independent ones)"))
+    halved = ""
+    if weights == "int4":
+        halved = f" ({four_bits(program.four_bits) or f'none of four bits: no linear layer has {LEAST_W4}'})"
+        if program.four_bits and not trained:
+            told += "; calibrated alone, weights of four bits can cost several points of F1: --qat trains them"
     facts = {"program": out, "calibration": program.info["calibration"], "decay": program.info.get("decay"),
-             "weights": weights, "qat": how, "confidence": sure,
+             "weights": weights, "four_bits": list(program.four_bits), "qat": how, "confidence": sure,
              "steps": len(program.steps), "bytes": by_kind, "proofs": proofs, "tightest": tight}
     emit(as_json, facts, f"{out}: {len(program.steps)} steps, calibrated by {program.info['calibration']}"
           f"{', decays: ' + program.info['decay'] if 'decay' in program.info else ''}{training}; "
-          f"{by_kind['weight']:,} B of weights{' (int4)' if weights == 'int4' else ''}, {by_kind['table']:,} of tables, "
+          f"{by_kind['weight']:,} B of weights{halved}, {by_kind['table']:,} of tables, "
           f"{by_kind['state']:,} of state; "
           f"{len(proofs)} bounds proved, the tightest: {tight}, {proofs[tight][0]:,} of {proofs[tight][1]:,}{told}")
 

@@ -23,7 +23,7 @@ from tinyloc.errors import ConfigError
 @click.option("--flash", help="Budget of flash, likewise.")
 @click.option("--core", help="Without --mcu: the core whose instructions are counted. [cortex-m4]")
 @click.option("--float", "floats", multiple=True, type=click.Path(dir_okay=False),
-              help="Float model of a Program (again for more). [NAME.safetensors beside NAME.int8.safetensors]")
+              help="Float model of a Program (again for more). [NAME.safetensors beside NAME.int8.safetensors or int4]")
 @click.option("--data", "data_name", help=DATA_HELP + " [what the models were trained on]")
 @click.option("--windows", type=click.IntRange(1), help="Compare backends on at most so many test windows. [all]")
 @click.option("--seed", type=int, help="Of the data's split. [the model's]")

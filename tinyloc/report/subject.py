@@ -23,7 +23,7 @@ from tinyloc.program import FORMAT as PROGRAM
 from tinyloc.program import Program
 from tinyloc.verify import Audit, audit
 
-SUFFIXES = (".safetensors", ".int8", ".program")  # of a file's name, which the model's lacks
+SUFFIXES = (".safetensors", ".int8", ".int4", ".program")  # of a file's name, which the model's lacks
 PLOTTED = 256  # windows that layers are compared on, spread over the test rows
 EMULATED = 32  # windows that each emulated core runs
 
