@@ -128,7 +128,8 @@ def test_picture(found: tuple[Path, dict[str, Any]], house: Dataset, client: Any
     for point, names in ((older, ">mamba<"), ({**older, "weights": "int8"}, ">mamba<"),
                          ({**older, "weights": "int4"}, ">mamba, int4 weights<")):
         of = {**said, "front": [{**point, "config": {**first["config"], "family": "mamba"}}]}
-        assert names in re.sub(r"<!-- (.*?) -->", r">\1<", draw(of, [], "svg").decode())
+        drawn = re.sub(r"<!-- (.*?) -->", r">\1<", draw(of, [], "svg").decode())
+        assert names in drawn and ">macro-F1 of the Program, validation<" in drawn
 
 
 # ---- the budget ----
