@@ -284,6 +284,7 @@ def test_weights_of_four_bits_are_told(place: Path, known: dict[str, Any], tmp_p
                      f"The Program is int8, {words};", f"parameters; int8, {words}"):
         assert place_of in text, place_of
     both = {**found, "models": [*known["models"][:1], *found["models"]], "front": known["front"]}
+    assert "scores: integers, test rows" in text_of(tree(page.render(both)))
     first, second, *_ = (text_of(r) for r in tree(page.render(both)).iter("tr") if r[0].tag == "td")
     assert first.startswith("1m fits") and second.startswith(f"2wint8, {words} fits")
     older = copy.deepcopy(known["models"][0])

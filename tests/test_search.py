@@ -124,7 +124,8 @@ def test_picture(found: tuple[Path, dict[str, Any]], house: Dataset, client: Any
     first = said["front"][0]
     for weights, names in (("int8", ">mamba<"), ("int4", ">mamba, int4 weights<")):
         of = {**said, "front": [{**first, "weights": weights, "config": {**first["config"], "family": "mamba"}}]}
-        assert names in re.sub(r"<!-- (.*?) -->", r">\1<", draw(of, [], "svg").decode())
+        drawn = re.sub(r"<!-- (.*?) -->", r">\1<", draw(of, [], "svg").decode())
+        assert names in drawn and ">macro-F1 of the Program, validation<" in drawn
 
 
 # ---- the budget ----

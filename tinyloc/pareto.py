@@ -79,7 +79,7 @@ def draw(facts: Mapping[str, Any], everything: Sequence[tuple[float, int, int]],
             axes.set_xlabel(names[i])
             axes.grid(alpha=0.3)
         first = figure.axes[0]
-        first.set_ylabel("macro-F1, int8, validation")
+        first.set_ylabel("macro-F1 of the Program, validation")
         first.legend(loc="lower right")
         figure.suptitle(f"{facts['data']}{' (SIMULATED)' if facts['simulated'] else ''}: Pareto front of "
                         f"{facts['trials']['finished']} trials, {facts['budget']['name']}")
