@@ -253,7 +253,7 @@ class Study:
         return {"data": d.name, "simulated": d.simulated, "note": d.note, "source": self.source,
                 "budget": {**asdict(goal.budget), "counts": "total" if goal.total else "ram"},
                 "cost": {"unit": "instructions" if goal.core else "multiply-accumulates", "core": goal.core or None,
-                         "of": "a window, as long as it is"},
+                         "of": "an answer: a row of a model that runs row by row, else the window that it takes"},
                 "chosen_by": f"mean macro-F1 of {goal.repeats} trainings' Programs on validation; test scores are of the "
                              f"kept model{', trained anew on validation rows too' if goal.refit else ''}, and chose nothing",
                 "epochs": goal.epochs, "repeats": goal.repeats, "seed": goal.seed, "balance": goal.balance,

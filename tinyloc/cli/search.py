@@ -104,7 +104,7 @@ def search(data_name: str, ram: str | None, flash: str | None, mcu: str | None, 
     lines += [f"{d.name}{' (SIMULATED)' if d.simulated else ''}, {limit.name}{' for all' if total else ''}: {n['finished']} "
               f"trials, {n['stopped']} of them stopped early, {n['failed']} failed; {n['over']} settings were over budget",
               "F1 is the Programs'; validation: mean of a trial's trainings, chosen by; test: of the kept model, chose "
-              f"nothing; {unit} a window",
+              f"nothing; {unit} an answer",
               f"written to {out}/: {len(facts['front'])} models and Programs in models/, front.json"
               + (f"; the picture: {facts['picture']}" if facts["front"] else "")]
     lines += [f"INTERRUPTED: the same command goes on with the {left} trials that are left"] * (left > 0) + facts["errors"]
