@@ -390,7 +390,7 @@ def test_walls_between_rooms() -> None:
     ("flatt", {}, "did you mean 'flat'"),
     ("missing.csv", {}, "missing.csv: no such file; expected a CSV file or a data set"),
     ("flat", {"house": "A"}, "flat: no option 'house'"),
-    ("simulated", {"columns": {"time": "t"}}, "simulated: no option 'columns'"),
+    ("simulated", {"columns": {"time": "t"}}, "simulated: is no CSV file; expected none of its options .time."),
     ("byrne", {"house": "E"}, "unknown house 'E', expected A, B, C, D"),
     ("ujiindoorloc", {"split": "leaky"}, "unknown split 'leaky'"),
 ])

@@ -53,7 +53,9 @@ def load(name_or_path: str | Path, *, seed: int = 0, columns: Mapping[str, Any] 
         _known(str(path), options, frozenset())
         _known("columns", columns or {}, _CSV)
         return load_csv(path, seed=seed, **(columns or {}))
-    _known(source.name, options | ({"columns": columns} if columns else {}), source.options)
+    if columns:
+        raise ConfigError(f"{source.name}: is no CSV file; expected none of its options ({', '.join(sorted(columns))})")
+    _known(source.name, options, source.options)
     return source.load(seed=seed, **options)
 
 
