@@ -26,9 +26,9 @@ def non_dominated(points: Sequence[Sequence[float]]) -> list[int]:
     return kept
 
 
-def _decades(values: np.ndarray) -> tuple[float, float]:
-    """The ends of a logarithmic axis: those of the values, or a factor of four about them where they lie closer together, in
-    which ticks would be many and their labels alike."""
+def _spread(values: np.ndarray) -> tuple[float, float]:
+    """Ends that are a factor of four apart about values that lie closer together, where ticks of a logarithmic axis would be
+    many and their labels alike; their own ends otherwise."""
     low, high = float(values.min()), float(values.max())
     middle = (low * high) ** 0.5
     return (low, high) if high >= 4 * low else (middle / 2, middle * 2)
@@ -60,7 +60,7 @@ def draw(facts: Mapping[str, Any], everything: Sequence[tuple[float, int, int]],
             best = np.maximum.accumulate(score[order])
             axes.step(costs[order, i], best, where="post", color="0.45", linewidth=1, zorder=2)
             other = costs[:, 1 - i]
-            norm = LogNorm(*_decades(other))
+            norm = LogNorm(*_spread(other))
             for (family, weights), marker in MARKERS.items():
                 mine = np.array([(p["config"]["family"], p["weights"]) == (family, weights) for p in front])
                 if mine.any():
@@ -68,9 +68,9 @@ def draw(facts: Mapping[str, Any], everything: Sequence[tuple[float, int, int]],
                     shown = axes.scatter(costs[mine, i], score[mine], c=other[mine], cmap="viridis", marker=marker, s=42,
                                          edgecolors="black", linewidths=0.6, label=label, zorder=3, norm=norm)
             axes.set_xscale("log")
-            shown_costs = np.concatenate([costs[:, i], cloud[:, i + 1]])
-            if _decades(shown_costs)[0] < shown_costs.min():
-                axes.set_xlim(*_decades(shown_costs))
+            here = np.concatenate([costs[:, i], cloud[:, i + 1]])
+            if (ends := _spread(here)) != (here.min(), here.max()):
+                axes.set_xlim(*ends)
             bar = figure.colorbar(shown, ax=axes, label=names[1 - i], pad=0.02)
             for axis in (axes.xaxis, bar.ax.yaxis):
                 axis.set_major_locator(LogLocator(10, (1, 2, 5)))

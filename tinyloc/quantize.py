@@ -278,9 +278,9 @@ class GraphBuilder:
         top, floor = np.abs(w).max(1, keepdims=True), least[:, None]
         if bits == 4:
             found = [code(clip * top, floor) for clip in CLIPS]
-            best, rows = np.argmin([error for _, _, error in found], 0), range(len(w))
-            return (np.stack([found[i][0][r] for r, i in zip(rows, best, strict=True)]),
-                    np.array([found[i][1][r, 0] for r, i in zip(rows, best, strict=True)]))
+            codes, scales, errors = (np.stack(part) for part in zip(*found, strict=True))
+            best = errors.argmin(0), np.arange(len(w))
+            return codes[best], scales[best][:, 0]
         tensor, row = code(top.max(keepdims=True), floor.max(keepdims=True)), code(top, floor)
         chosen = row if tensor[2].sum() > PER_ROW_GAIN * row[2].sum() else tensor
         return chosen[0], chosen[1].reshape(-1)
