@@ -5,6 +5,7 @@ plain ones, fewer instructions.  c/tinyloc.h describes the layout, c/packed.c wh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -134,20 +135,23 @@ def scales(rows: np.ndarray, groups: int, n: int, mult: int, offset: int, shift:
     return table[:, :4].reshape(-1)[:n], m * np.exp2(-31.0 - e), (c - 2.0 ** (e - 1)) * np.exp2(-1.0 * e)
 
 
-def _ideal_linear(y, x, w, rows, pairs, t, groups, quads, n, k, *numbers):  # type: ignore[no-untyped-def]
-    dense, bias, scale, zero_point = _dense(w, rows, groups, quads, n, k, *numbers)
+def ideal(y: np.ndarray, vectors: np.ndarray, constants: tuple[np.ndarray, ...]) -> tuple[np.ndarray]:
+    """`Op.ideal` of the outputs y of vectors (t, k) and constants as of `_dense`."""
+    dense, bias, scale, zero_point = constants
     info = np.iinfo(y.dtype)
-    real = (x.reshape(t, k).astype(float) @ dense.T + bias) * scale + zero_point
-    return (np.clip(real, info.min, info.max).reshape(-1),)
+    return (np.clip((vectors.astype(float) @ dense.T + bias) * scale + zero_point, info.min, info.max).reshape(-1),)
+
+
+def _ideal_linear(y, x, w, rows, pairs, t, groups, quads, n, k, *numbers):  # type: ignore[no-untyped-def]
+    return ideal(y, x.reshape(t, k), _dense(w, rows, groups, quads, n, k, *numbers))
 
 
 def _ideal_conv(y, x, w, rows, pairs, row, t, groups, quads, n, d, k, t_in, stride, pad_left, x_zp,  # type: ignore
                 *numbers):
-    dense, bias, scale, zero_point = _dense(w, rows, groups, quads, n, k * d, *numbers)
     padded = np.full((pad_left + max(t_in, t * stride + k), d), float(x_zp))
     padded[pad_left : pad_left + t_in] = x.reshape(t_in, d)
     windows = np.stack([padded[i * stride : i * stride + k].reshape(-1) for i in range(t)])
-    return (np.clip((windows @ dense.T + bias) * scale + zero_point, -128, 127).reshape(-1),)
+    return ideal(y, windows, _dense(w, rows, groups, quads, n, k * d, *numbers))
 
 
 def _constants(rng: np.random.Generator, count: int, n: int, k: int, places: int, extreme: bool
@@ -209,36 +213,55 @@ OPS = (
 LAYERS = ()
 
 
-def _constants_of(p: Packer, a: dict[str, Any], k: int) -> dict[str, Any] | None:
-    """The packed arguments that all three ops share, for k columns; None where packing is not exact or does not pay."""
-    n = a["n"]
-    w = p.data(a["w"]).reshape(n, k)
-    made = pack_rows(w, p.data(a["bias"]), p.data(a["mult"]), p.data(a["shift"]), a.get("y_zp", 0))
-    if made is None or n < 2:  # three rows of padding cost more than they spare
-        return None
-    quads = -(-k // 4)
-    return {"y": a["y"], "x": a["x"], "w": p.constant(a["w"] + ".packed", pack_weights(w)),
-            "rows": p.constant(a["y"] + ".rows", made[0]), "pairs": p.scratch(a["y"] + ".pairs", (2 * quads,), "uint32"),
-            "t": a["t"], "n": n, "groups": -(-n // 4), "quads": quads, **made[1]}
+@dataclass(frozen=True)
+class Layout:
+    """How weights are packed: columns that lie together, what an op calls the number of such units, and the functions that
+    make of w (n, k) its arguments w and rows."""
+
+    columns: int
+    units: str
+    pack_weights: Callable[[np.ndarray], np.ndarray]
+    pack_rows: Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int], tuple[np.ndarray, dict[str, int]] | None]
+
+    def constants_of(self, p: Packer, a: dict[str, Any], w: np.ndarray) -> dict[str, Any] | None:
+        """The packed arguments that all ops share, of w (n, k); None where packing is not exact or does not pay."""
+        n, k = w.shape
+        made = self.pack_rows(w, p.data(a["bias"]), p.data(a["mult"]), p.data(a["shift"]), a.get("y_zp", 0))
+        if made is None or n < 2:  # three rows of padding cost more than they spare
+            return None
+        units = -(-k // self.columns)
+        return {"y": a["y"], "x": a["x"], "w": p.constant(a["w"] + ".packed", self.pack_weights(w)),
+                "rows": p.constant(a["y"] + ".rows", made[0]),
+                "pairs": p.scratch(a["y"] + ".pairs", (self.columns // 2 * units,), "uint32"),
+                "t": a["t"], "n": n, "groups": -(-n // 4), self.units: units, **made[1]}
+
+    def linear(self, op: str, weights: Callable[[Packer, dict[str, Any]], np.ndarray]
+               ) -> Callable[[Packer, dict[str, Any]], bool]:
+        """The packer of a linear layer into `op`; weights: those (n, k) of its step."""
+        def pack(p: Packer, a: dict[str, Any]) -> bool:
+            shared = self.constants_of(p, a, weights(p, a))
+            if shared is not None:
+                p.step(op, **shared, k=a["k"])
+            return shared is not None
+
+        return pack
 
 
-def _pack_linear(op: str) -> Callable[[Packer, dict[str, Any]], bool]:
-    def pack(p: Packer, a: dict[str, Any]) -> bool:
-        shared = _constants_of(p, a, a["k"])
-        if shared is not None:
-            p.step(op, **shared, k=a["k"])
-        return shared is not None
+QUADS = Layout(4, "quads", pack_weights, pack_rows)
 
-    return pack
+
+def _weights(p: Packer, a: dict[str, Any]) -> np.ndarray:
+    """(n, k), of a convolution (n, k d)."""
+    return p.data(a["w"]).reshape(a["n"], -1)
 
 
 def _pack_conv(p: Packer, a: dict[str, Any]) -> bool:
-    shared = _constants_of(p, a, a["k"] * a["d"])
+    shared = QUADS.constants_of(p, a, _weights(p, a))
     if shared is not None:
         p.step("conv1d_packed_s8", **shared, row=p.scratch(a["y"] + ".row", (a["k"] * a["d"],), "int8"),
                **{name: a[name] for name in ("d", "k", "t_in", "stride", "pad_left", "x_zp")})
     return shared is not None
 
 
-PACKERS = {"linear_s8": _pack_linear("linear_packed_s8"), "linear_s8_s16": _pack_linear("linear_packed_s16"),
-           "conv1d_s8": _pack_conv}
+PACKERS = {"linear_s8": QUADS.linear("linear_packed_s8", _weights),
+           "linear_s8_s16": QUADS.linear("linear_packed_s16", _weights), "conv1d_s8": _pack_conv}

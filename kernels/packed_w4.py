@@ -4,7 +4,7 @@ instructions.  c/tinyloc.h describes the layout, c/packed_w4.c why it works.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from tinyloc.kernels.fixed import quantize_multiplier, sat8, sat16
 from tinyloc.kernels.halves import unpack_halves
 from tinyloc.kernels.jit import njit
 from tinyloc.kernels.op import Args, Op, Packer
-from tinyloc.kernels.packed import NUMBERS, TAIL, pack_starts, rescaled, scales
+from tinyloc.kernels.packed import NUMBERS, TAIL, Layout, ideal, pack_starts, rescaled, scales
 
 PLACES = np.array([12, 8, 28, 24, 4, 0, 20, 16])  # of the eight columns' weights in a word
 FLIPPED = np.array([8, 0, 8, 0, 0, 0, 0, 0])  # the bit that makes of a weight plus 8 the signed one
@@ -66,17 +66,16 @@ def pack_rows(w: np.ndarray, bias: np.ndarray, mult: np.ndarray, shift: np.ndarr
     return pack_starts(UNIT * (start - 128 * wide.sum(1)), mult, shift, y_zp)
 
 
-def _dense(w: np.ndarray, groups: int, octets: int, n: int, k: int) -> np.ndarray:
-    """Weights (n, k) of packed ones."""
+def _dense(w, rows, groups, octets, n, k, *numbers):  # type: ignore[no-untyped-def]
+    """What `packed._dense` returns, of weights of four bits."""
     words = w.view("<u4").astype(np.int64).reshape(groups, octets, 4).transpose(0, 2, 1)
-    return ((words[..., None] >> PLACES & 15 ^ FLIPPED) - 8).reshape(4 * groups, -1)[:n, :k].astype(float)
+    dense = ((words[..., None] >> PLACES & 15 ^ FLIPPED) - 8).reshape(4 * groups, -1)[:n, :k].astype(float)
+    start, scale, zero_point = scales(rows, groups, n, *numbers)
+    return dense, start / UNIT + 128 * dense.sum(1), scale, zero_point
 
 
 def _ideal(y, x, w, rows, pairs, t, groups, octets, n, k, *numbers):  # type: ignore[no-untyped-def]
-    start, scale, zero_point = scales(rows, groups, n, *numbers)
-    info, dense = np.iinfo(y.dtype), _dense(w, groups, octets, n, k)
-    sums = (x.reshape(t, k).astype(float) + 128) @ dense.T + start / UNIT
-    return (np.clip(sums * scale + zero_point, info.min, info.max).reshape(-1),)
+    return ideal(y, x.reshape(t, k), _dense(w, rows, groups, octets, n, k, *numbers))
 
 
 def _cases(dtype: str) -> Any:
@@ -119,20 +118,13 @@ OPS = (
 LAYERS = ()
 
 
-def _pack(op: str) -> Callable[[Packer, dict[str, Any]], bool]:
-    def pack(p: Packer, a: dict[str, Any]) -> bool:
-        n, k = a["n"], a["k"]
-        w = unpack_halves(p.data(a["w"]).reshape(n, a["row"]), k)
-        made = pack_rows(w, p.data(a["bias"]), p.data(a["mult"]), p.data(a["shift"]), a.get("y_zp", 0))
-        if made is None or n < 2:  # three rows of padding cost more than they spare
-            return False
-        octets = -(-k // 8)
-        p.step(op, y=a["y"], x=a["x"], w=p.constant(a["w"] + ".packed", pack_weights(w)),
-               rows=p.constant(a["y"] + ".rows", made[0]), pairs=p.scratch(a["y"] + ".pairs", (4 * octets,), "uint32"),
-               t=a["t"], groups=-(-n // 4), octets=octets, n=n, k=k, **made[1])
-        return True
-
-    return pack
+OCTETS = Layout(8, "octets", pack_weights, pack_rows)
 
 
-PACKERS = {"linear_w4_s8": _pack("linear_w4_packed_s8"), "linear_w4_s16": _pack("linear_w4_packed_s16")}
+def _weights(p: Packer, a: dict[str, Any]) -> np.ndarray:
+    """(n, k)."""
+    return unpack_halves(p.data(a["w"]).reshape(a["n"], a["row"]), a["k"])
+
+
+PACKERS = {"linear_w4_s8": OCTETS.linear("linear_w4_packed_s8", _weights),
+           "linear_w4_s16": OCTETS.linear("linear_w4_packed_s16", _weights)}

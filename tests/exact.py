@@ -304,11 +304,18 @@ def linear_s8_s16(y, x, w, bias, mult, shift, t, n, k, bias_step, mult_step):  #
     return ([sat16(v) for v in _affine(_rows(x, t), _rows(w, n), bias, mult, shift, bias_step, mult_step)],)
 
 
+def _started(rows: Sequence[int], o: int, mult: int, offset: int, shift: int, per_row: int) -> tuple[int, int, int, int]:
+    """What the sum of output o starts from, its multiplier, shift and zero point: rows are in groups of four."""
+    size, (g, r) = (13 if per_row else 4), divmod(o, 4)
+    own = rows[g * size : (g + 1) * size]
+    m, c, e = (own[4 + r], own[8 + r], own[12] // 256**r % 256) if per_row else (mult, offset, shift)
+    return own[r], m, -e, (c - 2 ** (e - 1)) // 2**e
+
+
 def _unpacked(w, rows, groups, quads, n, k, mult, offset, shift, per_row):  # type: ignore[no-untyped-def]
     """(weights, biases, multipliers, shifts, zero points) of n outputs, taken out of half-words and sums times 256."""
     words = [[int.from_bytes(bytes(b % 256 for b in w[i : i + 2]), "little", signed=True)
               for i in range(j, j + 4, 2)] for j in range(0, len(w), 4)]
-    size = 13 if per_row else 4
     out: tuple[list[Any], ...] = ([], [], [], [], [])
     for o in range(n):
         g, r = divmod(o, 4)
@@ -317,10 +324,8 @@ def _unpacked(w, rows, groups, quads, n, k, mult, offset, shift, per_row):  # ty
             for half in words[(g * quads + q) * 4 + r]:
                 low = (half + 128) % 256 - 128
                 row += [low, (half - low) // 256]
-        own = rows[g * size : (g + 1) * size]
-        m, c, e = (own[4 + r], own[8 + r], own[12] // 256**r % 256) if per_row else (mult, offset, shift)
-        values = (row[:k], own[r] // 256 - 127 * sum(row[1::2]), m, -e, (c - 2 ** (e - 1)) // 2**e)
-        for column, value in zip(out, values, strict=True):
+        start, *scale = _started(rows, o, mult, offset, shift, per_row)
+        for column, value in zip(out, (row[:k], start // 256 - 127 * sum(row[1::2]), *scale), strict=True):
             column.append(value)
     return out
 
@@ -369,16 +374,13 @@ def linear_w4_s16(y, x, w, bias, mult, shift, t, n, k, row, bias_step, mult_step
 def _unpacked_w4(w, rows, groups, octets, n, k, mult, offset, shift, per_row):  # type: ignore[no-untyped-def]
     """As `_unpacked`, of words of eight weights, six of them plus 8, and of sums times 4096."""
     words = [int.from_bytes(bytes(b % 256 for b in w[i : i + 4]), "little") for i in range(0, len(w), 4)]
-    size = 13 if per_row else 4
     out: tuple[list[Any], ...] = ([], [], [], [], [])
     for o in range(n):
         g, r = divmod(o, 4)
         row = [(words[(g * octets + q) * 4 + r] // 2**at + (8 if at % 16 == 12 else 0)) % 16 - 8
                for q in range(octets) for at in (12, 8, 28, 24, 4, 0, 20, 16)][:k]
-        own = rows[g * size : (g + 1) * size]
-        m, c, e = (own[4 + r], own[8 + r], own[12] // 256**r % 256) if per_row else (mult, offset, shift)
-        values = (row, own[r] // 4096 + 128 * sum(row), m, -e, (c - 2 ** (e - 1)) // 2**e)
-        for column, value in zip(out, values, strict=True):
+        start, *scale = _started(rows, o, mult, offset, shift, per_row)
+        for column, value in zip(out, (row, start // 4096 + 128 * sum(row), *scale), strict=True):
             column.append(value)
     return out
 
