@@ -159,8 +159,7 @@ class TinyLocClassifier(ClassifierMixin, BaseEstimator):
         """(samples, classes) p(room at a window's last row | the window), by the CRF.
 
         With a window of 1 its greatest is `predict`'s; with a longer one `predict` ends the best path, which may differ.
-        For "int8" of what the Program's logits stand for, with the float transitions; for "int4" with the Program's, which
-        were trained too.
+        For "int8" and "int4" of what the Program's logits and transitions stand for: what is asked is what is deployed.
         """
         return self._answer(X, groups, True)[1]
 
@@ -247,7 +246,7 @@ class TinyLocClassifier(ClassifierMixin, BaseEstimator):
         from tinyloc.reference import crf_marginals, softmax
 
         crf = {k: v.astype(np.float64) for k, v in self.model_.part("crf.").items()}
-        if self.program_ is not None and "qat" in self.program_.info:
+        if self.program_ is not None:
             crf |= _decoder(self.program_)
         e = emissions.astype(np.float64)
         if e.shape[1] == 1:
