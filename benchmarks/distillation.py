@@ -2,9 +2,9 @@
 
 The same split, student and seed in each way; teachers and students are chosen on validation alone, macro-F1 is that of the
 test rows, in float and as int8 Program; bytes: of that with everything in RAM, code and stack apart, the greatest over the
-seeds.  With --until, all train on training and validation rows for that many epochs, and
-the seeds share their teachers, as nothing depends on the split.  Models are kept in build/distillation and not trained
-twice.
+seeds.  With --until, all train on training and validation rows for that many epochs, and the seeds share their teachers, as
+nothing depends on the split.  With --qat students are also trained on as integers, taught as before.  Models are kept in
+build/distillation and not trained twice.
 """
 
 from __future__ import annotations
@@ -12,22 +12,28 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from tinyloc import qat
 from tinyloc.cli import table
 from tinyloc.data import POWER, Dataset, accuracy, load, macro_f1
 from tinyloc.distill import Distillation
 from tinyloc.files import write_atomic
 from tinyloc.model import Model
+from tinyloc.program import Program
 from tinyloc.quantize import calibrate
 from tinyloc.run import Session
-from tinyloc.train import Recipe, checkpoints, fit, last_rows
+from tinyloc.train import Recipe, balanced_as, checkpoints, fit, last_rows
 from tinyloc.tuned import tuned
 from tinyloc.verify import audit
+
+COLUMNS = {kind: tuple(f"{kind} QAT, {what}" for what in ("F1", "accuracy", "bytes")) for kind in ("int8", "int4")}
 
 
 def ways(beta: float, share: float) -> dict[str, Distillation | None]:
@@ -40,28 +46,49 @@ def ways(beta: float, share: float) -> dict[str, Distillation | None]:
 
 
 def trained(path: Path, data: Dataset, name: str, recipe: Recipe, teachers: list[Model], how: Distillation | None,
-            ours: bool, until: int | None, power: float = POWER, **own: Any) -> Model:
-    """That of the file, or trained now and kept there; power, own: what `tuned` has otherwise."""
+            ours: bool, until: int | None, power: float = POWER, augment: Mapping[str, float] = MappingProxyType({}),
+            **own: Any) -> Model:
+    """That of the file, or trained now and kept there; power, augment, own: what `tuned` has otherwise."""
     if not path.exists():
         checkpoint, more = Path(f"{path}.checkpoint"), dict[str, Any]()
         if ours:
             by = tuned(data, recipe)
             recipe = replace(by.recipe, **own)
-            more = {"inputs": replace(by.inputs, power=power), "augmentation": by.augmentation}
+            more = {"inputs": replace(by.inputs, power=power), "augmentation": replace(by.augmentation, **augment)}
         fit(data, name, recipe, checkpoint=checkpoint, teachers=teachers, distillation=how, until=until, **more).save(path)
         for file in checkpoints(checkpoint):
             file.unlink(missing_ok=True)
     return Model.load(path)
 
 
-def score(model: Model, data: Dataset) -> dict[str, float]:
-    program = calibrate(model, data)
+def as_integers(path: Path, weights: str, model: Model, data: Dataset, teachers: list[Model], how: Distillation | None,
+                until: int | None) -> Program:
+    """The Program of the file, or the model trained on as integers now: by itself, or as it was taught.
+
+    In half as many epochs, in its own batches, at the rate that `qat` has beside `train`: to mend is less than to learn.
+    """
+    if not path.exists():
+        own = Recipe(**model.info["recipe"])
+        epochs, lr = (until or own.epochs) // 2, own.lr * qat.RECIPE.lr / Recipe().lr
+        recipe = replace(balanced_as(qat.RECIPE, model.info), seed=own.seed, batch=own.batch, epochs=epochs, lr=lr)
+        qat.fit(model, data, recipe, teachers=teachers, distillation=how, weights=weights,
+                until=epochs if until else None).save(path)
+    return Program.load(path)
+
+
+def scores(program: Program, model: Model, data: Dataset) -> tuple[float, float, int]:
+    """(macro-F1, accuracy) on the test rows, bytes."""
     w = last_rows(model.info, data.test)
     labels = Session(program).run_windows(program.buffers[program.input].quantize(w.x))[:, -1, 0]
-    true, rooms = w.y[:, -1], len(data.rooms)
-    return {"validation": model.info.get("validation_macro_f1", math.nan), "accuracy": accuracy(true, labels),
-            "float": macro_f1(true, model.predict(w.x), rooms), "int8": macro_f1(true, labels, rooms),
-            "bytes": audit(program).best.total}
+    true = w.y[:, -1]
+    return macro_f1(true, labels, len(data.rooms)), accuracy(true, labels), audit(program).best.total
+
+
+def score(model: Model, data: Dataset) -> dict[str, float]:
+    w = last_rows(model.info, data.test)
+    f1, right, size = scores(calibrate(model, data), model, data)
+    return {"validation": model.info.get("validation_macro_f1", math.nan), "accuracy": right,
+            "float": macro_f1(w.y[:, -1], model.predict(w.x), len(data.rooms)), "int8": f1, "bytes": size}
 
 
 def main() -> None:
@@ -80,6 +107,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--tuned", action="store_true", help="our settings (tinyloc.tuned) for teachers and students")
     parser.add_argument("--until", type=int, help="epochs on training and validation rows together")
+    parser.add_argument("--qat", nargs="*", default=[], choices=list(COLUMNS), help="students trained on as integers too")
     parser.add_argument("--ways", nargs="+", default=list(ways(1, 0.5)), choices=list(ways(1, 0.5)), metavar="WAY")
     parser.add_argument("--out", type=Path, default=Path("build/distillation"))
     args = parser.parse_args()
@@ -119,11 +147,14 @@ def main() -> None:
             model = trained(file, data, args.student, Recipe(seed=seed, epochs=args.epochs), teachers if how else [], how,
                             args.tuned, args.until, args.power, **own_recipe)
             results.setdefault(name, []).append(score(model, data))
+            for kind in args.qat:
+                program = as_integers(Path(f"{file}.{kind}"), kind, model, data, teachers if how else [], how, args.until)
+                results[name][-1] |= zip(COLUMNS[kind], scores(program, model, data), strict=True)
             print(seed, name, json.dumps(results[name][-1]), flush=True)
     write_atomic(args.out / f"{args.data}-{student}-{taught_by}-{args.beta:g}-{args.share:g}.json",
                  json.dumps(results, indent=1))
     rows = [["way", "validation", "float F1", "spread", "int8 F1", "spread", "accuracy", "spread", "int8 gain",
-             "spread", "bytes"]]
+             "spread", "bytes", *(c for kind in args.qat for c in (f"{kind} QAT", "spread", "accuracy", "bytes"))]]
     for name, found in results.items():
         v, f, q, a = (np.array([r[k] for r in found]) for k in ("validation", "float", "int8", "accuracy"))
         none = np.array([r["int8"] for r in results.get("none", [])])
@@ -131,6 +162,10 @@ def main() -> None:
         rows.append([name, f"{v.mean():.3f}", f"{f.mean():.3f}", f"{f.std():.3f}", f"{q.mean():.3f}", f"{q.std():.3f}",
                      f"{a.mean():.3f}", f"{a.std():.3f}", f"{gain.mean():+.3f}", f"{gain.std():.3f}",
                      f"{max(r['bytes'] for r in found):,}"])
+        for columns in (COLUMNS[kind] for kind in args.qat):
+            f1, right, size = (np.array([r[c] for r in found if c in r]) for c in columns)
+            told = f"{f1.mean():.3f} {f1.std():.3f} {right.mean():.3f} {size.max():,.0f}".split() if len(f1) else 4 * [""]
+            rows[-1] += told  # nothing of a teacher
     print(f"{args.data}, {args.seeds} seeds, {student} taught by {', '.join(args.teachers)}, beta {args.beta:g}")
     print(table(rows))
 

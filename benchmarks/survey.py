@@ -11,8 +11,8 @@ pooled, so that a zone counts once.
 All of these rows are of the survey's weeks.  What months do to a site, which only test rows tell, a second judgement stands
 for, of the same rows with a quarter of the access points gone.
 
-With --student, one of each fold is trained alone, and one is taught by the members and by neighbors with --share.  Models
-are kept in build/survey and not trained twice.
+With --student, one of each fold is trained alone, and one is taught by the members and by neighbors with --share (with
+--members 0, alone only); --augment changes what it hears in training.  Models are kept in build/survey, not trained twice.
 """
 
 from __future__ import annotations
@@ -124,8 +124,10 @@ class Asked:
 
     def by_whom(self, of: Sequence[float], powers: Sequence[float]) -> dict[str, np.ndarray]:
         """Beliefs (several, n, c) by who has them; of: each member's power."""
-        single = {p: self.members[[q == p for q in of]] for p in powers}
         said = {f"student {way}": them for way, them in self.students.items()}
+        if not of:
+            return said
+        single = {p: self.members[[q == p for q in of]] for p in powers}
         said |= {f"one model, power {p:g}": them for p, them in single.items()}
         said |= {f"powers {p:g} and {q:g}": np.concatenate([single[p], single[q]]).mean(0, keepdims=True)
                  for i, p in enumerate(powers) for q in powers[i + 1 :]}
@@ -142,12 +144,14 @@ def taught(fold: int, known: Samples, args: argparse.Namespace, powers: Sequence
         file = args.out / f"{args.teacher}-{args.epochs}-power{power:g}-{fold}-{recipe.seed}"
         members.append(trained(file, data, args.teacher, recipe, [], None, True, args.epochs, power=power))
     students: dict[str, list[Model]] = {}
-    for way in WAYS if args.student else ():
+    for way in args.ways:
         how = Distillation(alpha=0, temperature=1, neighbors=args.share) if way == "taught" else None
         by, until = f"{'+'.join(f'{p:g}' for p in powers)}-{args.share:g}" if how else way, args.student_epochs
-        file = args.out / "-".join((args.student, f"power{args.power:g}", by, str(until), str(fold)))
-        students[way] = [trained(Path(f"{file}-{i}"), data, args.student, Recipe(seed=i, epochs=until),
-                                 members if how else [], how, True, until, args.power) for i in range(args.seeds)]
+        heard = (f"{k}{v:g}" for k, v in sorted(args.augment.items()))
+        file = args.out / "-".join((args.student, f"power{args.power:g}", *heard, by, str(until), str(fold)))
+        make = partial(trained, data=data, name=args.student, teachers=members if how else [], how=how, ours=True,
+                       until=until, power=args.power, augment=args.augment)
+        students[way] = [make(Path(f"{file}-{i}"), recipe=Recipe(seed=i, epochs=until)) for i in range(args.seeds)]
     return members, students
 
 
@@ -155,7 +159,7 @@ def ask(rows: Samples, fold: np.ndarray, args: argparse.Namespace, powers: Seque
     """By world, what those say of each fold's rows who know of the others' alone."""
     shape, every = (len(rows), len(rows.rooms)), np.arange(len(rows))
     found = {w: Asked(np.zeros(shape), np.zeros((args.members, *shape)),
-                      {way: np.zeros((args.seeds, *shape)) for way in (WAYS if args.student else ())}) for w in WORLDS}
+                      {way: np.zeros((args.seeds, *shape)) for way in args.ways}) for w in WORLDS}
     for k in range(args.folds):
         own = every[fold == k]
         held, known = rows.take(own), rows.take(every[fold != k])
@@ -194,13 +198,17 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--student", help="preset, such as mamba-h32l1,n=2")
     parser.add_argument("--power", type=float, default=POWER, help="of the student's powed signals")
+    parser.add_argument("--augment", nargs="+", default=[], metavar="WHAT=VALUE", help="of its training, such as dead=0")
     parser.add_argument("--student-epochs", type=int, default=40)
     parser.add_argument("--share", type=float, default=0.35, help="of neighbors, as the student's teachers")
     parser.add_argument("--seeds", type=int, default=1, help="of students")
     parser.add_argument("--out", type=Path, default=Path("build/survey"))
     args = parser.parse_args()
-    if args.members < len(args.powers):
-        parser.error(f"--members {args.members}: expected one for each of the {len(args.powers)} --powers, or more")
+    args.ways = () if not args.student else WAYS if args.members else WAYS[:1]
+    args.augment = {k: float(v) for k, v in (given.split("=") for given in args.augment)}
+    if 0 < args.members < len(args.powers) or not (args.members or args.student):
+        parser.error(f"--members {args.members}: expected one for each of the {len(args.powers)} --powers, or more; "
+                     "or 0, with --student")
     args.out.mkdir(parents=True, exist_ok=True)
     powers = [args.powers[i % len(args.powers)] for i in range(args.members)]
     rows, place, floor = survey()
