@@ -12,7 +12,7 @@ All of these rows are of the survey's weeks.  What months do to a site, which on
 for, of the same rows with a quarter of the access points gone.
 
 With --student, one of each fold is trained alone, and one is taught by the members and by neighbors with --share (with
---members 0, alone only); --augment changes what it hears in training.  Models are kept in build/survey, not trained twice.
+--members 0, alone only); --augment changes what all hear in training.  Models are kept in build/survey, not trained twice.
 """
 
 from __future__ import annotations
@@ -139,15 +139,15 @@ def taught(fold: int, known: Samples, args: argparse.Namespace, powers: Sequence
            ) -> tuple[list[Model], dict[str, list[Model]]]:
     """(members, students by way) that know of `known` alone; those of a fold that are kept are not trained again."""
     data, members = replace(load("ujiindoorloc"), train=known, val=known.take(slice(0, 0))), []
+    heard = [f"{k}{v:g}" for k, v in sorted(args.augment.items())]
     for i, power in enumerate(powers):
         recipe = Recipe(seed=100 + i // len(args.powers), epochs=args.epochs)
-        file = args.out / f"{args.teacher}-{args.epochs}-power{power:g}-{fold}-{recipe.seed}"
-        members.append(trained(file, data, args.teacher, recipe, [], None, True, args.epochs, power=power))
+        file = args.out / "-".join((args.teacher, str(args.epochs), f"power{power:g}", *heard, str(fold), str(recipe.seed)))
+        members.append(trained(file, data, args.teacher, recipe, [], None, True, args.epochs, power, args.augment))
     students: dict[str, list[Model]] = {}
     for way in args.ways:
         how = Distillation(alpha=0, temperature=1, neighbors=args.share) if way == "taught" else None
         by, until = f"{'+'.join(f'{p:g}' for p in powers)}-{args.share:g}" if how else way, args.student_epochs
-        heard = (f"{k}{v:g}" for k, v in sorted(args.augment.items()))
         file = args.out / "-".join((args.student, f"power{args.power:g}", *heard, by, str(until), str(fold)))
         make = partial(trained, data=data, name=args.student, teachers=members if how else [], how=how, ours=True,
                        until=until, power=args.power, augment=args.augment)
@@ -198,7 +198,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--student", help="preset, such as mamba-h32l1,n=2")
     parser.add_argument("--power", type=float, default=POWER, help="of the student's powed signals")
-    parser.add_argument("--augment", nargs="+", default=[], metavar="WHAT=VALUE", help="of its training, such as dead=0")
+    parser.add_argument("--augment", nargs="+", default=[], metavar="WHAT=VALUE", help="of all training, such as dead=0")
     parser.add_argument("--student-epochs", type=int, default=40)
     parser.add_argument("--share", type=float, default=0.35, help="of neighbors, as the student's teachers")
     parser.add_argument("--seeds", type=int, default=1, help="of students")
