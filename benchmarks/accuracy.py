@@ -2,7 +2,8 @@
 
 Trains each model by the default recipe (the model is chosen on validation only) with the paper's inputs, or with --tuned by
 `tinyloc.tuned`, quantizes it with the default calibration, and scores both on the test rows; with --qat also the Program of
-quantization-aware training, with --int4 also that with weights of four bits.  bytes: of int8 and of int4 with everything in
+quantization-aware training, with --int4 also that with weights of four bits, with --carried the int8 Program as firmware runs
+it, sample by sample, its state carried on through each recording.  bytes: of int8 and of int4 with everything in
 RAM, code and stack apart, the greatest over the seeds.  Results are kept in build/accuracy.json and not computed twice.
 """
 
@@ -25,20 +26,21 @@ from tinyloc.quantize import calibrate
 from tinyloc.run import Session
 from tinyloc.train import Inputs, Recipe, fit, last_rows
 from tinyloc.tuned import tuned
-from tinyloc.verify import audit
+from tinyloc.verify import audit, carried_on
 
 PRESETS = ("mamba-h8l1", "mamba-h16l1", "mamba-h32l1", "mdcsa-h8l1", "mdcsa-h16l1")
 EPOCHS = {"ujiindoorloc": 30}  # its 15,000 rows make as many steps in 30 epochs as the others' windows in 120
+CARRIED = "carried"
 TRAINED = {"qat": "int8", "int4": "int4"}  # what comes of quantization-aware training, and the precision of its weights
 # Which of ujiindoorloc is still more steps than the others' 30; to mend four bits, validation says, takes some ten.
 QAT_EPOCHS = {("ujiindoorloc", "qat"): 3}
 
 
-def measure(data: str, name: str, seed: int, trained: tuple[str, ...] = (), ours: bool = False, delay: int = 0,
+def measure(data: str, name: str, seed: int, kinds: tuple[str, ...] = (), ours: bool = False, delay: int = 0,
             window: int = 0, **options: str) -> dict[str, Any]:
     """float and int8: macro-F1 and accuracy on the test rows; validation: the score that chose the model; bytes.
 
-    trained: of `TRAINED`, what quantization-aware training makes too.  ours: by `tuned`.
+    kinds: of `TRAINED`, what quantization-aware training makes too, and `CARRIED`.  ours: by `tuned`.
     """
     d = load(data, seed=seed, **options)
     cut = {"window": window, "hop": max(1, window // 2)} if window else {}
@@ -62,7 +64,9 @@ def measure(data: str, name: str, seed: int, trained: tuple[str, ...] = (), ours
     found = {"float": score(model.predict(w.x)), "int8": run(program), "validation": model.info["validation_macro_f1"],
              "calibration": program.info["calibration"]}
     found["bytes"] = audit(program).best.total
-    for kind in trained:
+    if CARRIED in kinds:
+        found[CARRIED] = score(carried_on(program, d.test))
+    for kind in (k for k in TRAINED if k in kinds):
         most = QAT_EPOCHS.get((data, kind), qat.RECIPE.epochs)
         # What has seen the validation rows is not chosen by them.
         epochs = max(2, most // 3) if ours else None
@@ -79,6 +83,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--qat", action="store_true", help="quantization-aware training too")
     parser.add_argument("--int4", action="store_true", help="and with weights of four bits")
+    parser.add_argument("--carried", action="store_true", help="int8 with the state carried on")
     parser.add_argument("--tuned", action="store_true", help="our settings, instead of the default recipe")
     parser.add_argument("--delay", type=int, default=0, help="rows by which answers lag")
     parser.add_argument("--window", type=int, default=0, help="rows [the data's]")
@@ -86,8 +91,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/accuracy.json"))
     args = parser.parse_args()
     done = json.loads(args.out.read_text()) if args.out.exists() else {}
-    trained = tuple(k for k in TRAINED if getattr(args, k))
-    kinds = ("float", "int8", *trained)
+    asked = tuple(k for k in (CARRIED, *TRAINED) if getattr(args, k))
+    kinds = ("float", "int8", *asked)
     sizes = ("bytes", *(["int4 bytes"] if args.int4 else []))
     rows = [["data", "preset", *(h for k in kinds for h in (f"{k} F1", "spread", "accuracy")),
              *(f"{k} - float" for k in kinds[1:]), *sizes]]
@@ -98,8 +103,8 @@ def main() -> None:
             results = []
             for seed in range(args.seeds):
                 key = "/".join([data, *options.values(), name, *(map(str, how) if any(how) else ()), str(seed)])
-                if key not in done or any(k not in done[key] for k in trained):
-                    done[key] = measure(data, name, seed, trained, *how, **options)
+                if key not in done or any(k not in done[key] for k in asked):
+                    done[key] = measure(data, name, seed, asked, *how, **options)
                     write_atomic(args.out, json.dumps(done, indent=1))
                 results.append(done[key])
             of = {k: np.array([r[k] for r in results]) for k in kinds}

@@ -74,7 +74,7 @@ def test_it_says_what_its_program_says(house: Dataset, walked: TinyLocClassifier
     crf = walked.model_.params["crf.transitions"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(walked.model_.params, "crf.transitions", crf + 9 * np.eye(len(crf), dtype=crf.dtype))
-        assert np.array_equal(walked.predict_proba(house.test.rssi), proba), "by the Program's transitions, which are deployed"
+        assert np.array_equal(walked.predict_proba(house.test.rssi), proba), "by the Program's own transitions"
     truth = np.array(house.rooms)[house.test.room]
     assert walked.score(house.test.rssi, truth) == (said == truth).mean() > 0.4
     again = quantize(walked.model_, w.x)

@@ -269,7 +269,7 @@ def verify(model: str, backend: str, data_name: str | None, windows: int | None,
              "equal": equal}
     text = f"{d.name}, {len(codes)} windows, {len(program.steps)} steps: {found.summary()}"
     if stream is not None:
-        text += f"; sample by sample {'gives the same labels' if stream else 'DIFFERS from the window at once'}"
+        text += f"; sample by sample, from the same state, {'the labels are the same' if stream else 'labels DIFFER'}"
     emit(as_json, facts, text)
     if not equal:
         sys.exit(NO)
@@ -333,12 +333,10 @@ def run(model: str, backend: str, data_name: str | None, stream: bool, unknown: 
     import csv
     import io
 
-    import numpy as np
-
-    from tinyloc.data import Scaler
     from tinyloc.files import check_writable, write_atomic
     from tinyloc.run import Session
     from tinyloc.train import scores
+    from tinyloc.verify import carried_on
 
     program = read_program(model)
     source = own_source(program.info, data_name, given)
@@ -348,20 +346,13 @@ def run(model: str, backend: str, data_name: str | None, stream: bool, unknown: 
     if unknown:
         _answers(model, program, backend, d, w.y[:, -1], out, missing, as_json)
         return
+    rooms, carried = tuple(program.info.get("rooms", d.rooms)), None
     if stream:
-        session, delay = Session(program.retime(1), backend), int(program.info.get("delay", 0))
-        rows = program.buffers[program.input].quantize(Scaler.from_dict(program.info["scaler"]).prepare(
-            d.test.select(program.info.get("aps", d.aps), missing=missing)))
-        parts = []
-        for start, end in zip(*_recordings(d.test.starts()), strict=True):
-            session.reset()
-            # A recording's last answers come when it is over: its last row again and again.
-            more = np.concatenate([rows[start:end], np.repeat(rows[end - 1 : end], delay, 0)])
-            parts.append(session.run_stream(more)[delay:])
-        labels = np.concatenate(parts)[:, 0]
+        labels = carried_on(program, d.test, backend, missing)
     else:
         labels = Session(program, backend).run_windows(codes)[:, -1, 0]
-    rooms = tuple(program.info.get("rooms", d.rooms))
+        if program.can_stream and program.steps_of_time > 1:
+            carried = scores(w.y[:, -1], carried_on(program, d.test, "c", missing), rooms)
     result = scores(w.y[:, -1], labels, rooms)
     if out:
         text = io.StringIO()
@@ -371,10 +362,13 @@ def run(model: str, backend: str, data_name: str | None, stream: bool, unknown: 
             writer.writerow([repr(float(t)), rooms[y] if y >= 0 else "", rooms[p]])
         write_atomic(out, text.getvalue())
     facts = {"model": model, "data": d.name, "simulated": d.simulated, "backend": backend, "stream": stream,
-             "rows": len(labels), **result}
+             "rows": len(labels), **result, "carried_on": carried}
     lines = [f"{d.name}{' (SIMULATED)' if d.simulated else ''}, {len(labels)} test rows, {backend}"
              f"{', sample by sample' if stream else ''}: macro-F1 {result['macro_f1']:.3f}, accuracy "
              f"{result['accuracy']:.3f}"]
+    if carried:
+        lines[0] += (f"; sample by sample, the state carried on as in firmware (--stream): {carried['macro_f1']:.3f}, "
+                     f"{carried['accuracy']:.3f}")
     f1 = [["room", "F1"]] + [[r, f"{v:.3f}"] for r, v in result["f1"].items() if v is not None]
     lines.append(table(f1[:21]) + (f"\n... and {len(f1) - 21} rooms more" if len(f1) > 21 else ""))
     emit(as_json, facts, "\n".join(lines))
@@ -418,11 +412,3 @@ def _answers(model: str, program: Program, backend: str, d: Dataset, true: Any, 
          + (", ".join(f"{n} {k}" for k, n in why.items()) or "none")
          # A device warms up once; the test rows of one walk are blocks of it, with the others cut out between them.
          + f"; the stream starts anew {starts} times, at each part of the recordings that was held out" * (starts > 1))
-
-
-def _recordings(starts: Any) -> tuple[Any, Any]:
-    """First row of each recording, and the row after its last."""
-    import numpy as np
-
-    first = np.unique(starts)
-    return first, np.append(first[1:], len(starts))

@@ -120,6 +120,16 @@ class Subject:
         return Session(self.program, "c").run_windows(self.codes)[:, -1, 0].astype(np.int64)
 
     @cached_property
+    def carried_labels(self) -> np.ndarray | None:
+        """(w,) its room for each test row, the state carried on through each recording; None where it does not stream, or
+        a window is one row."""
+        from tinyloc.verify import carried_on
+
+        if not self.program.can_stream or self.program.steps_of_time == 1:
+            return None
+        return carried_on(self.program, self.dataset.test, "c", self.missing)
+
+    @cached_property
     def float_labels(self) -> np.ndarray | None:
         """(w,) the float model's room for each window, None without one."""
         return None if self.model is None else self.model.predict(self.windows.x)
