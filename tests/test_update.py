@@ -804,6 +804,31 @@ def test_a_second_mark_confirms_where_the_first_cannot(how: str) -> None:
     assert d.boot() == 0 and d.running == new.hash and marked(d, 1)[1:4] == "M..", "it is confirmed"
 
 
+@pytest.mark.parametrize("how", ["refused", "not exact"])
+def test_what_cannot_be_activated_is_sent_again(how: str) -> None:
+    """The mark is one that an earlier try has torn: a program is refused, or leaves other bits."""
+    old, new, _ = updates.packages().values()
+    d = running(old, part=PARTS["nrf52840"])
+    assert begun(d, len(new.data), new.id) == ("OK", 0)
+    assert NAMES[lib.tl_update_write(d.update, new.data, len(new.data))] == "OK"
+    at = marks_at(d, 1) + 32 + ACTIVE * 4
+    if how == "refused":
+        d.flash._arrays["writes"][at // 4] = 2
+    else:
+        poke(d, at, b"\xfe\xff\xff\xff")
+    assert NAMES[lib.tl_update_finish(d.update)] == "FLASH"
+    assert marked(d, 1) == {"refused": "......M", "not exact": "?.....M"}[how]
+    assert d.boot() == 0 and d.running == old.hash and not d.booted.refused
+    assert NAMES[d.install(new.data, new.id)] == "OK" and d.boot() == 0 and d.running == new.hash
+
+
+@pytest.mark.parametrize("byte", range(8))
+def test_another_package_than_was_announced(byte: int) -> None:
+    old, new, _ = updates.packages().values()
+    d = running(old, verify=trusting())
+    assert refused(d, new.data, new.id[:byte] + bytes([new.id[byte] ^ 1]) + new.id[byte + 1 :]) == "DAMAGED"
+
+
 PAGES = 4  # of an update that was interrupted, in each of which a byte is written
 
 
@@ -1067,7 +1092,12 @@ def envelopes() -> Iterator[tuple[str, bytes, str]]:
             yield f"TLV {i} of {n} bytes more", made(cut), "FORMAT"
     for kind in (0x50, 0x60, 0x11, 0x02, 0x20, 0xFFFF):
         yield f"a TLV {kind:#x} that is not protected", made(lambda t, kind=kind: [*t, (kind, b"1234")]), "FORMAT"
-    yield "no other TLV", made(lambda t: []) + bytes(200), "SHORT"
+    yield "no other TLV", made(lambda t: []), "FORMAT"
+    data = envelope()
+    rest = len(data) - 32 - len(tlvs(PROTECTED, COUNTER))
+    for n, code in ((-4, "FORMAT"), (-3, "SHORT"), (-1, "SHORT"), (0, "SHORT"), (1, "SHORT"), (12, "SHORT"), (24, "SHORT"),
+                    (25, "SHORT"), (64, "SHORT"), (65, "SHORT"), (-rest - 1 & 0xFFFFFFFF, "SHORT"), (-rest, "FORMAT")):
+        yield f"a payload of {n} bytes more than there are", updates.poked(data, 12, "I", rest + n & 0xFFFFFFFF), code
     yield "two signatures", made(lambda t: [*t, (0x22, bytes(70))]), "FORMAT"
     for n in range(1, 4):
         yield f"{n} bytes of a TLV", made(lambda t: t, more=n, behind=bytes(n)), "FORMAT"
@@ -1129,6 +1159,32 @@ def test_the_hash_is_of_every_byte() -> None:
             at = envelope_.tlv_at - 1
             poke(d, at - 5, bytes([data[at - 5] ^ 1]))  # the counter, or what follows it
             assert NAMES[lib.tl_update_check(d.c, 0, len(data), 0, envelope_)] in ("DAMAGED", "FORMAT"), (header, last)
+
+
+def test_as_many_keys_as_a_device_has() -> None:
+    """One that lies behind them is none of its keys; each of them may sign."""
+    from imgtool.keys import Ed25519
+
+    other, data = Ed25519.generate(), updates.packages()["new"].data
+    for keys, counts in (([other, updates.key()], {0: "KEY", 1: "KEY", 2: "OK"}),
+                         ([updates.key(), other], {0: "KEY", 1: "OK", 2: "OK"})):
+        d = device(keys=[device_key(k) for k in keys])
+        poke(d, 0, data)
+        for d.c.key_count, code in counts.items():
+            assert NAMES[lib.tl_update_check(d.c, 0, len(data), 0, ffi.new("tl_envelope *"))] == code, d.c.key_count
+
+
+@pytest.mark.parametrize("what", ["arena_bytes", "signature_words", "window_bytes"])
+def test_a_package_needs_as_much_as_it_says(what: str) -> None:
+    """So many bytes or words, and not one less."""
+    p = windowed(20)
+    d = device(pages=-(-len(p.data) // SMALL.page) + 1, inputs=p.inputs)
+    poke(d, 0, p.data)
+    need = {"arena_bytes": struct.unpack_from("<I", p.payload, 16)[0], "signature_words": len(p.image.steps) + 1,
+            "window_bytes": 20 * len(p.aps or ())}[what]
+    for n, code in ((need, "OK"), (need - 1, "ARENA")):
+        setattr(d.c, what, n)
+        assert NAMES[lib.tl_update_check(d.c, 0, len(p.data), 0, ffi.new("tl_envelope *"))] == code, n
 
 
 def test_each_read_that_fails() -> None:
@@ -1507,6 +1563,29 @@ def test_segments_of_a_patch_at_their_limits() -> None:
         assert NAMES[pushed(d, coded(new, old, bad), 64)] == "PATCH", bad
         d.flash.restore(start)
     assert NAMES[pushed(d, coded(new, old, good), 64)] == "OK" and d.boot() == 0 and d.running == new.hash
+
+
+def test_a_patch_whose_range_is_the_least(monkeypatch: pytest.MonkeyPatch) -> None:
+    """2^24 itself, after one bit in millions: it is not shifted yet.  Seeds that meet one."""
+    ranges = set()
+
+    class Watched(patch._Encoder):
+        def _bit(self, bit: int, odds: int) -> None:
+            bound = (self.range >> patch.BITS) * odds
+            ranges.add(self.range - bound if bit else bound)
+            super()._bit(bit, odds)
+
+    monkeypatch.setattr(patch, "_Encoder", Watched)
+    old, new, _ = updates.packages().values()
+    d = running(old, verify=trusting())
+    start = d.flash.state()
+    for seed in (104, 127, 309):
+        ranges.clear()
+        d.flash.restore(start)
+        data = random.Random(seed).randbytes(2000)
+        made = coded(replace(new, data=data), old, [(len(data), None)])
+        assert patch.TOP in ranges, seed
+        assert NAMES[pushed(d, made, 64)] == "MAGIC" and bytes(d.flash.memory[d.flash.slot_bytes :][:2000]) == data, seed
 
 
 def test_a_patch_is_for_one_model() -> None:

@@ -248,6 +248,7 @@ def payloads_at_their_ends() -> Iterator[tuple[str, bytes, str]]:
                                     (0, 0, 256, "PAYLOAD")):
         yield case(f"scaler: {least} to {most}, reserved {zero}", code,
                    (SCALER, 1, struct.pack("<3HhbbH", 1, 0, 0, 0, least, most, zero) + tiny()[SCALER][2][12:]))
+    yield case("no input", "PAYLOAD", base=tiny(aps=0))
     for count, curved in ((0, 0), (1, 2), (1, 0xFFFF), (0, 1)):
         yield case(f"{curved} of {count} access points curved", "PAYLOAD",
                    (SCALER, 1, struct.pack("<3HhbbH", count, curved, 0, 0, 0, 0, 0) + bytes(600)))
