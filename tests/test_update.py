@@ -888,6 +888,13 @@ def test_an_update_goes_on_from_the_page_where_it_was(size: int) -> None:
     assert after(*every) == every[-1]
     assert after(*every, PAGES * SMALL.page) == every[-1], "what follows the package is none of it"
 
+    @ffi.callback(ffi.typeof(d.flash.driver.read))
+    def read(context: Any, offset: int, to: Any, n: int) -> int:
+        return int(at + SMALL.page <= offset < at + 2 * SMALL.page or lib.tl_nor_read(context, offset, to, n))
+
+    d.flash.driver.read = read
+    assert after(0) == SMALL.page, "a page that cannot be read is none that is erased"
+
 
 def test_an_update_goes_on_with_the_same_package_alone() -> None:
     """Of as many bytes, of the same hash, the next after the one that runs, and as long as nothing was said of it."""
