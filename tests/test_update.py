@@ -1568,6 +1568,7 @@ def test_segments_of_a_patch_at_their_limits() -> None:
     for bad in ([(0, None)], [(0, 0)], [(len(new.data) + 1, None)], [(1, last + 1)], [(2, last)],
                 [(1, None), (len(new.data), 0)]):
         assert NAMES[pushed(d, coded(new, old, bad), 64)] == "PATCH", bad
+        assert NAMES[lib.tl_patch_write(d.patch, bytes(64), 64)] == "ORDER" == NAMES[lib.tl_patch_finish(d.patch)], bad
         d.flash.restore(start)
     assert NAMES[pushed(d, coded(new, old, good), 64)] == "OK" and d.boot() == 0 and d.running == new.hash
 
@@ -1593,6 +1594,60 @@ def test_a_patch_whose_range_is_the_least(monkeypatch: pytest.MonkeyPatch) -> No
         made = coded(replace(new, data=data), old, [(len(data), None)])
         assert patch.TOP in ranges, seed
         assert NAMES[pushed(d, made, 64)] == "MAGIC" and bytes(d.flash.memory[d.flash.slot_bytes :][:2000]) == data, seed
+    for seed, last in ((4, b"\x7a\x9e"), (7, b"\x1c\x5e")):  # the last bit of all
+        d.flash.restore(start)
+        data = random.Random(seed).randbytes(222) + last
+        made = coded(replace(new, data=data), old, [(len(data), None)])
+        assert NAMES[pushed(d, made, 64)] == "MAGIC" and bytes(d.flash.memory[d.flash.slot_bytes :][:224]) == data, seed
+
+
+def test_a_patch_of_a_segment_longer_than_16_bits_count() -> None:
+    """Of which the first byte of code is not 0."""
+    old, new, _ = updates.packages().values()
+    data = random.Random(5).randbytes(70_000)
+    d = running(old, verify=trusting(), pages=300)
+    assert NAMES[pushed(d, coded(replace(new, data=data), old, [(len(data), None)]), 1000)] == "MAGIC"
+    assert bytes(d.flash.memory[d.flash.slot_bytes :][: len(data)]) == data
+
+
+@pytest.mark.parametrize(("at", "code"), [(0, "PATCH"), (4, "PATCH"), (20, "BASE"), (27, "BASE")])
+def test_a_patch_that_is_refused_takes_nothing_more(at: int, code: str) -> None:
+    """Whoever sends on has an order that is wrong: nothing is kept of it, and a header in it begins nothing."""
+    old, new, _ = updates.packages().values()
+    made, d = patch.encode(new, old), running(old, verify=trusting())
+    wrong = made[:at] + bytes([made[at] ^ 1]) + made[at + 1 : 32]
+    before = d.flash.memory.copy()
+    lib.tl_patch_begin(d.patch, d.c, d.booted)
+    assert NAMES[lib.tl_patch_write(d.patch, wrong, len(wrong))] == code
+    kept = bytes(ffi.buffer(d.patch))
+    for byte in bytes(224) + made:
+        assert NAMES[lib.tl_patch_write(d.patch, bytes([byte]), 1)] == "ORDER"
+    assert bytes(ffi.buffer(d.patch)) == kept and NAMES[lib.tl_patch_finish(d.patch)] == "ORDER"
+    assert np.array_equal(d.flash.memory, before)
+    assert NAMES[pushed(d, made, 64)] == "OK" and d.boot() == 0 and d.running == new.hash
+
+
+def test_a_patch_that_begins_ends_the_one_before() -> None:
+    """Though that one lacks nothing but its end."""
+    old, new, _ = updates.packages().values()
+    made, d = patch.encode(new, old), running(old, verify=trusting())
+    lib.tl_patch_begin(d.patch, d.c, d.booted)
+    assert NAMES[lib.tl_patch_write(d.patch, made, len(made))] == "OK"
+    lib.tl_patch_begin(d.patch, d.c, d.booted)
+    assert NAMES[lib.tl_patch_finish(d.patch)] == "ORDER" and d.boot() == 0 and d.running == old.hash
+
+
+def test_a_patch_stays_in_its_memory() -> None:
+    """Bytes behind its last member are left as they are."""
+    old, new, _ = updates.packages().values()
+    made, d = patch.encode(new, old), running(old, verify=trusting())
+    size, odds = ffi.sizeof("tl_patch"), ffi.offsetof("tl_patch", "odds")
+    memory = ffi.new("uint64_t[]", size // 8 + 9)
+    room = ffi.buffer(memory)
+    room[:] = b"\x5a" * len(room)
+    d.patch = ffi.cast("tl_patch *", memory)
+    assert NAMES[pushed(d, made, 64)] == "OK" and d.boot() == 0 and d.running == new.hash
+    assert set(bytes(room)[odds + 1024 :]) == {0x5A}
 
 
 def test_a_patch_is_for_one_model() -> None:
