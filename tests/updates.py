@@ -28,6 +28,7 @@ from tinyloc.package import (
     STREAM,
     VERSION,
     Package,
+    device_key,
     payload,
     sign,
 )
@@ -308,9 +309,12 @@ def mutated(rng: random.Random, data: bytes) -> bytes:
 
 
 def payload_cases(count: int) -> bytes:
-    """The file that update.c reads: payloads as they are, `count` mutants of each, their beginnings, and bytes at random."""
+    """The file that update.c reads: a package and its key; payloads as they are, `count` mutants of each, their beginnings,
+    and bytes at random."""
     rng, cases = random.Random(0), [data for _, data, _ in payloads_at_their_ends()]
     for base in (packages()[n].payload for n in ("new", "lean")):
         cases += [base, *(mutated(rng, base) for _ in range(count)),
                   *(rng.randbytes(rng.randrange(200)) for _ in range(200)), *(base[:n] for n in range(400))]
-    return struct.pack("<2I", *packages()["new"].inputs) + b"".join(struct.pack("<I", len(c)) + c for c in cases)
+    new, signer = packages()["new"], device_key(key())
+    head = struct.pack("<2I", *new.inputs) + signer[1] + signer[2] + new.id + struct.pack("<I", len(new.data)) + new.data
+    return head + b"".join(struct.pack("<I", len(c)) + c for c in cases)
