@@ -3,8 +3,8 @@
 Trains each model by the default recipe (the model is chosen on validation only) with the paper's inputs, or with --tuned by
 `tinyloc.tuned`, quantizes it with the default calibration, and scores both on the test rows; with --qat also the Program of
 quantization-aware training, with --int4 also that with weights of four bits, with --carried the int8 Program as firmware
-runs it, sample by sample, its state carried on through each recording.  bytes: of int8 and of int4 with everything in RAM, code
-and stack apart, the greatest over the seeds.  Results are kept in build/accuracy.json and not computed twice.
+runs it, sample by sample, its state carried on through each recording.  bytes: of int8 and of int4 with everything in RAM,
+code and stack apart, the greatest over the seeds.  Results are kept in build/accuracy.json and not computed twice.
 """
 
 from __future__ import annotations

@@ -318,10 +318,10 @@ def test_files(chosen: str) -> list[str]:
     return sorted({f"tests/{name}.py" for name in re.findall(r"(test_\w+)\\\.py", chosen)})
 
 
-# File -> the target of tests/fuzz, or the harness, that reads bytes from anywhere through it.
+# File -> the target of tests/fuzz, or the harness, that reads bytes from anywhere through it, or installs a package by it.
 FUZZED = {"kernels/c/run.c": ("image",), "kernels/c/check.c": ("image",), "kernels/c/step.h": ("image",),
           "kernels/c/input.c": ("input",), "kernels/c/stream.c": ("replay", "stream"),
-          "kernels/update/package.c": ("update",)}
+          **{f"kernels/update/{n}.c": ("update",) for n in ("ed25519", "envelope", "package", "sha256", "slots")}}
 HARNESSES = {"replay": "stream.c", "update": "update.c"}  # the others are of tests/fuzz
 REPLAYED = ("kernels/c/stream.c",)  # files that tests/stream.c judges before pytest does
 ANSWERS = 3000  # of each of its cases

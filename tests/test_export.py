@@ -249,6 +249,22 @@ def test_held_rows_are_python_s(seed: int, start: int, hold: float) -> None:
         assert list(codes) == INPUT.quantize(scaler.transform(rssi[i])).tolist()
 
 
+@pytest.mark.parametrize("hold", [0, 350, 1000, 64_535, 64_536, 65_535])
+@pytest.mark.parametrize("dbm", [-61, -60])
+def test_held_rows_at_their_ends(hold: int, dbm: int) -> None:
+    """To the ms, whichever bits an age has; what is too old, or too far ahead, is forgotten."""
+    s, now = Scaling(Scaler(np.array([-90.0]), np.array([-30.0]), hold / 1000), INPUT), 12345
+    heard, codes = ffi.new("tl_heard[]", 1), ffi.new("int8_t[]", 1)
+    ends = (0, hold, 1 << 16, 1 << 17, 1 << 30, 1 << 31, (1 << 31) + hold, 3 << 30, 1 << 32)
+    for age in sorted({(end + d) % 2**32 for end in ends for d in (-1001, -1000, -999, -2, -1, 0, 1, 2)}):
+        lib.tl_forget(s.c, heard)
+        lib.tl_hear(s.c, heard, 0, dbm, (now - age) % 2**32)
+        lib.tl_row(s.c, heard, codes, now)
+        kept = age <= hold or age >= 2**32 - lib.TL_AHEAD
+        assert heard[0].dbm == (dbm if kept else lib.TL_NOT_HEARD), age
+        assert codes[0] == lib.tl_code(s.c, 0, dbm if kept else s.c.silent), age
+
+
 @pytest.mark.parametrize("change, message", [
     ({"not_heard": -120.5}, "not_heard is -120.5, expected a whole number"),
     ({"not_heard": -200.0}, "not_heard is -200"),

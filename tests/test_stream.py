@@ -322,10 +322,11 @@ def test_rows_of_an_answer_have_a_bound(programs: dict[str, Program], period: in
     assert config.most_rows == max(-(-gap // period), 1) == max(most, 1) and (most > 0) == (gap > 0)
     native = streams.Native(programs["mamba"], replace(config, threshold=0, least=0))
     before = 0
-    for step in [0, *rng.integers(0, gap + 1, 60).tolist(), gap, gap]:
+    for step in [0, *rng.integers(0, gap + 1, 60).tolist(), gap, gap, gap + 1]:
         now += step
         lib.tl_stream_hear(native.stream, 0, -60, now & 0xFFFFFFFF)
-        lib.tl_stream_answer(native.stream, now & 0xFFFFFFFF)
+        a = lib.tl_stream_answer(native.stream, now & 0xFFFFFFFF)
+        assert (a.reason == GAP) == (step > gap), step
         assert native.stream.rows - before <= config.most_rows
         before = native.stream.rows
     assert replace(config, window=1).most_rows == replace(config, period=0).most_rows == 1

@@ -24,7 +24,6 @@ void tl_patch_begin(tl_patch *p, const tl_update_device *d, const tl_booted *run
 {
     p->device = d;
     p->running = running;
-    p->update.device = 0;
     p->phase = HEADER;
     p->filled = 0;
     p->made = 0;
@@ -45,6 +44,9 @@ TL_APART static int32_t begin(tl_patch *p)
 {
     const uint8_t *h = p->buffer;
     uint32_t bytes = load(h + 8);
+    /* First, as the buffer has no room for what is sent behind a header that is refused. */
+    expect(p, LENGTH, 24);
+    p->range = 0xffffffffu;
     if (load(h) != MAGIC || load(h + 4) != VERSION)
         return TL_UPDATE_PATCH;
     if (!p->running->valid)
@@ -53,8 +55,6 @@ TL_APART static int32_t begin(tl_patch *p)
         if (p->running->envelope.hash[i] != h[20 + i])
             return TL_UPDATE_BASE;
     p->code = (uint32_t)h[28] << 24 | (uint32_t)h[29] << 16 | (uint32_t)h[30] << 8 | h[31];
-    p->range = 0xffffffffu;
-    expect(p, LENGTH, 24);
     return tl_update_begin(&p->update, p->device, p->running, bytes, h + 12, &p->skip);
 }
 
