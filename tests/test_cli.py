@@ -275,14 +275,17 @@ def test_another_recording_may_name_the_rooms_in_another_order(place: Path, tmp_
 
 @pytest.mark.parametrize(("heading", "options", "says"), [
     ("time,room,ap1,ap2,ap3", (), ""), ("ap3,time,ap1,room,ap2", (), ""),
-    ("time;room;ap1;ap2;ap3", ("--delimiter", ";"), ""), ("time,room,ap1,ap2,other", (), "of which the data lack 1 (ap3)"),
+    ("time;room;ap1;ap2;ap3", ("--delimiter", ";"), ""), ("time\troom\tap1\tap2\tap3", ("--delimiter", r"\t"), ""),
+    ("time\troom\tap1\tap2\tap3", ("--delimiter", "\t"), ""),
+    ("time\troom\tap1\tap2\tap3", (), r"did you mean --delimiter '\t'"),
+    ("time,room,ap1,ap2,other", (), "of which the data lack 1 (ap3)"),
     ("time,room,a,b,c", (), "no column begins with 'rssi_'"), ("time,room,ap1,ap2,rssi_3", (), "of which the data lack"),
     ("time,room,ap1,ap2,ap3", ("--rssi", "x*"), "begins with 'x'"),
     ("time,room,ap1,ap2,ap3", ("--delimiter", ";;"), "expected one character")])
 def test_another_recordings_columns_are_the_models_access_points(place: Path, tmp_path: Path, heading: str,
                                                                  options: tuple[str, ...], says: str) -> None:
     """Unless there are columns of the default's names, or the user says which they are."""
-    sep = ";" if ";" in heading else ","
+    sep = next(s for s in ";\t," if s in heading)
     names = [{"t": "time", "label": "room"}.get(n, n) for n in (place / "walk.csv").read_text().splitlines()[0].split(",")]
     rows = [line.split(",") for line in (place / "walk.csv").read_text().splitlines()[1:]]
     columns = [names.index(h) if h in names else 2 for h in heading.split(sep)]

@@ -22,6 +22,7 @@ from tinyloc.errors import ConfigError, DataError
 MISSING = frozenset({"", "nan", "na", "n/a", "null", "none"})
 BLOCK_WINDOWS = 5  # windows a block of the split
 VAL, TEST = 0.2, 0.2
+SEPARATORS = (",", ";", "\t", "|")
 # Beyond these a column holds something else: signals, and seconds, of which a double no longer tells one from the next.
 MOST_SIGNAL, MOST_TIME, MOST_RATE = 1e6, 2.0**53, 1e6
 
@@ -48,6 +49,10 @@ def _rows(path: Path, delimiter: str) -> tuple[list[str], list[tuple[int, list[s
     if not rows:
         raise DataError(f"{path}: is empty, expected a heading and rows")
     heading = [f.strip() for f in rows[0][1]]
+    meant = max((s for s in SEPARATORS if s != delimiter), key=heading[0].count)
+    if len(heading) == 1 and meant in heading[0]:
+        raise DataError(f"{path}, row {rows[0][0]}: one column only, {heading[0]!r}; did you mean --delimiter {meant!r} "
+                        f"(delimiter={meant!r})?")
     if len(set(heading)) < len(heading):
         twice = next(h for h in heading if heading.count(h) > 1)
         raise DataError(f"{path}, row {rows[0][0]}: column {twice!r} occurs twice")
