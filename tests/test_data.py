@@ -704,7 +704,7 @@ def test_csv_of_what_no_device_hears(tmp_path: Path) -> None:
     (lambda s: s, {"rssi": "*"}, "'time' is both a signal and"),
     (lambda s: s, {"delimiter": ", "}, "expected one character"),
     (lambda s: s, {"window": 0}, "expected at least 1"),
-    (lambda s: s, {"delimiter": ";"}, r"row 1: one column only, 'time,room,.*; did you mean --delimiter ',' \(delimiter=','"),
+    (lambda s: s, {"delimiter": ";"}, r"row 1: one column only, 'time,.*; did you mean --delimiter ',' \(delimiter=','"),
     (lambda s: table(sep=";"), {}, "one column only, 'time;room;rssi_1;rssi_2'; did you mean --delimiter ';'"),
     (lambda s: table(sep="\t"), {}, r"one column only, .*; did you mean --delimiter '\\t'"),
     (lambda s: ["time", *map(str, range(99))], {}, "no column begins with 'rssi_'; present: time"),
