@@ -716,6 +716,10 @@ def test_csv_of_what_no_device_hears(tmp_path: Path) -> None:
     (edit(5, ",kitchen,-50,-80"), {}, "row 5, column 'time': found ''"),
     (edit(5, "3,kitchen,-inf,-80"), {}, "row 5, column 'rssi_1': found '-inf'"),
     (edit(5, "3,kitchen,-50"), {}, "row 5: 3 fields, expected 4"),
+    *[(edit(5, f"3,kit{c}chen,-50,-80"), {}, "row 5(, column 'room': found 'kit.*chen', expected a name without|: .*NUL)")
+      for c in "\x00\x01\t\x1f\x7f"],
+    (edit(5, '3,"kit\nchen",-50,-80'), {}, r"row 6, column 'room': found 'kit\\nchen', expected a name without control"),
+    (edit(1, "time,room,rssi_1,rssi_\x1b2"), {}, r"row 1, column 4: found 'rssi_\\x1b2', expected a name without control"),
     (edit(5, "2,kitchen,-50,-80"), {}, "row 5, column 'time': 2 repeats 2"),
     (edit(5, "1.5,kitchen,-50,-80"), {}, "row 5, column 'time': 1.5 goes back from 2"),
     (edit(5, "3,kitchen\udcff,-50,-80"), {}, "row 5: byte 0xff is not UTF-8"),

@@ -78,6 +78,12 @@ def _signals(path: Path, heading: list[str], rssi: Sequence[str], what: str = "r
     return names
 
 
+def _check_name(where: str, name: str) -> None:
+    """Raises DataError for a control character in a name: C code, tables and terminals would end there, or show another."""
+    if any(c < " " or c == "\x7f" for c in name):
+        raise DataError(f"{where}: found {name!r}, expected a name without control characters")
+
+
 def _number(path: Path, line: int, column: str, text: str, what: str, most: float = MOST_SIGNAL) -> float:
     try:
         value = float(text)
@@ -147,6 +153,10 @@ def read_csv(path: Path, *, time: str = "time", room: str = "room", rssi: str | 
     if mixed:
         raise ConfigError(f"column {mixed[0]!r} is both motion and a signal, the time, room or session")
     at = {h: i for i, h in enumerate(heading)}
+    for name in [*signals, *motions]:
+        _check_name(f"{path}, row 1, column {at[name] + 1}", name)
+    for line, fields in rows:
+        _check_name(f"{path}, row {line}, column {room!r}", fields[at[room]].strip())
 
     times = np.array([_number(path, line, time, f[at[time]].strip(), "a number of seconds", MOST_TIME)
                       for line, f in rows])
