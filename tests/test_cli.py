@@ -16,8 +16,10 @@ from click.testing import CliRunner, Result
 
 from tinyloc.cli import main, table
 from tinyloc.cli.common import load_source
+from tinyloc.data import Scaler, load, windows
 from tinyloc.model import Model, preset
 from tinyloc.program import Program
+from tinyloc.train import labeled
 
 REAL = Path(os.environ.get("TINYLOC_DATA", "/nonexistent"))
 
@@ -346,6 +348,27 @@ def test_data() -> None:
     found = facts("data", "simulated")
     assert found["simulated"] and found["access_points"] == 11 and found["parts"]["test"]["rows"] == 2400
     assert "SIMULATED" in tinyloc("data", "simulated").stdout
+
+
+def test_windows_without_rooms_are_counted(tmp_path: Path) -> None:
+    """By `data` and `train`, where there are any, and as many as training leaves out."""
+    path = walk(tmp_path / "walk.csv")
+    assert "windows have a room" not in tinyloc("data", path, *COLUMNS).stdout
+    found = facts("data", path, *COLUMNS)
+    assert found["training_windows"] == found["training_windows_with_rooms"] > 100
+    lines = path.read_text().splitlines()
+    for i in range(1, len(lines), 11):
+        t, _, rest = lines[i].split(",", 2)
+        lines[i] = f"{t},,{rest}"
+    path.write_text("\n".join(lines))
+    d = load(path, columns={"time": "t", "room": "label", "rssi": "ap*", "window": 8, "hop": 4})
+    made = windows(d.train, Scaler.fit(d.train), 8, 4)
+    says = f"{len(labeled(made))} of {len(made)} training windows have a room at every row"
+    assert 0 < len(labeled(made)) < len(made)
+    assert says in tinyloc("data", path, *COLUMNS).stdout
+    train = ("train", "--data", path, *COLUMNS, "--model", "mamba-h2l1", "--epochs", "1", "--out", tmp_path / "m")
+    assert tinyloc(*train).stderr == f"note: {says}; the others are not trained on\n"
+    assert tinyloc(*train, "--json").stderr == ""
 
 
 @pytest.mark.parametrize("data", ["simulated", pytest.param("flat", marks=pytest.mark.skipif(
