@@ -684,6 +684,15 @@ def test_csv_options(tmp_path: Path) -> None:
     assert (Scaler.fit(d.train).prepare(d.test)[:, 2] == 0).all()
 
 
+@pytest.mark.parametrize("step, window, said", [(500, 4, True), (61, 4, True), (60, 4, False), (500, 1, False)])
+def test_csv_in_milliseconds_is_noticed(step: int, window: int, said: bool, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    heading, *rows = table()
+    path.write_text("\n".join([heading, *(f"{i * step},{row.split(',', 1)[1]}" for i, row in enumerate(rows))]))
+    note = data.load_csv(path, window=window).note
+    assert note.endswith(f" A row each {step} s: are these times in milliseconds?") == said
+
+
 def test_csv_of_what_no_device_hears(tmp_path: Path) -> None:
     """The least and the greatest dBm of a packet are taken; of less the note tells."""
     path = tmp_path / "a.csv"

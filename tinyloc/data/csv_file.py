@@ -23,6 +23,7 @@ MISSING = frozenset({"", "nan", "na", "n/a", "null", "none"})
 BLOCK_WINDOWS = 5  # windows a block of the split
 VAL, TEST = 0.2, 0.2
 SEPARATORS = (",", ";", "\t", "|")
+SLOW = 60  # seconds from row to row beyond which a window of several rows is hardly about where somebody is
 # Beyond these a column holds something else: signals, and seconds, of which a double no longer tells one from the next.
 MOST_SIGNAL, MOST_TIME, MOST_RATE = 1e6, 2.0**53, 1e6
 
@@ -130,6 +131,8 @@ def load_csv(path: str | Path, *, time: str = "time", room: str = "room",
     train, val, test = _split(path, samples, BLOCK_WINDOWS * window / rate if rate else 1.0, seed)
     note = (f"Split: whole blocks of {BLOCK_WINDOWS} windows; about 60% train, 20% validation, 20% test "
             f"(seed {seed}); blocks of the test lie between blocks of the training. Source: {path}.{found}")
+    if window > 1 and rate and 1 / rate > SLOW:
+        note += f" A row each {1 / rate:g} s: are these times in milliseconds?"
     return Dataset(path.stem, part(samples, train), part(samples, val), part(samples, test), window, hop,
                    rate, simulated=False, note=note)
 
