@@ -143,11 +143,25 @@ def test_verify_on_every_core(mamba: tuple[Program, Path]) -> None:
 @pytest.mark.parametrize("args, words", [
     (("bench", "--core", "m5"), "unknown core"), (("bench", "--mcu", "atmega328p"), "expected one that is emulated"),
     (("audit", "--mcu", "atmega328p", "--measured"), "needs an int of 32 bits, that of avr has 16"),
+    (("bench", "--mcu", "nrf52810", "--core", "cortex-m0plus"),
+     "--core cortex-m0plus beside --mcu nrf52810, whose core is cortex-m4; expected one of the two options"),
+    (("audit", "--mcu", "nrf52810", "--core", "cortex-m0plus"), "--core cortex-m0plus beside --mcu nrf52810"),
+    (("audit", "--mcu", "nrf52810", "--core", "m7", "--measured"), "--core m7 beside --mcu nrf52810"),
+    (("audit", "--mcu", "atmega328p", "--core", "m4"), "--core m4 beside --mcu atmega328p, whose core is avr"),
+    (("audit", "--mcu", "nrf52810", "--core", "m99"), "unknown core"),
+    (("audit", "--ram", "32K", "--core", "m0plus"), "for which core --measured links"),
     (("bench", "--optimize", "-O9"), "-O9"),
     (("verify", "--data", "simulated"), "does not say how its input is made")])
 def test_bad_input(mamba: tuple[Program, Path], args: tuple[str, ...], words: str) -> None:
     result = CliRunner().invoke(main, [args[0], str(mamba[1]), *args[1:]])
     assert result.exit_code == 2 and words in result.stderr, result.output
+
+
+@pytest.mark.parametrize(("command", "mcu", "core"), [("audit", "nrf52810", "M4"), ("bench", "rp2040", "cortex-m0+")])
+def test_the_parts_own_core_may_be_named(mamba: tuple[Program, Path], command: str, mcu: str, core: str) -> None:
+    args = [command, str(mamba[1]), "--mcu", mcu, "--json"]
+    plain, named = (CliRunner().invoke(main, [*args, *more]) for more in ((), ("--core", core)))
+    assert plain.exit_code == named.exit_code == 0 and plain.stdout == named.stdout
 
 
 def test_cores_of_the_table() -> None:

@@ -16,8 +16,10 @@ from click.testing import CliRunner, Result
 
 from tinyloc.cli import main, table
 from tinyloc.cli.common import load_source
+from tinyloc.data import Scaler, load, windows
 from tinyloc.model import Model, preset
 from tinyloc.program import Program
+from tinyloc.train import labeled
 
 REAL = Path(os.environ.get("TINYLOC_DATA", "/nonexistent"))
 
@@ -275,14 +277,17 @@ def test_another_recording_may_name_the_rooms_in_another_order(place: Path, tmp_
 
 @pytest.mark.parametrize(("heading", "options", "says"), [
     ("time,room,ap1,ap2,ap3", (), ""), ("ap3,time,ap1,room,ap2", (), ""),
-    ("time;room;ap1;ap2;ap3", ("--delimiter", ";"), ""), ("time,room,ap1,ap2,other", (), "of which the data lack 1 (ap3)"),
+    ("time;room;ap1;ap2;ap3", ("--delimiter", ";"), ""), ("time\troom\tap1\tap2\tap3", ("--delimiter", r"\t"), ""),
+    ("time\troom\tap1\tap2\tap3", ("--delimiter", "\t"), ""),
+    ("time\troom\tap1\tap2\tap3", (), r"did you mean --delimiter '\t'"),
+    ("time,room,ap1,ap2,other", (), "of which the data lack 1 (ap3)"),
     ("time,room,a,b,c", (), "no column begins with 'rssi_'"), ("time,room,ap1,ap2,rssi_3", (), "of which the data lack"),
     ("time,room,ap1,ap2,ap3", ("--rssi", "x*"), "begins with 'x'"),
     ("time,room,ap1,ap2,ap3", ("--delimiter", ";;"), "expected one character")])
 def test_another_recordings_columns_are_the_models_access_points(place: Path, tmp_path: Path, heading: str,
                                                                  options: tuple[str, ...], says: str) -> None:
     """Unless there are columns of the default's names, or the user says which they are."""
-    sep = ";" if ";" in heading else ","
+    sep = next(s for s in ";\t," if s in heading)
     names = [{"t": "time", "label": "room"}.get(n, n) for n in (place / "walk.csv").read_text().splitlines()[0].split(",")]
     rows = [line.split(",") for line in (place / "walk.csv").read_text().splitlines()[1:]]
     columns = [names.index(h) if h in names else 2 for h in heading.split(sep)]
@@ -343,6 +348,27 @@ def test_data() -> None:
     found = facts("data", "simulated")
     assert found["simulated"] and found["access_points"] == 11 and found["parts"]["test"]["rows"] == 2400
     assert "SIMULATED" in tinyloc("data", "simulated").stdout
+
+
+def test_windows_without_rooms_are_counted(tmp_path: Path) -> None:
+    """By `data` and `train`, where there are any, and as many as training leaves out."""
+    path = walk(tmp_path / "walk.csv")
+    assert "windows have a room" not in tinyloc("data", path, *COLUMNS).stdout
+    found = facts("data", path, *COLUMNS)
+    assert found["training_windows"] == found["training_windows_with_rooms"] > 100
+    lines = path.read_text().splitlines()
+    for i in range(1, len(lines), 11):
+        t, _, rest = lines[i].split(",", 2)
+        lines[i] = f"{t},,{rest}"
+    path.write_text("\n".join(lines))
+    d = load(path, columns={"time": "t", "room": "label", "rssi": "ap*", "window": 8, "hop": 4})
+    made = windows(d.train, Scaler.fit(d.train), 8, 4)
+    says = f"{len(labeled(made))} of {len(made)} training windows have a room at every row"
+    assert 0 < len(labeled(made)) < len(made)
+    assert says in tinyloc("data", path, *COLUMNS).stdout
+    train = ("train", "--data", path, *COLUMNS, "--model", "mamba-h2l1", "--epochs", "1", "--out", tmp_path / "m")
+    assert tinyloc(*train).stderr == f"note: {says}; the others are not trained on\n"
+    assert tinyloc(*train, "--json").stderr == ""
 
 
 @pytest.mark.parametrize("data", ["simulated", pytest.param("flat", marks=pytest.mark.skipif(

@@ -684,6 +684,15 @@ def test_csv_options(tmp_path: Path) -> None:
     assert (Scaler.fit(d.train).prepare(d.test)[:, 2] == 0).all()
 
 
+@pytest.mark.parametrize("step, window, said", [(500, 4, True), (61, 4, True), (60, 4, False), (500, 1, False)])
+def test_csv_in_milliseconds_is_noticed(step: int, window: int, said: bool, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    heading, *rows = table()
+    path.write_text("\n".join([heading, *(f"{i * step},{row.split(',', 1)[1]}" for i, row in enumerate(rows))]))
+    note = data.load_csv(path, window=window).note
+    assert note.endswith(f" A row each {step} s: are these times in milliseconds?") == said
+
+
 def test_csv_of_what_no_device_hears(tmp_path: Path) -> None:
     """The least and the greatest dBm of a packet are taken; of less the note tells."""
     path = tmp_path / "a.csv"
@@ -704,7 +713,10 @@ def test_csv_of_what_no_device_hears(tmp_path: Path) -> None:
     (lambda s: s, {"rssi": "*"}, "'time' is both a signal and"),
     (lambda s: s, {"delimiter": ", "}, "expected one character"),
     (lambda s: s, {"window": 0}, "expected at least 1"),
-    (lambda s: s, {"delimiter": ";"}, "no column begins with 'rssi_'"),
+    (lambda s: s, {"delimiter": ";"}, r"row 1: one column only, 'time,.*; did you mean --delimiter ',' \(delimiter=','"),
+    (lambda s: table(sep=";"), {}, "one column only, 'time;room;rssi_1;rssi_2'; did you mean --delimiter ';'"),
+    (lambda s: table(sep="\t"), {}, r"one column only, .*; did you mean --delimiter '\\t'"),
+    (lambda s: ["time", *map(str, range(99))], {}, "no column begins with 'rssi_'; present: time"),
     (edit(1, "time,room,rssi_1,rssi_1"), {}, "column 'rssi_1' occurs twice"),
     (edit(5, "3,kitchen,loud,-80"), {}, "row 5, column 'rssi_1': found 'loud', expected dBm"),
     (edit(5, "3,kitchen,-50,100"), {}, "row 5, column 'rssi_2': found '100', expected dBm of 20 at most.* --not-heard 100"),
@@ -713,6 +725,10 @@ def test_csv_of_what_no_device_hears(tmp_path: Path) -> None:
     (edit(5, ",kitchen,-50,-80"), {}, "row 5, column 'time': found ''"),
     (edit(5, "3,kitchen,-inf,-80"), {}, "row 5, column 'rssi_1': found '-inf'"),
     (edit(5, "3,kitchen,-50"), {}, "row 5: 3 fields, expected 4"),
+    *[(edit(5, f"3,kit{c}chen,-50,-80"), {}, "row 5(, column 'room': found 'kit.*chen', expected a name without|: .*NUL)")
+      for c in "\x00\x01\t\x1f\x7f"],
+    (edit(5, '3,"kit\nchen",-50,-80'), {}, r"row 6, column 'room': found 'kit\\nchen', expected a name without control"),
+    (edit(1, "time,room,rssi_1,rssi_\x1b2"), {}, r"row 1, column 4: found 'rssi_\\x1b2', expected a name without control"),
     (edit(5, "2,kitchen,-50,-80"), {}, "row 5, column 'time': 2 repeats 2"),
     (edit(5, "1.5,kitchen,-50,-80"), {}, "row 5, column 'time': 1.5 goes back from 2"),
     (edit(5, "3,kitchen\udcff,-50,-80"), {}, "row 5: byte 0xff is not UTF-8"),

@@ -244,6 +244,9 @@ def test_data_frames_name_the_access_points(tmp_path: Path, house: Dataset) -> N
 @pytest.mark.parametrize(("change", "words"), [
     ({"model": "mamba-h3l1"}, "unknown preset 'mamba-h3l1'"),
     ({"quantize": "int2"}, r"unknown quantize 'int2'; did you mean 'int8'\? Known: float, int4, int8"),
+    *[({name: value}, rf"unknown {'preset' if name == 'model' else name} {re.escape(repr(value))}.* Known: ")
+      for name in ("model", "quantize", "signal", "calibration", "decay") for value in (4, None, True, ["int8"])],
+    ({"quantize": 4}, "did you mean 'int4'"),
     ({"window": 0}, "window = 0; expected a whole number"), ({"window": 2.5}, "window = 2.5"),
     ({"validation_fraction": 1}, "validation_fraction = 1"), ({"rate_hz": 0}, "rate_hz = 0"),
     ({"epochs": 0}, "epochs = 0; expected 1"), ({"signal": "db"}, "unknown signal 'db'"),

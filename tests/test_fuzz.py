@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from programs import random_program, streaming_program, unsealed
+from programs import random_program, resealed, streaming_program, unsealed
 from test_image import LARGEST, opened, parsed, poke, sealed
 
 from tinyloc.errors import ModelError
@@ -266,7 +266,7 @@ def test_damaged_models(what: str, tmp_path: Path) -> None:
     if what == "a width of gigabytes":
         head["__metadata__"][key] = head["__metadata__"][key].replace('"d": 8', '"d": 4096')
     made = json.dumps(head).encode()
-    path.write_bytes(len(made).to_bytes(8, "little") + made + data[8 + size :])
+    path.write_bytes(resealed(len(made).to_bytes(8, "little") + made + data[8 + size :]))
     with pytest.raises(ModelError, match=says):
         Model.load(path)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from programs import resealed
 from safetensors.numpy import load_file, save
 
 from tinyloc.errors import ConfigError, ModelError
@@ -237,7 +238,7 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
         (save({**arrays, "crf.end": np.zeros(3, np.int32)}, metadata=meta()), "found int32"),
     ]
     for data, words in cases:
-        path.write_bytes(data)
+        path.write_bytes(resealed(data))
         with pytest.raises(ModelError, match=words) as e:
             Model.load(path)
         assert str(path) in str(e.value)

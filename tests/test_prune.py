@@ -377,7 +377,7 @@ def test_killed_and_resumed_is_as_if_never_stopped(house: Dataset, mamba: Model,
     whole = prune(mamba, house, targets, QUICK, rounds=3, between=2)
     with pytest.raises(Stop):
         prune(mamba, house, targets, QUICK, rounds=3, between=2, checkpoint=file, progress=stop)
-    with pytest.raises(ModelError, match="a checkpoint of another run"):
+    with pytest.raises(ModelError, match=r"a checkpoint of another run.* --no-resume, remove it"):
         prune(mamba, house, {**targets, "inner": 7}, QUICK, rounds=3, between=2, checkpoint=file)
     seen: list[int] = []
     again = prune(mamba, house, targets, QUICK, rounds=3, between=2, checkpoint=file,
@@ -398,7 +398,7 @@ def test_other_validation_rows_are_another_run(house: Dataset, mamba: Model, tmp
     with pytest.raises(Stop):
         prune(mamba, house, {"inner": 6}, QUICK, rounds=2, between=2, checkpoint=tmp_path / "c", progress=stop)
     other = replace(house, val=house.val.take(slice(0, len(house.val) - 5)))
-    with pytest.raises(ModelError, match="a checkpoint of another run"):
+    with pytest.raises(ModelError, match=r"a checkpoint of another run.* --no-resume, remove it"):
         prune(mamba, other, {"inner": 6}, QUICK, rounds=2, between=2, checkpoint=tmp_path / "c")
 
 

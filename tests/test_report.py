@@ -527,7 +527,7 @@ def test_bad_input_is_named(place: Path, known: dict[str, Any], tmp_path: Path) 
         ((place / "facts.json", "--mcu", "nrf52810"), "expected it alone, without --mcu"),
         ((m8, m8), "named twice"),
         ((m8, "--mcu", "nrf52833"), "unknown MCU"),
-        ((m8, "--mcu", "nrf52810", "--core", "m0plus"), "the MCU has its own core"),
+        ((m8, "--mcu", "nrf52810", "--core", "m0plus"), "--core m0plus beside --mcu nrf52810"),
         ((m8, "--core", "m99"), "unknown core"),
         ((m8, "--float", m8), "expected a float model"),
         ((m8, "--float", place / "d.safetensors"), "none of the Programs was made of it"),
@@ -550,6 +550,7 @@ def test_target_without_a_part() -> None:
     assert Target.of(ram="32K").name == "32,768 B of RAM" and Target.of().name == ""
     assert Target.of(flash="1M").ram is None and Target.of(core="M4").core == "cortex-m4"
     assert Target.of("atmega328p").core == "avr"
+    assert Target.of("nrf52810", core="cortex-m4") == Target.of("nrf52810"), "its own"
 
 
 # ---- what is drawn ----

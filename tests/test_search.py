@@ -437,6 +437,7 @@ def test_bad_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for args, says in (((), "no budget: expected a size of RAM"), (("--ram", "lots"), "'lots' is no size"),
                        (("--ram", "32K", "--core", "cortex-m99"), "unknown core 'cortex-m99'"),
                        (("--mcu", "atmega328p"), "there is no build for atmega328p"),
+                       (("--mcu", "nrf52810", "--core", "m0plus"), "--core m0plus beside --mcu nrf52810"),
                        (("--ram", "32K", "--scheduler", "tcp://h:1", "--workers", "2"), "--workers is for a cluster on"),
                        (("--ram", "32K", "--augment", "loud=1"), "unknown augmentation 'loud'"),
                        (("--ram", "32K", "--signal", "power"), "unknown signal 'power'; did you mean 'powed'"),

@@ -179,10 +179,10 @@ def test_checkpoint_of_another_run_is_refused(house: Dataset, parts: tuple[Windo
     with pytest.raises(Stop):
         train(fresh(house), *parts, QUICK, checkpoint=file, progress=after(1, Stop))
     data = file.read_bytes()
-    with pytest.raises(ModelError, match="a checkpoint of another run"):
+    with pytest.raises(ModelError, match=r"a checkpoint of another run.* --no-resume, remove it"):
         train(fresh(house), *parts, replace(QUICK, lr=0.01), checkpoint=file)
     cut = [Windows(w.x.reshape(-1, 10, w.x.shape[2]), w.y.reshape(-1, 10), w.row.repeat(2)) for w in parts]
-    with pytest.raises(ModelError, match="a checkpoint of another run"):
+    with pytest.raises(ModelError, match=r"a checkpoint of another run.* --no-resume, remove it"):
         train(fresh(house), *cut, QUICK, checkpoint=file)
     assert file.read_bytes() == data
     file.write_bytes(data[:100])

@@ -97,6 +97,20 @@ def core_of(mcu: Mcu) -> str:
     return name
 
 
+def check_core(mcu: Mcu | None, core: str | None) -> None:
+    """Raises ConfigError for a core beside a microcontroller that has another one: one of the two would be ignored."""
+    from tinyloc.emulator.toolchain import core as find
+
+    if mcu and core:
+        try:
+            own = core_of(mcu)
+        except ConfigError:  # none that is emulated
+            own = ""
+        if find(core).name != own:
+            raise ConfigError(f"--core {core} beside --mcu {mcu.name}, whose core is {mcu.core}; expected one of the two "
+                              "options")
+
+
 def memory_of(mcu: Mcu | None, ram: int | None, flash: int | None) -> Memory:
     """Flash and RAM for the emulator: the budget's, generous where nothing limits them; the least stack is measured."""
     whole = Memory()

@@ -26,10 +26,10 @@ class BrokenError(TinylocError):
     """A promise that does not hold when it is tried out; not bad input but a "no": the command line exits with 1 on it."""
 
 
-def unknown(what: str, name: str, known: Iterable[str]) -> ConfigError:
-    """`ConfigError` for a name that is not in `known`, offering the nearest one."""
+def unknown(what: str, name: object, known: Iterable[str]) -> ConfigError:
+    """`ConfigError` for a name that is not in `known`, offering the nearest one; what is no string is none."""
     names = sorted(known)
-    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.4)
+    near = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.4)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return ConfigError(f"unknown {what} {name!r}{hint} Known: {', '.join(names)}" if hint else
                        f"unknown {what} {name!r}. Known: {', '.join(names)}")

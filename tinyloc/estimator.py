@@ -113,13 +113,15 @@ class TinyLocClassifier(ClassifierMixin, BaseEstimator):
         """
         from tinyloc import qat
         from tinyloc.model import preset
-        from tinyloc.quantize import calibrate
+        from tinyloc.quantize import DECAYS, METHODS, calibrate
         from tinyloc.train import Inputs, Recipe
         from tinyloc.train import fit as train
 
         own = self._own()
-        if own.quantize not in QUANTIZE:
-            raise unknown("quantize", own.quantize, QUANTIZE)
+        # All before training, which takes long; in tuples, which take what has no hash.
+        for name, known in (("quantize", QUANTIZE), ("calibration", ("auto", *METHODS)), ("decay", DECAYS)):
+            if getattr(own, name) not in known:
+                raise unknown(name, getattr(own, name), known)
         if not isinstance(own.window, int) or own.window < 1:
             raise ConfigError(f"window = {own.window!r}; expected a whole number of rows, 1 or more")
         if not 0 <= own.validation_fraction < 1 or not own.rate_hz > 0:

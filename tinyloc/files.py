@@ -249,8 +249,8 @@ def format_of(path: str | Path) -> str | None:
 def read_safetensors(path: str | Path, kind: str, version: int) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Arrays and metadata of a safetensors file whose metadata says `format` = kind and `version` = version.
 
-    Raises ModelError when the file is missing, cut off, of another kind or of another version, or when a bit of what was
-    written is another one now; a file without a digest, of an earlier version or by another tool, is taken as it is.
+    Raises ModelError when the file is missing, cut off, of another kind or of another version, when a bit of what was
+    written is another one now, or when it has no digest: a flipped bit in the digest's name would take it away.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -268,7 +268,10 @@ def read_safetensors(path: str | Path, kind: str, version: int) -> tuple[dict[st
         raise
     except (SafetensorError, OSError, TypeError, ValueError) as e:
         raise ModelError(f"{path}: cut off or no safetensors file ({e}); expected a {kind} file") from None
-    if SEAL in meta and meta.pop(SEAL) != content_digest(arrays, meta):
+    if SEAL not in meta:
+        raise ModelError(f"{path}: no digest ({SEAL!r} in its metadata), which every {kind} file has: damaged, or not "
+                         "written by tinyloc; make it again with the command that made it, or copy it anew")
+    if meta.pop(SEAL) != content_digest(arrays, meta):
         raise ModelError(f"{path}: damaged: arrays or metadata are not those that were written (their digest is another "
                          f"one); expected a {kind} file as tinyloc wrote it")
     return arrays, meta

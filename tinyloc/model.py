@@ -143,6 +143,8 @@ def preset(name: str, aps: int, classes: int) -> Config:
 
     Raises ConfigError for a name that is not known, offering the nearest one, and for a field or a value that is none.
     """
+    if not isinstance(name, str):
+        raise ConfigError(f"unknown preset {name!r}; expected a name. Known: {KNOWN}")
     plain, *changes = name.lower().split(",")
     found = re.fullmatch(r"(mamba|mdcsa)-h(\d+)l(\d+)(-lean)?", plain)
     family, depths = (found[1], FAMILIES[found[1]]) if found else ("", {})

@@ -406,8 +406,8 @@ class _Stages:
         model = Model.load(self.path)
         found = model.info.pop("stages", None)
         if not isinstance(found, dict) or found.get("identity") != self.identity:
-            raise ModelError(f"{self.path}: a checkpoint of another run (model, data, recipe or targets differ); remove it "
-                             "or name another file")
+            raise ModelError(f"{self.path}: a checkpoint of another run (model, data, recipe or targets differ); start "
+                             "anew with --no-resume, remove it or name another file")
         self.model, self.done = model, int(found["done"])
 
     def save(self) -> None:

@@ -259,8 +259,8 @@ class _Run:
 
         arrays, meta = read_safetensors(path, FORMAT, VERSION)
         if meta.get("identity") != identity:
-            raise ModelError(f"{path}: a checkpoint of another run (model, recipe or data differ); remove it or name "
-                             "another file")
+            raise ModelError(f"{path}: a checkpoint of another run (model, recipe or data differ); start anew with "
+                             "--no-resume, remove it or name another file")
         try:
             for name in ("mean", "square", "averaged", "best"):
                 getattr(self, name)[:] = arrays[name]

@@ -72,7 +72,9 @@ CSV = options(
     click.option("--motion", "csv_motion", multiple=True,
                  help="CSV: column of an accelerometer's deviation in mg over a row, or a prefix; again for more."),
     click.option("--session", "csv_session", help="CSV: column that names the recording."),
-    click.option("--delimiter", "csv_delimiter", help="CSV: what separates fields. [,]"),
+    # A tab is hard to type in a shell, and a backslash and a t are no delimiter.
+    click.option("--delimiter", "csv_delimiter", callback=lambda _ctx, _param, value: "\t" if value == r"\t" else value,
+                 help=r"CSV: what separates fields; '\t' is a tab. [,]"),
     click.option("--not-heard", "csv_not_heard", type=float, help="CSV: number that stands for not heard, such as 100."),
     click.option("--window", "csv_window", type=int, help="CSV: rows a window. [20]"),
     click.option("--hop", "csv_hop", type=int, help="CSV: rows from one window to the next. [10]"),

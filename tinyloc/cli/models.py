@@ -35,6 +35,15 @@ if TYPE_CHECKING:
     from tinyloc.quantize import FloatModel
 
 
+def _windows_without_rooms(d: Dataset) -> str:
+    """How many training windows can be trained on, where that is not all of them."""
+    from tinyloc.data import count_windows
+
+    made, known = count_windows(d.train, d.window, d.hop)
+    return "" if known == made else (f"{known} of {made} training windows have a room at every row; "
+                                     "the others are not trained on")
+
+
 @main.command()
 @click.argument("name", required=False)
 @SEED
@@ -47,7 +56,7 @@ def data(name: str | None, seed: int, as_json: bool, **given: Any) -> None:
     """
     import numpy as np
 
-    from tinyloc.data import SOURCES
+    from tinyloc.data import SOURCES, count_windows
 
     if name is None:
         rows = [["name", "license", "home"]] + [[s.name, s.license or "-", s.home or "made here, no radio was involved"]
@@ -57,9 +66,11 @@ def data(name: str | None, seed: int, as_json: bool, **given: Any) -> None:
         return
     d = load_source(source_of(name, seed, given))
     parts = {"train": d.train, "val": d.val, "test": d.test}
+    made, known = count_windows(d.train, d.window, d.hop)
     facts = {"name": d.name, "simulated": d.simulated, "access_points": len(d.aps), "motion": list(d.motions),
              "rooms": list(d.rooms),
              "window": d.window, "hop": d.hop, "rate_hz": d.rate_hz, "note": d.note,
+             "training_windows": made, "training_windows_with_rooms": known,
              "parts": {k: {"rows": len(p), "sessions": len(np.unique(p.session)),
                            "heard": round(float((~np.isnan(p.rssi)).mean()), 4),
                            "motion_known": None if p.motion is None else round(float((~np.isnan(p.motion)).mean()), 4),
@@ -71,7 +82,7 @@ def data(name: str | None, seed: int, as_json: bool, **given: Any) -> None:
     emit(as_json, facts, "\n".join([
         f"{d.name}{' (SIMULATED)' if d.simulated else ''}: {len(d.aps)} access points, "
         f"{'motion, ' if d.motions else ''}{len(d.rooms)} rooms, {d.rate_hz:g} Hz, windows of {d.window} rows", table(rows),
-        *([f"... and {more} rooms more"] if more else []), d.note]))
+        *([f"... and {more} rooms more"] if more else []), *filter(None, [_windows_without_rooms(d)]), d.note]))
 
 
 @main.command()
@@ -117,6 +128,8 @@ def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch:
         recipe = replace(start.recipe, **wanted)
     inputs = inputs_of(given, start)
     check_writable(out, source["data"], *given["teachers"])
+    if (lost := _windows_without_rooms(d)) and not as_json:
+        click.echo(f"note: {lost}", err=True)
     checkpoint = Path(out + ".checkpoint")
     left = checkpoints(checkpoint)
     if not resume:

@@ -85,6 +85,7 @@ def audit(model: str, ram: str | None, flash: str | None, mcu: str | None, all_i
     """
     import numpy as np
 
+    from tinyloc.bench import check_core
     from tinyloc.emulator.mcu import budget as find_budget
     from tinyloc.emulator.mcu import find, format_size, parse_size
     from tinyloc.verify import audit as count
@@ -92,6 +93,10 @@ def audit(model: str, ram: str | None, flash: str | None, mcu: str | None, all_i
 
     program = read_program(model)
     chip = find(mcu) if mcu else None
+    check_core(chip, core)
+    if core and not chip and not measured:
+        raise ConfigError(f"--core {core} says for which core --measured links the firmware; expected both options, or "
+                          "neither")
     limits: dict[str, int | None] = {"ram": None, "flash": parse_size(flash) if flash else None}
     if mcu or ram:
         given = find_budget(mcu, ram, flash)
@@ -194,12 +199,13 @@ def bench(model: str, mcu: str | None, core: str | None, compiler: str, optimize
     estimates.
     """
     from tinyloc.bench import bench as count
-    from tinyloc.bench import core_of
+    from tinyloc.bench import check_core, core_of
     from tinyloc.emulator.mcu import find
     from tinyloc.stream import Config
 
     program = read_program(model)
     chip = find(mcu) if mcu else None
+    check_core(chip, core)
     which = core_of(chip) if chip else core or "cortex-m4"
     streams = program.can_stream and not window
     found = count(program.retime(1) if streams else program, which, chip, compiler=compiler, optimize=optimize)

@@ -56,7 +56,7 @@ def search(data_name: str, ram: str | None, flash: str | None, mcu: str | None, 
     when it is started again, and more --trials extend one.  Balance, inputs, augmentation and --refit are those of all
     trials.  Exit code 1: no model was found.
     """
-    from tinyloc.bench import core_of
+    from tinyloc.bench import check_core, core_of
     from tinyloc.emulator.mcu import budget as find_budget
     from tinyloc.emulator.mcu import buildable
     from tinyloc.search import countable, need, workers
@@ -68,6 +68,7 @@ def search(data_name: str, ram: str | None, flash: str | None, mcu: str | None, 
     which, why = core or "cortex-m4", ""
     if mcu:
         chip = buildable(mcu)
+        check_core(chip, core)
         try:
             which = f"cortex-{core_of(chip)}"
         except ConfigError as e:

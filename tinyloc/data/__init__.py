@@ -15,12 +15,23 @@ from tinyloc.data.metrics import accuracy, class_f1, confusion, macro_f1, paired
 from tinyloc.data.motion import level_of, motion_levels
 from tinyloc.data.source import ROOT, Source, locate
 from tinyloc.data.table import MISSING, Area, Dataset, Samples, join
-from tinyloc.data.windows import HOLD, NOT_HEARD, POWER, SIGNALS, Scaler, Windows, every_row, forward_fill, windows
+from tinyloc.data.windows import (
+    HOLD,
+    NOT_HEARD,
+    POWER,
+    SIGNALS,
+    Scaler,
+    Windows,
+    count_windows,
+    every_row,
+    forward_fill,
+    windows,
+)
 from tinyloc.errors import ConfigError, DataError, unknown
 
 __all__ = [
     "DATASETS", "HOLD", "MISSING", "NOT_HEARD", "POWER", "ROOT", "SIGNALS", "SOURCES", "Area", "Augmentation", "Augmenter",
-    "Dataset", "Samples", "Scaler", "Source", "Windows", "accuracy", "class_f1", "confusion", "every_row",
+    "Dataset", "Samples", "Scaler", "Source", "Windows", "accuracy", "class_f1", "confusion", "count_windows", "every_row",
     "forward_fill", "join", "level_of", "load", "load_csv", "locate", "macro_f1", "motion_levels", "paired_gain", "windows",
 ]
 

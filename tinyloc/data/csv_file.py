@@ -22,6 +22,8 @@ from tinyloc.errors import ConfigError, DataError
 MISSING = frozenset({"", "nan", "na", "n/a", "null", "none"})
 BLOCK_WINDOWS = 5  # windows a block of the split
 VAL, TEST = 0.2, 0.2
+SEPARATORS = (",", ";", "\t", "|")
+SLOW = 60  # seconds from row to row beyond which a window of several rows is hardly about where somebody is
 # Beyond these a column holds something else: signals, and seconds, of which a double no longer tells one from the next.
 MOST_SIGNAL, MOST_TIME, MOST_RATE = 1e6, 2.0**53, 1e6
 
@@ -48,6 +50,10 @@ def _rows(path: Path, delimiter: str) -> tuple[list[str], list[tuple[int, list[s
     if not rows:
         raise DataError(f"{path}: is empty, expected a heading and rows")
     heading = [f.strip() for f in rows[0][1]]
+    meant = max((s for s in SEPARATORS if s != delimiter), key=heading[0].count)
+    if len(heading) == 1 and meant in heading[0]:
+        raise DataError(f"{path}, row {rows[0][0]}: one column only, {heading[0]!r}; did you mean --delimiter {meant!r} "
+                        f"(delimiter={meant!r})?")
     if len(set(heading)) < len(heading):
         twice = next(h for h in heading if heading.count(h) > 1)
         raise DataError(f"{path}, row {rows[0][0]}: column {twice!r} occurs twice")
@@ -71,6 +77,12 @@ def _signals(path: Path, heading: list[str], rssi: Sequence[str], what: str = "r
     if not names:
         raise ConfigError(f"{what} names no column, expected names or a prefix such as '{what}_*'")
     return names
+
+
+def _check_name(where: str, name: str) -> None:
+    """Raises DataError for a control character in a name: C code, tables and terminals would end there, or show another."""
+    if any(c < " " or c == "\x7f" for c in name):
+        raise DataError(f"{where}: found {name!r}, expected a name without control characters")
 
 
 def _number(path: Path, line: int, column: str, text: str, what: str, most: float = MOST_SIGNAL) -> float:
@@ -119,6 +131,8 @@ def load_csv(path: str | Path, *, time: str = "time", room: str = "room",
     train, val, test = _split(path, samples, BLOCK_WINDOWS * window / rate if rate else 1.0, seed)
     note = (f"Split: whole blocks of {BLOCK_WINDOWS} windows; about 60% train, 20% validation, 20% test "
             f"(seed {seed}); blocks of the test lie between blocks of the training. Source: {path}.{found}")
+    if window > 1 and rate and 1 / rate > SLOW:
+        note += f" A row each {1 / rate:g} s: are these times in milliseconds?"
     return Dataset(path.stem, part(samples, train), part(samples, val), part(samples, test), window, hop,
                    rate, simulated=False, note=note)
 
@@ -142,6 +156,10 @@ def read_csv(path: Path, *, time: str = "time", room: str = "room", rssi: str | 
     if mixed:
         raise ConfigError(f"column {mixed[0]!r} is both motion and a signal, the time, room or session")
     at = {h: i for i, h in enumerate(heading)}
+    for name in [*signals, *motions]:
+        _check_name(f"{path}, row 1, column {at[name] + 1}", name)
+    for line, fields in rows:
+        _check_name(f"{path}, row {line}, column {room!r}", fields[at[room]].strip())
 
     times = np.array([_number(path, line, time, f[at[time]].strip(), "a number of seconds", MOST_TIME)
                       for line, f in rows])

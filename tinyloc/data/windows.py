@@ -181,15 +181,28 @@ def windows(samples: Samples, scaler: Scaler, length: int, hop: int, delay: int 
 
     A step whose label would come from before its session has none (y = -1)."""
     _check(length, hop, delay)
+    start = _starts(samples, length, hop)
+    rows = start[:, None] + np.arange(length)
+    about = rows - delay
+    return _gather(samples, scaler, rows, np.where(about < samples.starts()[start][:, None], -1, about))
+
+
+def count_windows(samples: Samples, length: int, hop: int) -> tuple[int, int]:
+    """(how many windows `windows` makes, those of them with a room at every row: the others are not trained on)."""
+    _check(length, hop, 0)
+    start = _starts(samples, length, hop)
+    without = np.concatenate([[0], np.cumsum(samples.room < 0)])
+    return len(start), int((without[start + length] == without[start]).sum())
+
+
+def _starts(samples: Samples, length: int, hop: int) -> Ints:
+    """First rows of `windows`."""
     first = samples.starts()
     start = np.arange(len(samples))
     last = start + length - 1
     whole = last < len(samples)
     whole[whole] &= first[last[whole]] == first[whole]
-    start = start[whole & ((start - first) % hop == 0)]
-    rows = start[:, None] + np.arange(length)
-    about = rows - delay
-    return _gather(samples, scaler, rows, np.where(about < first[start][:, None], -1, about))
+    return start[whole & ((start - first) % hop == 0)]
 
 
 def every_row(samples: Samples, scaler: Scaler, length: int, delay: int = 0) -> Windows:

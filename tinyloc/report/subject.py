@@ -44,12 +44,11 @@ class Target:
     @staticmethod
     def of(mcu: str | None = None, ram: str | None = None, flash: str | None = None, core: str | None = None) -> Target:
         """That of the options of `tinyloc audit` and `tinyloc bench`, with their errors."""
-        from tinyloc.bench import core_of
+        from tinyloc.bench import check_core, core_of
         from tinyloc.emulator.toolchain import core as find_core
 
         chip = find(mcu) if mcu else None
-        if chip and core:
-            raise ConfigError(f"--core {core} and --mcu {chip.name}: expected one of them; the MCU has its own core")
+        check_core(chip, core)
         which = find_core(core or "m4").cpu if not chip else f"cortex-{core_of(chip)}" if chip.cortex_m else chip.core
         limit = find_budget(mcu, ram, flash) if mcu or ram else None
         return Target(which, chip, limit.ram_bytes if limit else None,
