@@ -12,7 +12,8 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ pytest.importorskip("matplotlib", reason="the extra search is not installed: pip
 
 import distributed
 import optuna
+import psutil
 
 from tinyloc import qat
 from tinyloc.data import Augmentation, Dataset, load, macro_f1
@@ -316,25 +318,103 @@ def test_same_seed_same_trials_and_more_of_them(found: tuple[Path, dict[str, Any
     assert [p["validation"] for p in longer["front"]] == [p["validation"] for p in said["front"]]
 
 
+def asked(folder: Path) -> list[str]:
+    """Arguments of a search whose trials take a second."""
+    recording = walk(folder.parent / "walk.csv")
+    return ["search", "--data", str(recording), *COLUMNS, "--ram", "6K", "--total", *FLAGS, "--out", str(folder)]
+
+
+@contextlib.contextmanager
+def started(args: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """The command in a process group of its own, as a terminal has it: with one worker, and killed in the end."""
+    code = ("import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored in the background
+            "from tinyloc.cli import main; main(sys.argv[1:])")
+    process = subprocess.Popen([sys.executable, "-c", code, *args, "--workers", "1"], start_new_session=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def until(process: subprocess.Popen[str], so: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 300  # the first search of a machine compiles
+    while not so():
+        assert process.poll() is None and time.monotonic() < deadline, process.stderr and process.stderr.read()
+        time.sleep(0.02)
+
+
+def states(folder: Path) -> list[str]:
+    """Those of a running search's trials."""
+    if not (folder / STORAGE).exists():
+        return []
+    with contextlib.closing(sqlite3.connect(f"file:{folder / STORAGE}?mode=ro", uri=True)) as reader:
+        return [state for state, in reader.execute("SELECT state FROM trials ORDER BY number")]
+
+
+def spawned(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """Worker processes, from their first moment on."""
+    found = []
+    for child in psutil.Process(process.pid).children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # a compiler that is asked for its version is soon gone
+            found += [child] * ("spawn_main" in " ".join(child.cmdline()))
+    return found
+
+
+def test_interrupted_while_workers_start(tmp_path: Path) -> None:
+    """Ctrl-C is of the whole process group; it ends with one line, whichever process it finds how far."""
+    with started(asked(tmp_path / "out")) as process:
+        until(process, lambda: spawned(process))
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.communicate(timeout=120) == ("", "tinyloc: INTERRUPTED: the same command goes on\n")
+        assert process.returncode == 1
+
+
+def test_interrupted_while_a_trial_runs(tmp_path: Path) -> None:
+    """What was finished is kept and said, the worker says nothing, and the same command goes on."""
+    folder = tmp_path / "out"
+    with started(asked(folder)) as process:
+        until(process, lambda: "COMPLETE" in (now := states(folder)) and now[-1] == "RUNNING")
+        worker, = spawned(process)
+        worker.send_signal(signal.SIGINT)  # a worker's own is nothing
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+    assert err == "" and process.returncode == 0 and not worker.is_running()
+    assert re.search(r"^INTERRUPTED: the same command goes on with the \d trials that are left$", out, re.M)
+    kept = json.loads((folder / "front.json").read_text())
+    assert 1 <= kept["trials"]["finished"] < TRIALS["trials"] and kept["front"]
+
+
+def test_a_worker_outlives_an_interrupt() -> None:
+    """The parent alone decides: a worker that ended so would not be replaced, and its trial would be waited for for ever."""
+    with workers(count=1) as one:
+        pid, = one.run(os.getpid).values()
+        os.kill(pid, signal.SIGINT)
+        assert one.submit(os.getpid, pure=False).result(timeout=30) == pid
+
+
+def test_without_workers_it_ends(house: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tinyloc.search.LONELY", 0, raising=False)
+    monkeypatch.setattr("tinyloc.search.GLANCE", 0.1, raising=False)
+    with distributed.LocalCluster(n_workers=0, processes=False, dashboard_address="127.0.0.1:0") as none, \
+            distributed.Client(none) as alone, ThreadPoolExecutor(1) as apart:
+        running = apart.submit(search, house, tmp_path, GOAL, alone)
+        try:
+            with pytest.raises(ConfigError, match="all workers are gone, and none has come for 0 s; the same command goes "
+                                                  "on with the 4 trials that are left"):
+                running.result(timeout=30)
+        finally:
+            alone.close()  # ends what would wait for ever
+
+
 def test_killed_and_started_again(tmp_path: Path, client: Any) -> None:
     """SIGKILL of the search and of its workers while a trial runs; the next one has the trials of one never stopped."""
-    recording = walk(tmp_path / "walk.csv")
     folder = tmp_path / "killed"
-    args = ["search", "--data", str(recording), *COLUMNS, "--ram", "6K", "--total", *FLAGS, "--out", str(folder)]
-    code = "import sys; from tinyloc.cli import main; main(sys.argv[1:])"
-    process = subprocess.Popen([sys.executable, "-c", code, *args, "--workers", "1"], start_new_session=True, cwd=tmp_path,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    deadline, states = time.monotonic() + 120, [""]
-    try:
-        while "COMPLETE" not in states or states[-1] != "RUNNING":
-            assert process.poll() is None and time.monotonic() < deadline, process.stderr and process.stderr.read()
-            time.sleep(0.02)
-            if (folder / STORAGE).exists():
-                with contextlib.closing(sqlite3.connect(f"file:{folder / STORAGE}?mode=ro", uri=True)) as reader:
-                    states += [state for state, in reader.execute("SELECT state FROM trials ORDER BY number")]
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+    args = asked(folder)
+    with started(args) as process:
+        until(process, lambda: "COMPLETE" in (now := states(folder)) and now[-1] == "RUNNING")
     before = told(folder)
     kept = [t for t in before if t[1] != "RUNNING"]
     assert len(kept) < len(before) and sum(state == "COMPLETE" for _, state, _, _ in kept) < TRIALS["trials"]

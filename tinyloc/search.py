@@ -22,10 +22,13 @@ import contextlib
 import json
 import math
 import os
+import signal
 import sys
+import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
@@ -46,6 +49,8 @@ STORAGE, FRONT, PICTURE, MODELS, LOCK = "study.db", "front.json", "front.png", "
 NAME = "tinyloc"  # of the study in the storage
 STARTUP = 20  # trials drawn at random before the sampler learns from them
 HOPELESS = 200  # settings in a row over the budget, after which nothing is expected to fit
+LONELY = 60  # seconds without a worker, after which none is expected to come back
+GLANCE = 5  # seconds between two looks at whether there still are workers
 
 
 @dataclass
@@ -298,32 +303,67 @@ def _short(value: Any) -> str:
 def workers(scheduler: str | None = None, count: int | None = None) -> Iterator[Any]:
     """A Dask client: of the cluster whose scheduler has that address, or of a local one of `count` processes [cores].
 
-    Raises ConfigError when nothing answers at the address, or it has no worker within a minute.
+    Ctrl-C is this process's affair: local workers go on with what they do until it ends them.  One that comes while they
+    start goes through when they have started and were ended.  Raises ConfigError when nothing answers at the address, or it
+    has no worker within a minute.
     """
     need()
     import logging
 
     import distributed
 
-    if scheduler is None:
+    opened = contextlib.ExitStack()
+
+    def connect() -> Any:
+        if scheduler is not None:
+            return opened.enter_context(distributed.Client(scheduler, timeout=10))
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        with distributed.LocalCluster(n_workers=count or cores, threads_per_worker=1, processes=True, memory_limit=0,
-                                      dashboard_address="127.0.0.1:0", silence_logs=logging.ERROR) as cluster, \
-                distributed.Client(cluster) as client:
-            yield client
-        return
-    try:
-        client = distributed.Client(scheduler, timeout=10)
-    except (OSError, ValueError, TimeoutError) as e:
-        raise ConfigError(f"no Dask scheduler answers at {scheduler} ({e}); expected an address such as "
-                          "tcp://host:8786") from None
-    with client:
+        # The preload is for systems whose threads cannot block a signal, and for processes that were not spawned.
+        cluster = opened.enter_context(distributed.LocalCluster(
+            n_workers=count or cores, threads_per_worker=1, processes=True, memory_limit=0,
+            dashboard_address="127.0.0.1:0", silence_logs=logging.ERROR,
+            preload=["import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"]))
+        return opened.enter_context(distributed.Client(cluster))
+
+    # In a thread of its own, as a cluster that is interrupted while it starts or ends can neither go on nor be ended.
+    with ThreadPoolExecutor(1, initializer=_without_interrupts) as apart:
         try:
-            client.wait_for_workers(1, timeout=60)
-        except TimeoutError:
-            raise ConfigError(f"the Dask scheduler at {scheduler} has no workers; start some with: dask worker "
-                              f"{scheduler} --nthreads 1") from None
-        yield client
+            try:
+                client = apart.submit(connect).result()
+            except (OSError, ValueError, TimeoutError) as e:
+                if scheduler is None:
+                    raise
+                raise ConfigError(f"no Dask scheduler answers at {scheduler} ({e}); expected an address such as "
+                                  "tcp://host:8786") from None
+            if scheduler is not None:
+                try:
+                    client.wait_for_workers(1, timeout=60)
+                except TimeoutError:
+                    raise ConfigError(f"the Dask scheduler at {scheduler} has no workers; start some with: dask worker "
+                                      f"{scheduler} --nthreads 1") from None
+            yield client
+        finally:
+            _despite_interrupts(apart, opened.close)
+
+
+def _without_interrupts() -> None:
+    """Has this thread, and the threads and processes that it starts, never see SIGINT: a mask is inherited, from a process's
+    first instruction on."""
+    if hasattr(signal, "pthread_sigmask"):
+        from multiprocessing import resource_tracker
+
+        resource_tracker.ensure_running()  # now, as it ends with the signal unblocked, whatever was before
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+
+def _despite_interrupts(apart: ThreadPoolExecutor, call: Callable[[], None]) -> None:
+    """Has the thread do that after all else; one more Ctrl-C asks for what is being done already."""
+    ending = apart.submit(call)
+    while True:
+        try:
+            return ending.result()
+        except KeyboardInterrupt:
+            continue
 
 
 def _same(dataset: Dataset) -> Dataset:
@@ -338,7 +378,8 @@ def search(dataset: Dataset, folder: str | Path, goal: Goal, client: Any, *, sou
     client: a Dask client (`workers`); trials run on its workers, as many at once as they have threads.
     source: how the data were loaded, for `tinyloc verify` and the like to find them.
     picture: its file; .png, .svg or .pdf.
-    Ctrl-C ends it with the front so far.  Raises ConfigError when no settings fit the budget.
+    Ctrl-C ends it with the front so far.  Raises ConfigError when no settings fit the budget, or when all workers are gone
+    and none has come for a minute; the same call goes on.
     """
     folder = Path(folder)
     image = Path(picture) if picture else folder / PICTURE
@@ -373,9 +414,16 @@ def _drive(study: Study, client: Any, progress: Callable[[Progress], None] | Non
     running: dict[Any, Any] = {}
     finished = len(study.trials(*COUNTED))
     over_in_a_row = 0
+    seen = time.monotonic()  # when there was a worker
     try:
         while finished < goal.trials or running:
-            slots = max(1, sum(client.nthreads().values()))
+            threads = sum(client.nthreads().values())
+            if threads:
+                seen = time.monotonic()
+            elif time.monotonic() - seen > LONELY:
+                raise ConfigError(f"all workers are gone, and none has come for {LONELY} s; the same command goes on with "
+                                  f"the {goal.trials - finished} trials that are left")
+            slots = max(1, threads)
             while len(running) < slots and (left or finished + len(running) < goal.trials):
                 trial, made = study.propose(left.popleft() if left else None)
                 memory, work = estimate(made)
@@ -396,7 +444,10 @@ def _drive(study: Study, client: Any, progress: Callable[[Progress], None] | Non
                 running[client.submit(evaluate, data, job, pure=False)] = trial
             if not running:
                 continue
-            for future in wait(list(running), return_when="FIRST_COMPLETED").done:
+            done: set[Any] = set()
+            with contextlib.suppress(TimeoutError):  # a trial takes as long as it takes, if there is a worker that runs it
+                done = wait(list(running), timeout=GLANCE, return_when="FIRST_COMPLETED").done
+            for future in done:
                 trial = running.pop(future)
                 study.tell(trial, _outcome(future, bool(study.trials("done"))))
                 finished = len(study.trials(*COUNTED))

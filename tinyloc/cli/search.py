@@ -86,6 +86,9 @@ def search(data_name: str, ram: str | None, flash: str | None, mcu: str | None, 
     try:
         with workers(scheduler, count) as client:
             facts = run_search(d, out, goal, client, source=source, picture=picture, progress=show)
+    except KeyboardInterrupt:  # before the trials: during them, it ends the search with the front so far
+        click.echo("tinyloc: INTERRUPTED: the same command goes on", err=True)
+        sys.exit(NO)
     finally:
         end()
     unit = "instructions" if goal.core else "~MACs"
