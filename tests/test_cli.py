@@ -381,6 +381,10 @@ def test_demo(place: Path, tmp_path: Path, data: str) -> None:
     assert [m["model"] for m in found["models"]] == ["mamba-h8l1", "mdcsa-h16l1"]
     for m in found["models"]:
         assert m["verify"]["equal"] and f"{m['memory']['total']:,}" in text
+        assert (m["carried_on"] is None) == (m["model"] == "mdcsa-h16l1"), "which runs a window at once"
+        if m["carried_on"]:
+            ran = facts("run", tmp_path / f"{m['model']}.int8.safetensors", "--stream")
+            assert m["carried_on"]["macro_f1"] == ran["macro_f1"] and f"  {ran['macro_f1']:.3f}  yes" in text
         assert facts("audit", tmp_path / f"{m['model']}.int8.safetensors", "--ram", "64K", "--all-in-ram")["fits"]
 
 
