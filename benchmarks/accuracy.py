@@ -3,8 +3,9 @@
 Trains each model by the default recipe (the model is chosen on validation only) with the paper's inputs, or with --tuned by
 `tinyloc.tuned`, quantizes it with the default calibration, and scores both on the test rows; with --qat also the Program of
 quantization-aware training, with --int4 also that with weights of four bits, with --carried the int8 Program as firmware
-runs it, sample by sample, its state carried on through each recording.  bytes: of int8 and of int4 with everything in RAM,
-code and stack apart, the greatest over the seeds.  Results are kept in build/accuracy.json and not computed twice.
+runs it, sample by sample where it can, its state carried on through each recording.  bytes: of int8 and of int4 with
+everything in RAM, code and stack apart, the greatest over the seeds.  Results are kept in build/accuracy.json, not computed
+twice.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def measure(data: str, name: str, seed: int, kinds: tuple[str, ...] = (), ours: 
              "calibration": program.info["calibration"]}
     found["bytes"] = audit(program).best.total
     if CARRIED in kinds:
-        found[CARRIED] = score(carried_on(program, d.test))
+        found[CARRIED] = score(carried_on(program, d.test)) if program.carries else found["int8"]
     for kind in (k for k in TRAINED if k in kinds):
         most = QAT_EPOCHS.get((data, kind), qat.RECIPE.epochs)
         # What has seen the validation rows is not chosen by them.

@@ -28,8 +28,8 @@ from tinyloc.files import write_atomic
 from tinyloc.model import Model
 from tinyloc.program import Program
 from tinyloc.quantize import calibrate
-from tinyloc.run import Session
 from tinyloc.train import Recipe, balanced_as, checkpoints, fit, last_rows
+from tinyloc.trial import labels
 from tinyloc.tuned import tuned
 from tinyloc.verify import audit
 
@@ -76,17 +76,15 @@ def as_integers(path: Path, weights: str, model: Model, data: Dataset, teachers:
     return Program.load(path)
 
 
-def scores(program: Program, model: Model, data: Dataset) -> tuple[float, float, int]:
+def scores(program: Program, data: Dataset) -> tuple[float, float, int]:
     """(macro-F1, accuracy) on the test rows, bytes."""
-    w = last_rows(model.info, data.test)
-    labels = Session(program).run_windows(program.buffers[program.input].quantize(w.x))[:, -1, 0]
-    true = w.y[:, -1]
-    return macro_f1(true, labels, len(data.rooms)), accuracy(true, labels), audit(program).best.total
+    true, said = labels(program, data, "test")
+    return macro_f1(true, said, len(data.rooms)), accuracy(true, said), audit(program).best.total
 
 
 def score(model: Model, data: Dataset) -> dict[str, float]:
     w = last_rows(model.info, data.test)
-    f1, right, size = scores(calibrate(model, data), model, data)
+    f1, right, size = scores(calibrate(model, data), data)
     return {"validation": model.info.get("validation_macro_f1", math.nan), "accuracy": right,
             "float": macro_f1(w.y[:, -1], model.predict(w.x), len(data.rooms)), "int8": f1, "bytes": size}
 
@@ -149,7 +147,7 @@ def main() -> None:
             results.setdefault(name, []).append(score(model, data))
             for kind in args.qat:
                 program = as_integers(Path(f"{file}.{kind}"), kind, model, data, teachers if how else [], how, args.until)
-                results[name][-1] |= zip(COLUMNS[kind], scores(program, model, data), strict=True)
+                results[name][-1] |= zip(COLUMNS[kind], scores(program, data), strict=True)
             print(seed, name, json.dumps(results[name][-1]), flush=True)
     write_atomic(args.out / f"{args.data}-{student}-{taught_by}-{args.beta:g}-{args.share:g}.json",
                  json.dumps(results, indent=1))

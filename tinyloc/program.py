@@ -178,6 +178,11 @@ class Program:
 
         return all(OPS[s.op].streams and not self._counts(s) for s in self.steps)
 
+    @property
+    def carries(self) -> bool:
+        """Whether sample by sample goes on from a state where the next window starts anew."""
+        return self.can_stream and self.steps_of_time > 1
+
     def _counts(self, step: Step) -> bool:
         """Whether a step reads a constant in an activation's place, row by row, as an encoding of positions is."""
         from tinyloc.kernels.table import OPS

@@ -35,11 +35,8 @@ if TYPE_CHECKING:
     from tinyloc.quantize import FloatModel
 
 
-def _windows_without_rooms(d: Dataset) -> str:
-    """How many training windows can be trained on, where that is not all of them."""
-    from tinyloc.data import count_windows
-
-    made, known = count_windows(d.train, d.window, d.hop)
+def _windows_without_rooms(made: int, known: int) -> str:
+    """How many training windows can be trained on, where that is not all of them; of `count_windows`."""
     return "" if known == made else (f"{known} of {made} training windows have a room at every row; "
                                      "the others are not trained on")
 
@@ -82,7 +79,7 @@ def data(name: str | None, seed: int, as_json: bool, **given: Any) -> None:
     emit(as_json, facts, "\n".join([
         f"{d.name}{' (SIMULATED)' if d.simulated else ''}: {len(d.aps)} access points, "
         f"{'motion, ' if d.motions else ''}{len(d.rooms)} rooms, {d.rate_hz:g} Hz, windows of {d.window} rows", table(rows),
-        *([f"... and {more} rooms more"] if more else []), *filter(None, [_windows_without_rooms(d)]), d.note]))
+        *([f"... and {more} rooms more"] if more else []), *filter(None, [_windows_without_rooms(made, known)]), d.note]))
 
 
 @main.command()
@@ -110,6 +107,7 @@ def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch:
 
     Ctrl-C ends the training early and keeps the best so far.  A killed run goes on when started again.
     """
+    from tinyloc.data import count_windows
     from tinyloc.files import check_writable
     from tinyloc.model import Model
     from tinyloc.train import Recipe, checkpoints, fit, last_rows, scores, with_info
@@ -128,7 +126,7 @@ def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch:
         recipe = replace(start.recipe, **wanted)
     inputs = inputs_of(given, start)
     check_writable(out, source["data"], *given["teachers"])
-    if (lost := _windows_without_rooms(d)) and not as_json:
+    if not as_json and (lost := _windows_without_rooms(*count_windows(d.train, d.window, d.hop))):
         click.echo(f"note: {lost}", err=True)
     checkpoint = Path(out + ".checkpoint")
     left = checkpoints(checkpoint)

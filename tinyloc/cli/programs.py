@@ -357,7 +357,7 @@ def run(model: str, backend: str, data_name: str | None, stream: bool, unknown: 
         labels = carried_on(program, d.test, backend, missing)
     else:
         labels = Session(program, backend).run_windows(codes)[:, -1, 0]
-        if program.can_stream and program.steps_of_time > 1:
+        if program.carries:
             carried = scores(w.y[:, -1], carried_on(program, d.test, "c", missing), rooms)
     result = scores(w.y[:, -1], labels, rooms)
     if out:

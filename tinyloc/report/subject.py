@@ -124,9 +124,7 @@ class Subject:
         a window is one row."""
         from tinyloc.verify import carried_on
 
-        if not self.program.can_stream or self.program.steps_of_time == 1:
-            return None
-        return carried_on(self.program, self.dataset.test, "c", self.missing)
+        return carried_on(self.program, self.dataset.test, "c", self.missing) if self.program.carries else None
 
     @cached_property
     def float_labels(self) -> np.ndarray | None:
