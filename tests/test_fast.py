@@ -51,21 +51,29 @@ def close(got: np.ndarray, want: np.ndarray, what: str) -> None:
     assert error <= BOUND, f"{what}: {error:.1e} of the greatest {scale:.3g}, bound {BOUND:g}"
 
 
+@pytest.mark.parametrize("begun", [False, True], ids=["anew", "begun"])
 @pytest.mark.parametrize("gain", [1.0, 30.0], ids=["usual", "saturating"])
 @pytest.mark.parametrize("b, t, d, n, k, expand, tied", BLOCKS)
-def test_mamba_block(b: int, t: int, d: int, n: int, k: int, expand: int, tied: bool, gain: float) -> None:
+def test_mamba_block(b: int, t: int, d: int, n: int, k: int, expand: int, tied: bool, gain: float, begun: bool) -> None:
+    """Values, the state that is left, and gradients; from the initial state, and from one that rows before left."""
     rng = np.random.default_rng([b, t, d, n])
     p = {name: v + rng.normal(0, 0.1, v.shape).astype(np.float32)
          for name, v in mamba_params(rng, d, n, k, expand, tied).items()}
     if n:
         p["dt_proj.bias"] = p["dt_proj.bias"] * np.float32(min(gain, 4))
     x, dy = ((rng.normal(size=(b, t, d)) * g).astype(np.float32) for g in (gain, 1))
-    (y, _), cache = FAST.mamba_block(x, p)
+    e = len(p["conv.weight"])
+    state = tuple(rng.normal(size=s).astype(np.float32) for s in ((b, k - 1, e), (b, e, n))) if begun else None
+    kept = [s.copy() for s in state or ()]
+    (y, after), cache = FAST.mamba_block(x, p, state)
     dx, g = FAST.mamba_block_backward(dy, cache)
-    (y64, _), cache64 = SLOW.mamba_block(x.astype(float), {name: v.astype(float) for name, v in p.items()})
+    assert all(np.array_equal(s, was) for s, was in zip(state or (), kept, strict=True)), "what it begins with is left alone"
+    (y64, after64), cache64 = SLOW.mamba_block(x.astype(float), {name: v.astype(float) for name, v in p.items()},
+                                               tuple(s.astype(float) for s in state) if state else None)
     dx64, g64 = SLOW.mamba_block_backward(dy.astype(float), cache64)
     assert g.keys() == g64.keys()
-    for what, got, want in (("y", y, y64), ("dx", dx, dx64), *((f"d {name}", g[name], g64[name]) for name in g)):
+    states = [(f"state {i}", got, want) for i, (got, want) in enumerate(zip(after, after64, strict=True)) if want.size]
+    for what, got, want in (("y", y, y64), ("dx", dx, dx64), *states, *((f"d {name}", g[name], g64[name]) for name in g)):
         assert got.dtype == np.float32, what
         close(got, want, what)
 

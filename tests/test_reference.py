@@ -187,6 +187,9 @@ def test_crf_against_enumeration(t: int, c: int, seed: int) -> None:
     assert loss == pytest.approx(-np.log(p[0]), rel=1e-9, abs=1e-12)
     marginals = np.stack([[p[paths[:, i] == k].sum() for k in range(c)] for i in range(t)])
     np.testing.assert_allclose(ref.crf_marginals(em, tr, start, end)[0], marginals, atol=1e-12)
+    for t in range(1, em.shape[1] + 1):
+        np.testing.assert_allclose(ref.crf_filter(em, tr, start, end)[:, t - 1],
+                                   ref.crf_marginals(em[:, :t], tr, start, end)[:, -1], atol=1e-12)
     best, score = ref.crf_viterbi(em, tr, start, end)
     assert tuple(best[0]) == tuple(paths[scores.argmax()])
     assert score[0] == pytest.approx(scores.max())

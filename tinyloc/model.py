@@ -17,7 +17,7 @@ import difflib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ from tinyloc.reference.mdcsa import POSITIONS, mdcsa_params, out_conv_geometry, 
 from tinyloc.reference.norm import rms_norm, rms_norm_backward
 
 if TYPE_CHECKING:
+    from tinyloc.data import Windows
     from tinyloc.kernels.op import Node
 
 Params = dict[str, np.ndarray]
@@ -223,17 +224,31 @@ class Model:
         """The parameters below `prefix`, by the rest of their names."""
         return {k[len(prefix) :]: v for k, v in self.params.items() if k.startswith(prefix)}
 
-    def forward(self, x: np.ndarray, rng: np.random.Generator | None = None, dropout: float = 0.0
-                ) -> tuple[np.ndarray, Any]:
-        """(emissions (b, t, c), cache) of x (b, t, a); with `rng`, values are dropped as in training."""
+    @property
+    def state_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of what is kept of a row for the next ones, which `forward` begins with: of each block of a Mamba the
+        convolution's rows (k - 1, e) and the scan's state (e, n).  None of another model."""
+        c = self.config
+        if c.family != "mamba":
+            return ()
+        return ((c.k - 1, c.sizes["inner"]), (c.sizes["inner"], c.n)) * c.blocks
+
+    def forward(self, x: np.ndarray, rng: np.random.Generator | None = None, dropout: float = 0.0,
+                state: Sequence[np.ndarray] = ()) -> tuple[np.ndarray, Any]:
+        """(emissions (b, t, c), cache) of x (b, t, a); with `rng`, values are dropped as in training.
+
+        state: what the rows before left (`state_after`), an array (b, ...) for each of `state_shapes`; () for zeros.
+        """
         c, p = self.config, self.params
         use = layers(np.result_type(x, p["encoder.weight"]))
         y, c_in = use.linear(x, p["encoder.weight"], p["encoder.bias"])
         inner: list[Any] = []
+        after: list[np.ndarray] = []
         if c.family == "mamba":
             for i in range(c.blocks):
-                (y, _), cache = use.mamba_block(y, self.part(f"blocks.{i}."))
+                (y, own), cache = use.mamba_block(y, self.part(f"blocks.{i}."), tuple(state[2 * i : 2 * i + 2]) or None)
                 inner.append(cache)
+                after += own
             if c.final_norm:
                 y, cache = rms_norm(y, p["norm.weight"])
                 inner.append(cache)
@@ -245,7 +260,7 @@ class Model:
             mask = (rng.random(y.shape) >= dropout).astype(y.dtype) / y.dtype.type(1 - dropout)
             y = y * mask
         y, c_out = use.linear(y, p["head.weight"], p.get("head.bias"))
-        return y, (use, c_in, inner, mask, c_out, features)
+        return y, (use, c_in, inner, mask, c_out, after, features)
 
     @staticmethod
     def features(cache: Any) -> np.ndarray:
@@ -253,9 +268,16 @@ class Model:
         found: np.ndarray = cache[-1]
         return found
 
+    @staticmethod
+    def state_after(cache: Any) -> list[np.ndarray]:
+        """The state after the last row, of `forward`'s cache: what the next rows begin with."""
+        found: list[np.ndarray] = cache[-2]
+        return found
+
     def backward(self, dy: np.ndarray, cache: Any, dfeatures: np.ndarray | None = None) -> Params:
-        """Gradients of the parameters by name (the CRF's come from its loss); dfeatures: a loss's of `features`."""
-        use, c_in, inner, mask, c_out, _ = cache
+        """Gradients of the parameters by name (the CRF's come from its loss, none go on to the state that `forward` began
+        with); dfeatures: a loss's of `features`."""
+        use, c_in, inner, mask, c_out, *_ = cache
         g: Params = {}
         dx, g["head.weight"], bias = use.linear_backward(dy, c_out)
         if bias is not None:
@@ -285,6 +307,38 @@ class Model:
             emissions, (use, *_) = self.forward(x[i : i + batch])
             labels.append(use.crf_viterbi(emissions, crf["transitions"], crf["start"], crf["end"])[0][:, -1])
         return np.concatenate(labels) if labels else np.zeros(0, np.int64)
+
+    def margins(self, x: np.ndarray, batch: int = 4096) -> tuple[np.ndarray, np.ndarray]:
+        """(b, t) rooms and margins, in the model's own units, of each row of x (b, t, a) by what came before it, and by what
+        comes after it where the model looks at all rows of x at once.  A Mamba takes as many rows as there are."""
+        crf = {k: v.astype(np.float64) for k, v in self.part("crf.").items()}
+        step = batch if self.state_shapes else max(1, x.shape[1])
+        parts: list[np.ndarray] = []
+        state: list[np.ndarray] = []
+        for i in range(0, x.shape[1], step):
+            emissions, cache = self.forward(x[:, i : i + step], state=state)
+            state = self.state_after(cache)
+            parts.append(emissions)
+        e = np.concatenate(parts, 1).astype(np.float64)
+        totals, scores = np.empty_like(e), e[:, 0] + crf["start"]
+        for i in range(e.shape[1]):
+            if i:
+                scores = (scores[:, :, None] + crf["transitions"]).max(1) + e[:, i]
+                scores -= scores.max(1, keepdims=True)  # they would grow with the rows, and lose digits
+            totals[:, i] = scores + crf["end"]
+        high = np.sort(totals, -1)
+        return totals.argmax(-1), high[..., -1] - high[..., -2] if e.shape[2] > 1 else np.full(e.shape[:2], math.inf)
+
+    def carries(self, w: Windows) -> bool:
+        """Whether it goes on from row to row where windows such as these begin anew."""
+        return bool(self.state_shapes) and w.x.shape[1] > 1
+
+    def labels(self, w: Windows) -> np.ndarray:
+        """(w,) room of the row that each window is about, as a device says it: a model with states goes on through a whole
+        recording, sample by sample; another has a window a row, and so has one whose rows stand alone."""
+        if w.recordings is None or not self.carries(w):
+            return self.predict(w.x)
+        return w.recordings.follow(lambda x: self.margins(x[None])[0][0])[w.row]
 
     def graph(self, t: int) -> list[Node]:
         """The model as nodes of `tinyloc.kernels.table.LAYERS` for windows of t steps; the last one is "label".

@@ -7,7 +7,6 @@ start, too few access points, too little confidence, a state that saturated.  `r
 
 from __future__ import annotations
 
-import math
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
@@ -349,19 +348,6 @@ class _Recorder:
         return 0, 255, False
 
 
-def float_margins(model: Model, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(b, t) labels and margins, in the float model's own units, of each row of x (b, t, a) by what came before it."""
-    emissions, _ = model.forward(x)
-    e, crf = emissions.astype(np.float64), {k: v.astype(np.float64) for k, v in model.part("crf.").items()}
-    totals, scores = np.empty_like(e), e[:, 0] + crf["start"]
-    for i in range(e.shape[1]):
-        if i:
-            scores = (scores[:, :, None] + crf["transitions"]).max(1) + e[:, i]
-        totals[:, i] = scores + crf["end"]
-    high = np.sort(totals, -1)
-    return totals.argmax(-1), high[..., -1] - high[..., -2] if e.shape[2] > 1 else np.full(e.shape[:2], math.inf)
-
-
 def float_replay(model: Model, program: Program, events: Events) -> Events:
     """ANSWERs of the same rules with the float model, of which `program` is made: its labels, and the confidences that the
     Program's table has for its margins.  Nothing saturates in float."""
@@ -391,11 +377,11 @@ def float_replay(model: Model, program: Program, events: Events) -> Events:
         if not len(x):
             of_start.append((np.zeros(0, np.int64), np.zeros(0)))
         elif recorder.rows == 1 and config.window != 1:
-            labels, margin = float_margins(model, x[None])
+            labels, margin = model.margins(x[None])
             of_start.append((labels[0], margin[0]))
         else:
             at = np.clip(np.arange(len(x))[:, None] + np.arange(1 - config.window, 1), 0, None)
-            labels, margin = float_margins(model, x[at])
+            labels, margin = model.margins(x[at])
             of_start.append((labels[:, -1], margin[:, -1]))
     for f, w in zip(found, where, strict=True):
         if w is not None:

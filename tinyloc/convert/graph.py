@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tinyloc.data import Windows
 from tinyloc.errors import ConfigError, ModelError
 from tinyloc.kernels.op import Node
 from tinyloc.model import Model
@@ -81,6 +82,10 @@ class GraphModel:
     def predict(self, x: np.ndarray) -> np.ndarray:
         """(b,) room at the last step of each window x (b, window, a)."""
         return self.forward(x)[0][:, -1].argmax(-1)
+
+    def labels(self, w: Windows) -> np.ndarray:
+        """(w,) room of the row that each window is about."""
+        return self.predict(w.x)
 
     def graph(self, t: int) -> list[Node]:
         """The nodes.  Raises ModelError for windows of another length."""

@@ -20,6 +20,7 @@ from tinyloc.data.windows import (
     NOT_HEARD,
     POWER,
     SIGNALS,
+    Recordings,
     Scaler,
     Windows,
     count_windows,
@@ -31,8 +32,9 @@ from tinyloc.errors import ConfigError, DataError, unknown
 
 __all__ = [
     "DATASETS", "HOLD", "MISSING", "NOT_HEARD", "POWER", "ROOT", "SIGNALS", "SOURCES", "Area", "Augmentation", "Augmenter",
-    "Dataset", "Samples", "Scaler", "Source", "Windows", "accuracy", "class_f1", "confusion", "count_windows", "every_row",
-    "forward_fill", "join", "level_of", "load", "load_csv", "locate", "macro_f1", "motion_levels", "paired_gain", "windows",
+    "Dataset", "Recordings", "Samples", "Scaler", "Source", "Windows", "accuracy", "class_f1", "confusion", "count_windows",
+    "every_row", "forward_fill", "join", "level_of", "load", "load_csv", "locate", "macro_f1", "motion_levels",
+    "paired_gain", "windows",
 ]
 
 SOURCES: dict[str, Source] = {s.SOURCE.name: s.SOURCE for s in (simulate, flat, ujiindoorloc, tetam, byrne)}

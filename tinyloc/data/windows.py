@@ -13,7 +13,9 @@ in fixed-lag smoothing.  The receivers' averages, and a walk through a door, are
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -152,21 +154,53 @@ class Scaler:
 
 
 @dataclass(frozen=True)
+class Recordings:
+    """Rows of recordings as they follow each other: what windows are cut from, and what a model hears that is not started
+    anew for each.
+
+    x (n, a + m) in [0, 1], or codes; first (n,) index of the first row of each row's recording, which are in order; delay:
+    rows by which answers lag."""
+
+    x: np.ndarray
+    first: Ints
+    delay: int = 0
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        """(first row, last one + 1) of each recording."""
+        edges = [*np.unique(self.first).tolist(), len(self.x)]
+        return list(pairwise(edges))
+
+    def follow(self, answers: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """(n, ...) what is said of each row, where `answers` takes all rows (t, a + m) of a recording and gives an answer at
+        each of them (t, ...).  The last ones come when a recording is over: its last row is heard again and again."""
+        found = [np.zeros(0, np.int64)]
+        for start, end in self.spans:
+            rows = self.x[start:end]
+            found.append(answers(np.concatenate([rows, np.repeat(rows[-1:], self.delay, 0)]))[self.delay :])
+        return np.concatenate(found[1:] or found)
+
+
+@dataclass(frozen=True)
 class Windows:
-    """x (w, t, a + m) float32 in [0, 1]; y (w, t) room or -1; row (w,) index of the row that each window is about.
+    """x (w, t, a + m) float32 in [0, 1]; y (w, t) room or -1; row (w,) index of the row that each window is about;
+    recordings: what they were cut from, where that is known.
 
     y is the room `delay` rows before; that row itself is the last of a window without delay."""
 
     x: Floats
     y: Ints
     row: Ints
+    recordings: Recordings | None = None
 
     def __len__(self) -> int:
         return len(self.row)
 
 
-def _gather(samples: Samples, scaler: Scaler, rows: Ints, about: Ints) -> Windows:
-    return Windows(scaler.prepare(samples)[rows], np.where(about < 0, -1, samples.room[about]), about[:, -1])
+def _gather(samples: Samples, scaler: Scaler, rows: Ints, about: Ints, delay: int) -> Windows:
+    x = scaler.prepare(samples)
+    return Windows(x[rows], np.where(about < 0, -1, samples.room[about]), about[:, -1],
+                   Recordings(x, samples.starts(), delay))
 
 
 def _check(length: int, hop: int, delay: int) -> None:
@@ -184,7 +218,7 @@ def windows(samples: Samples, scaler: Scaler, length: int, hop: int, delay: int 
     start = _starts(samples, length, hop)
     rows = start[:, None] + np.arange(length)
     about = rows - delay
-    return _gather(samples, scaler, rows, np.where(about < samples.starts()[start][:, None], -1, about))
+    return _gather(samples, scaler, rows, np.where(about < samples.starts()[start][:, None], -1, about), delay)
 
 
 def count_windows(samples: Samples, length: int, hop: int) -> tuple[int, int]:
@@ -213,4 +247,4 @@ def every_row(samples: Samples, scaler: Scaler, length: int, delay: int = 0) -> 
     _check(length, 1, delay)
     first, last = samples.starts()[:, None], samples.ends()[:, None]
     about = np.arange(len(samples))[:, None] + np.arange(1 - length, 1)
-    return _gather(samples, scaler, np.clip(about + delay, first, last), np.maximum(about, first))
+    return _gather(samples, scaler, np.clip(about + delay, first, last), np.maximum(about, first), delay)

@@ -14,7 +14,7 @@ from tinyloc.fast.jit import exp2, kernel, part, sigmoid, softplus
 from tinyloc.fast.norm import rms_norm, rms_norm_backward
 from tinyloc.fast.scan import advance, advance_powers, repeat, repeat_powers, retreat
 from tinyloc.reference.linear import Cache
-from tinyloc.reference.mamba import Params
+from tinyloc.reference.mamba import Params, State
 from tinyloc.reference.scan import decay_rates
 
 CHUNK = 16
@@ -22,15 +22,21 @@ LOG2E = np.float32(math.log2(math.e))
 
 
 @part
-def _conv(out, uz, t, weight, bias):
-    """out (e,): the convolution's output at step t; uz (t, 2e), weight (k, e)."""
+def _tap(out, row, w):
+    for j in range(len(out)):
+        out[j] += w[j] * row[j]
+
+
+@part
+def _conv(out, past, uz, t, weight, bias):
+    """out (e,): the convolution's output at step t; past (k - 1, e) the rows before uz (t, 2e), weight (k, e)."""
     k, e = weight.shape
     for j in range(e):
         out[j] = bias[j]
+    for i in range(max(0, k - 1 - t)):
+        _tap(out, past[t + i], weight[i])
     for i in range(max(0, k - 1 - t), k):
-        row, w = uz[t - k + 1 + i], weight[i]
-        for j in range(e):
-            out[j] += w[j] * row[j]
+        _tap(out, uz[t - k + 1 + i], weight[i])
 
 
 @part
@@ -39,14 +45,14 @@ def _silu(out, x):
         out[j] = x[j] * sigmoid(x[j])
 
 
-@kernel("void(f4[:,:,::1], f4[:,:,::1], f4[:,::1], f4[::1])")
-def _conv_silu(s, uz, weight, bias):
-    """s (b, t, e) = silu(conv(u)), u the first half of uz (b, t, 2e)."""
+@kernel("void(f4[:,:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,::1], f4[::1])")
+def _conv_silu(s, past, uz, weight, bias):
+    """s (b, t, e) = silu(conv(u)), u the first half of uz (b, t, 2e), behind past (b, k - 1, e)."""
     batch, steps, e = s.shape
     v = np.empty(e, np.float32)
     for i in range(batch):
         for t in range(steps):
-            _conv(v, uz[i], t, weight, bias)
+            _conv(v, past[i], uz[i], t, weight, bias)
             _silu(s[i, t], v)
 
 
@@ -99,15 +105,16 @@ def _gate_alone(gated, s, uz):
             _gate(gated[i, t], s[i, t], uz[i, t, e:])
 
 
-@kernel("void(f4[:,:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,:,:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,::1], "
-        "f4[::1], f4[:,::1], f4[::1], b1)")
-def _scan(gated, y, dt, kept, s, uz, low, dt_weight, dt_bias, rates, d_skip, powers):
-    """y (b, t, e) of the scan, gated = y silu(z); dt, and the states before each chunk (kept), for the way back."""
+@kernel("void(f4[:,:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,:,:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,:,::1], "
+        "f4[:,::1], f4[::1], f4[:,::1], f4[::1], b1)")
+def _scan(gated, y, dt, kept, state, s, uz, low, dt_weight, dt_bias, rates, d_skip, powers):
+    """y (b, t, e) of the scan, gated = y silu(z); dt, and the states before each chunk (kept), for the way back.  state
+    (b, n, e) goes on."""
     batch, steps, e = s.shape
     r, n = len(dt_weight), len(rates)
-    h, u, p, q = np.empty((n, e), np.float32), np.empty(e, np.float32), np.empty(e, np.float32), np.empty(e, np.float32)
+    u, p, q = np.empty(e, np.float32), np.empty(e, np.float32), np.empty(e, np.float32)
     for i in range(batch):
-        h[:] = 0
+        h = state[i]
         for t in range(steps):
             if t % CHUNK == 0:
                 kept[i, t // CHUNK] = h
@@ -232,24 +239,26 @@ def _zero(x):
         x[j] = np.float32(0)
 
 
-@kernel("void(f4[:,:,::1], f4[:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,::1], f4[::1])")
-def _conv_silu_backward(duz, grads, ds, ds2, uz, weight, bias):
+@kernel("void(f4[:,:,::1], f4[:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,::1], f4[::1])")
+def _conv_silu_backward(duz, grads, ds, ds2, past, uz, weight, bias):
     """Sets du (the first half of duz) for the gradient ds + ds2; adds to grads (k + 1, e): the taps, then the bias."""
     batch, steps, e = ds.shape
     k = len(weight)
     v, dv, own = np.empty(e, np.float32), np.empty(e, np.float32), np.zeros((k + 1, e), np.float32)
     for i in range(batch):
         for t in range(steps):
-            _conv(v, uz[i], t, weight, bias)
+            _conv(v, past[i], uz[i], t, weight, bias)
             _silu_backward(dv, own[k], v, ds[i, t], ds2[i, t])
             _zero(duz[i, t, :e])
+            for j in range(max(0, k - 1 - t)):
+                _tap(own[j], dv, past[i, t + j])
             for j in range(max(0, k - 1 - t), k):
                 _tap_backward(duz[i, t - k + 1 + j, :e], own[j], dv, uz[i, t - k + 1 + j, :e], weight[j])
         _add(grads, own)
 
 
-def mamba_block(x: np.ndarray, params: Params) -> tuple[tuple[np.ndarray, None], Cache]:
-    """As `reference.mamba_block` from a state of zeros; the state after the last sample is not given back."""
+def mamba_block(x: np.ndarray, params: Params, state: State | None = None) -> tuple[tuple[np.ndarray, State], Cache]:
+    """As `reference.mamba_block`."""
     b, t, d = x.shape
     x, p = np.ascontiguousarray(x), {k: np.ascontiguousarray(v) for k, v in params.items()}
     rows, e = x.reshape(-1, d), len(p["conv.weight"])
@@ -257,23 +266,28 @@ def mamba_block(x: np.ndarray, params: Params) -> tuple[tuple[np.ndarray, None],
     rms_norm(unit, inv, rows, p["norm.weight"], 1e-5)
     uz = (unit @ p["in_proj.weight"].T).reshape(b, t, 2 * e)
     conv = np.ascontiguousarray(p["conv.weight"].T)
-    _conv_silu(s, uz, conv, p["conv.bias"])
+    past, h = state or (np.zeros((b, len(conv) - 1, e), np.float32), None)
+    past = np.ascontiguousarray(past)
+    _conv_silu(s, past, uz, conv, p["conv.bias"])
     c_scan = None
     if "x_proj.weight" in p:
-        c_scan = _selective(gated, s, uz, p)
+        h, c_scan = _selective(gated, s, uz, p, h)
     else:
         _gate_alone(gated, s, uz)
+        h = _new(b, e, 0)
     out = gated.reshape(-1, e) @ p["out_proj.weight"].T
     out += rows
-    return (out.reshape(b, t, d), None), (x, unit, inv, uz, conv, s, gated, c_scan, p)
+    past_after = np.concatenate([past[:, t:], uz[:, max(0, t - len(conv) + 1) :, :e]], 1)
+    return (out.reshape(b, t, d), (past_after, h)), (x, unit, inv, past, uz, conv, s, gated, c_scan, p)
 
 
 def _new(*shape: int) -> np.ndarray:
     return np.empty(shape, np.float32)
 
 
-def _selective(gated: np.ndarray, s: np.ndarray, uz: np.ndarray, p: Params) -> Cache:
-    """Sets gated (b, t, e), the scan of s times silu(z); what the way back needs."""
+def _selective(gated: np.ndarray, s: np.ndarray, uz: np.ndarray, p: Params, h: np.ndarray | None
+               ) -> tuple[np.ndarray, Cache]:
+    """Sets gated (b, t, e), the scan of s times silu(z); (state, what the way back needs)."""
     b, t, e = s.shape
     r = p["dt_proj.weight"].shape[1]
     n = (len(p["x_proj.weight"]) - r) // 2
@@ -282,13 +296,14 @@ def _selective(gated: np.ndarray, s: np.ndarray, uz: np.ndarray, p: Params) -> C
     a = np.ascontiguousarray(decay_rates(p["a_log"], n).T)
     dt_weight = np.ascontiguousarray(p["dt_proj.weight"].T)
     y, dt, kept = _new(b, t, e), _new(b, t, e), _new(b, -(-t // CHUNK), n, e)
-    _scan(gated, y, dt, kept, s, uz, low, dt_weight, p["dt_proj.bias"], a * LOG2E, p["d_skip"], powers)
-    return low, a, dt_weight, y, dt, kept, powers
+    state = np.zeros((b, n, e), np.float32) if h is None else np.array(h.transpose(0, 2, 1), order="C")
+    _scan(gated, y, dt, kept, state, s, uz, low, dt_weight, p["dt_proj.bias"], a * LOG2E, p["d_skip"], powers)
+    return state.transpose(0, 2, 1), (low, a, dt_weight, y, dt, kept, powers)
 
 
 def mamba_block_backward(dout: np.ndarray, cache: Cache) -> tuple[np.ndarray, Params]:
     """(dx, gradients by parameter name)."""
-    x, unit, inv, uz, conv, s, gated, c_scan, p = cache
+    x, unit, inv, past, uz, conv, s, gated, c_scan, p = cache
     b, t, e = s.shape
     d, k = x.shape[-1], len(conv)
     g: Params = {}
@@ -303,7 +318,7 @@ def mamba_block_backward(dout: np.ndarray, cache: Cache) -> tuple[np.ndarray, Pa
         ds2, of_scan = _selective_backward(ds, duz, dgated, s, uz, c_scan, p)
         g |= of_scan
     conv_grads = np.zeros((k + 1, e), np.float32)
-    _conv_silu_backward(duz, conv_grads, ds, ds2, uz, conv, p["conv.bias"])
+    _conv_silu_backward(duz, conv_grads, ds, ds2, past, uz, conv, p["conv.bias"])
     g["conv.weight"], g["conv.bias"] = conv_grads[:k].T, conv_grads[k]
     flat = duz.reshape(-1, 2 * e)
     g["in_proj.weight"] = flat.T @ unit

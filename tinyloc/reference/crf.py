@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tinyloc.reference.linear import Cache
+from tinyloc.reference.softmax import softmax
 
 
 def _logsumexp(x: np.ndarray, axis: int) -> np.ndarray:
@@ -78,6 +79,16 @@ def crf_nll_backward(dloss: float, cache: Cache) -> tuple[np.ndarray, ...]:
 def crf_marginals(emissions: np.ndarray, transitions: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
     """p(y_t = c | emissions), (b, t, c)."""
     return _rooms(*_messages(emissions, transitions, start, end))
+
+
+def crf_filter(emissions: np.ndarray, transitions: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """p(y_t = c | emissions up to t), were t the last step, (b, t, c): the last row of `crf_marginals` of every length."""
+    found, alpha = np.empty_like(emissions), start + emissions[:, 0]
+    for t in range(emissions.shape[1]):
+        if t:
+            alpha = _logsumexp(alpha[:, :, None] + transitions, 1) + emissions[:, t]
+        found[:, t] = softmax(alpha + end)[0]
+    return found
 
 
 def crf_counts(emissions: np.ndarray, transitions: np.ndarray, start: np.ndarray, end: np.ndarray
