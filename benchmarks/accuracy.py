@@ -2,10 +2,10 @@
 
 Trains each model by the default recipe (the model is chosen on validation only) with the paper's inputs, or with --tuned by
 `tinyloc.tuned`, quantizes it with the default calibration, and scores both on the test rows; with --qat also the Program of
-quantization-aware training, with --int4 also that with weights of four bits, with --carried the int8 Program as firmware
-runs it, sample by sample where it can, its state carried on through each recording.  bytes: of int8 and of int4 with
-everything in RAM, code and stack apart, the greatest over the seeds.  Results are kept in build/accuracy.json, not computed
-twice.
+quantization-aware training, with --int4 also that with weights of four bits.  All are scored as firmware runs them, sample
+by sample where they can, the state carried on through each recording; with --anew the int8 Program also with a window a row,
+each begun anew.  --carry: see `Recipe`.  bytes: of int8 and of int4 with everything in RAM, code and stack apart, the
+greatest over the seeds.  Results are kept in build/accuracy.json, not computed twice.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ import numpy as np
 
 from tinyloc import qat
 from tinyloc.cli import table
-from tinyloc.data import accuracy, load, macro_f1
+from tinyloc.data import Windows, accuracy, load, macro_f1
 from tinyloc.files import write_atomic
 from tinyloc.program import Program
 from tinyloc.quantize import calibrate
-from tinyloc.run import Session
+from tinyloc.run import labels
 from tinyloc.train import Inputs, Recipe, fit, last_rows
 from tinyloc.tuned import tuned
-from tinyloc.verify import audit, carried_on
+from tinyloc.verify import audit
 
 PRESETS = ("mamba-h8l1", "mamba-h16l1", "mamba-h32l1", "mdcsa-h8l1", "mdcsa-h16l1")
 EPOCHS = {"ujiindoorloc": 30}  # its 15,000 rows make as many steps in 30 epochs as the others' windows in 120
-CARRIED = "carried"
+ANEW = "anew"
 TRAINED = {"qat": "int8", "int4": "int4"}  # what comes of quantization-aware training, and the precision of its weights
 # Which of ujiindoorloc is still more steps than the others' 30; to mend four bits, validation says, takes some ten.
 QAT_EPOCHS = {("ujiindoorloc", "qat"): 3}
 
 
 def measure(data: str, name: str, seed: int, kinds: tuple[str, ...] = (), ours: bool = False, delay: int = 0,
-            window: int = 0, **options: str) -> dict[str, Any]:
+            window: int = 0, carry: float = Recipe.carry, **options: str) -> dict[str, Any]:
     """float and int8: macro-F1 and accuracy on the test rows; validation: the score that chose the model; bytes.
 
-    kinds: of `TRAINED`, what quantization-aware training makes too, and `CARRIED`.  ours: by `tuned`.
+    kinds: of `TRAINED`, what quantization-aware training makes too, and `ANEW`.  ours: by `tuned`.
     """
     d = load(data, seed=seed, **options)
     cut = {"window": window, "hop": max(1, window // 2)} if window else {}
-    recipe = Recipe(seed=seed, **({"epochs": EPOCHS[data]} if data in EPOCHS else {}))
+    recipe = Recipe(seed=seed, carry=carry, **({"epochs": EPOCHS[data]} if data in EPOCHS else {}))
     if ours:
         by = tuned(d, recipe, delay)
         model = fit(d, name, by.recipe, inputs=by.inputs, augmentation=by.augmentation, refit=by.refit,
@@ -59,14 +59,14 @@ def measure(data: str, name: str, seed: int, kinds: tuple[str, ...] = (), ours: 
     def score(labels: np.ndarray) -> list[float]:
         return [macro_f1(true, labels, rooms), accuracy(true, labels)]
 
-    def run(program: Program) -> list[float]:
-        return score(Session(program, "c").run_windows(program.buffers[program.input].quantize(w.x))[:, -1, 0])
+    def run(program: Program, w: Windows = w) -> list[float]:
+        return score(labels(program, w))
 
-    found = {"float": score(model.predict(w.x)), "int8": run(program), "validation": model.info["validation_macro_f1"],
+    found = {"float": score(model.labels(w)), "int8": run(program), "validation": model.info["validation_macro_f1"],
              "calibration": program.info["calibration"]}
     found["bytes"] = audit(program).best.total
-    if CARRIED in kinds:
-        found[CARRIED] = score(carried_on(program, d.test)) if program.carries else found["int8"]
+    if ANEW in kinds:
+        found[ANEW] = run(program, replace(w, recordings=None))
     for kind in (k for k in TRAINED if k in kinds):
         most = QAT_EPOCHS.get((data, kind), qat.RECIPE.epochs)
         # What has seen the validation rows is not chosen by them.
@@ -84,7 +84,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--qat", action="store_true", help="quantization-aware training too")
     parser.add_argument("--int4", action="store_true", help="and with weights of four bits")
-    parser.add_argument("--carried", action="store_true", help="int8 with the state carried on")
+    parser.add_argument("--anew", action="store_true", help="int8 with windows that begin anew")
+    parser.add_argument("--carry", type=float, default=Recipe.carry, help="share of windows that begin with a state")
     parser.add_argument("--tuned", action="store_true", help="our settings, instead of the default recipe")
     parser.add_argument("--delay", type=int, default=0, help="rows by which answers lag")
     parser.add_argument("--window", type=int, default=0, help="rows [the data's]")
@@ -92,18 +93,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/accuracy.json"))
     args = parser.parse_args()
     done = json.loads(args.out.read_text()) if args.out.exists() else {}
-    asked = tuple(k for k in (CARRIED, *TRAINED) if getattr(args, k))
+    asked = tuple(k for k in (ANEW, *TRAINED) if getattr(args, k))
     kinds = ("float", "int8", *asked)
     sizes = ("bytes", *(["int4 bytes"] if args.int4 else []))
     rows = [["data", "preset", *(h for k in kinds for h in (f"{k} F1", "spread", "accuracy")),
              *(f"{k} - float" for k in kinds[1:]), *sizes]]
     for data in args.data:
         options = {"split": args.split} if args.split and data == "ujiindoorloc" else {}
-        how = (args.tuned, args.delay, args.window)
+        how = (args.tuned, args.delay, args.window, args.carry)
         for name in args.presets:
             results = []
             for seed in range(args.seeds):
-                key = "/".join([data, *options.values(), name, *(map(str, how) if any(how) else ()), str(seed)])
+                key = "/".join([data, *options.values(), name, *map(str, how), str(seed)])
                 if key not in done or any(k not in done[key] for k in asked):
                     done[key] = measure(data, name, seed, asked, *how, **options)
                     write_atomic(args.out, json.dumps(done, indent=1))

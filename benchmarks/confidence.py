@@ -18,14 +18,13 @@ from typing import Any
 import numpy as np
 from robustness import strongest, without
 
-from tinyloc import confidence
+from tinyloc import confidence, run
 from tinyloc.cli import table
 from tinyloc.data import Dataset, Samples, load
 from tinyloc.model import Model
 from tinyloc.program import Program
 from tinyloc.quantize import calibrate
-from tinyloc.run import Session
-from tinyloc.stream import Config, answers, float_margins, float_replay, script
+from tinyloc.stream import Config, answers, float_replay, script
 from tinyloc.train import Inputs, Recipe, fit, last_rows
 
 
@@ -56,16 +55,18 @@ def made(data: Dataset, case: Case, seed: int, file: Path) -> tuple[Model, Progr
     return model, confidence.calibrate(calibrate(model, data), data)
 
 
-def error_of_windows(model: Model, program: Program, rows: Samples) -> tuple[float, float, float]:
-    """(accuracy of the int8 Program, expected calibration error in int8, in float) on the window about each row."""
+def error_of_labels(model: Model, program: Program, rows: Samples) -> tuple[float, float, float]:
+    """(accuracy of the int8 Program, expected calibration error in int8, in float) of each row, as firmware runs it."""
     w = last_rows(program.info, rows)
-    y = Session(program, "c").run_windows(program.buffers[program.input].quantize(w.x))[:, -1]
+    y, true = run.answers(program, w), w.y[:, -1]
     _, args = confidence.decoder(program)
-    labels, margin = float_margins(model, w.x)
-    sure = confidence.reliability_of(program).of(margin[:, -1] / program.buffers[str(args["x"])].scale)
-    true = w.y[:, -1]
+    if model.carries(w) and w.recordings:
+        labels, margin = w.recordings.follow(lambda x: np.stack(model.margins(x[None]), -1)[0])[w.row].T
+    else:
+        labels, margin = (v[:, -1] for v in model.margins(w.x))
+    sure = confidence.reliability_of(program).of(margin / program.buffers[str(args["x"])].scale)
     return (float((y[:, 0] == true).mean()), confidence.calibration_error(y[:, 1] / 255, y[:, 0] == true),
-            confidence.calibration_error(sure / 255, labels[:, -1] == true))
+            confidence.calibration_error(sure / 255, labels == true))
 
 
 def streamed(program: Program, rows: Samples, model: Model | None = None, blind: bool = False) -> tuple[float, float, float]:
@@ -111,7 +112,7 @@ def main() -> None:
             gone = [ap for ap in strongest(data.train) if ap in heard][: args.strongest]
             dead = [mean([streamed(program, without(data.test, [ap]), blind=blind)[:2] for ap in gone])
                     for blind in (False, True)]
-            found.append([*error_of_windows(model, program, data.test), c["threshold"], c["least"], c["warm_up"],
+            found.append([*error_of_labels(model, program, data.test), c["threshold"], c["least"], c["warm_up"],
                           *streamed(program, data.test, model), *dead[0], *dead[1]])
             print(name, seed, Config.of(program.info), *(f"{v:.3f}" for v in found[-1]), flush=True)
         means, spread = mean(found), mean(found, np.std)

@@ -86,7 +86,7 @@ def score(model: Model, data: Dataset) -> dict[str, float]:
     w = last_rows(model.info, data.test)
     f1, right, size = scores(calibrate(model, data), data)
     return {"validation": model.info.get("validation_macro_f1", math.nan), "accuracy": right,
-            "float": macro_f1(w.y[:, -1], model.predict(w.x), len(data.rooms)), "int8": f1, "bytes": size}
+            "float": macro_f1(w.y[:, -1], model.labels(w), len(data.rooms)), "int8": f1, "bytes": size}
 
 
 def main() -> None:

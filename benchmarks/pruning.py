@@ -42,7 +42,7 @@ COLUMNS = ("unpruned", "cut", "pruned", "taught", "scratch")
 
 def f1(model: Model, d: Dataset) -> float:
     w = last_rows(model.info, d.test)
-    return macro_f1(w.y[:, -1], model.predict(w.x), len(d.rooms))
+    return macro_f1(w.y[:, -1], model.labels(w), len(d.rooms))
 
 
 def measure(data: str, preset: str, keep: Mapping[str, float], decay: str, seed: int, folder: Path) -> dict[str, float]:

@@ -22,7 +22,7 @@ from tinyloc.data import Augmentation, Dataset, Samples, load, macro_f1
 from tinyloc.files import write_atomic
 from tinyloc.program import Program
 from tinyloc.quantize import calibrate
-from tinyloc.run import Session
+from tinyloc.run import labels as labels_of
 from tinyloc.train import Inputs, Recipe, fit, last_rows
 
 AUGMENTATION = Augmentation(offset=5, noise=3, lost=0.2, deaf=1, dead=0.1)
@@ -86,7 +86,7 @@ def changes(data: Dataset, most: int, heard: list[str]) -> Iterator[tuple[str, l
 
 def score(program: Program, rows: Samples) -> float:
     w = last_rows(program.info, rows, missing="silent")
-    labels = Session(program, "c").run_windows(program.buffers[program.input].quantize(w.x))[:, -1, 0]
+    labels = labels_of(program, w)
     return macro_f1(w.y[:, -1], labels, len(rows.rooms))
 
 

@@ -104,7 +104,7 @@ def test_adapting_gains_on_held_out_minutes(model: Model) -> None:
     assert 3 < found.minutes < 5 and found.held_rows == (d.test.room >= 0).sum()
     assert found.model.info["adapted"]["minutes"] == found.minutes and "test" not in found.model.info
     w = last_rows(found.model.info, d.test)
-    right = (found.model.predict(w.x) == w.y[:, -1])[w.y[:, -1] >= 0].mean()
+    right = (found.model.labels(w) == w.y[:, -1])[w.y[:, -1] >= 0].mean()
     assert right == pytest.approx(found.scores[found.chosen]["accuracy"])
 
 

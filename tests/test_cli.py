@@ -231,7 +231,7 @@ def test_verify_names_the_first_step_that_differs(place: Path, monkeypatch: pyte
     assert (where["window"], where["step"], where["op"], where["buffer"]) == (0, 2, step.op, step.args[0])
 
 
-@pytest.mark.parametrize("name, options", [("m8", []), ("m8", ["--stream"]), ("d8", ["--backend", "numba"])])
+@pytest.mark.parametrize("name, options", [("m8", []), ("m8", ["--at-once"]), ("d8", ["--backend", "numba"])])
 def test_run(place: Path, tmp_path: Path, name: str, options: list[str]) -> None:
     out = tmp_path / "rooms.csv"
     found = facts("run", place / name, "--out", out, *options)
@@ -320,7 +320,7 @@ def test_an_access_point_may_be_missing(place: Path, tmp_path: Path) -> None:
         model = place / ("m" if command == "quantize" else "m8")
         said = complaint(command, model, "--data", gone, *COLUMNS, *made)
         assert "the data lack 1 (ap1)" in said and "--missing silent" in said
-    for options in ([], ["--stream"]):
+    for options in ([], ["--at-once"]):
         a, b = (facts("run", place / "m8", "--data", d, *COLUMNS, "--missing", "silent", *options) for d in (gone, silent))
         whole = facts("run", place / "m8", *options)
         assert a["f1"] == b["f1"] and 0 < a["macro_f1"] < whole["macro_f1"]
@@ -381,10 +381,9 @@ def test_demo(place: Path, tmp_path: Path, data: str) -> None:
     assert [m["model"] for m in found["models"]] == ["mamba-h8l1", "mdcsa-h16l1"]
     for m in found["models"]:
         assert m["verify"]["equal"] and f"{m['memory']['total']:,}" in text
-        assert (m["carried_on"] is None) == (m["model"] == "mdcsa-h16l1"), "which runs a window at once"
-        if m["carried_on"]:
-            ran = facts("run", tmp_path / f"{m['model']}.int8.safetensors", "--stream")
-            assert m["carried_on"]["macro_f1"] == ran["macro_f1"] and f"  {ran['macro_f1']:.3f}  yes" in text
+        ran = facts("run", tmp_path / f"{m['model']}.int8.safetensors")
+        assert ran["stream"] == (m["model"] == "mamba-h8l1"), "the other one runs a window at once"
+        assert m["int8"]["macro_f1"] == ran["macro_f1"] and f"  {ran['macro_f1']:.3f}  yes" in text
         assert facts("audit", tmp_path / f"{m['model']}.int8.safetensors", "--ram", "64K", "--all-in-ram")["fits"]
 
 

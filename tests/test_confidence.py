@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from programs import random_program, streaming_program, windows
 
-from tinyloc import confidence, data
+from tinyloc import confidence, data, run
 from tinyloc.cli import main
 from tinyloc.confidence import Reliability, calibration_error, design_effect, fit, labels_and_margins, lower_bound, threshold
 from tinyloc.data import Dataset
@@ -122,8 +122,15 @@ def test_same_labels_and_the_tables_confidence(programs: dict[str, Program], nam
     assert confidence.has_confidence(made) and not confidence.has_confidence(program)
     y, labels = Session(made, "c").run_windows(x), Session(program, "c").run_windows(x)
     np.testing.assert_array_equal(y[..., 0], labels[..., 0])
-    found, margin = labels_and_margins(program, x, batch=5)
+    real, of = program.buffers[program.input].dequantize, data.Recordings
+    anew = data.Windows(real(x), np.zeros(x.shape[:2], int), np.arange(len(x)))
+    found, margin = labels_and_margins(program, anew, batch=5)
     np.testing.assert_array_equal(found, labels[:, -1, 0])
+    # As firmware runs it: two recordings, sample by sample where it streams.
+    carried = replace(anew, recordings=of(real(x[:, -1]), np.repeat([0, 5], [5, 7]), 1))
+    found, sure = labels_and_margins(program, carried, batch=5)
+    np.testing.assert_array_equal(np.stack([found, ANY.of(sure)], 1), run.answers(made, carried))
+    assert np.array_equal(sure, margin) != program.carries
     np.testing.assert_array_equal(ANY.of(margin), y[:, -1, 1])
     assert len(np.unique(y[..., 1])) > 3
     assert compare(made, x, ("numba", "c", "arena")).equal
@@ -146,7 +153,7 @@ def test_what_has_no_decoder_is_refused() -> None:
 def test_calibrate(programs: dict[str, Program], house: Dataset, name: str) -> None:
     made = confidence.calibrate(programs[name], house, 0.9)
     c, w = made.info["confidence"], last_rows(made.info, house.val)
-    y = Session(made, "c").run_windows(made.buffers[made.input].quantize(w.x))[:, -1]
+    y = run.answers(made, w)
     known, right = w.y[:, -1] >= 0, y[:, 0] == w.y[:, -1]
     sure = known & (y[:, 1] >= c["threshold"])
     v = c["validation"]

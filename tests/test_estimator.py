@@ -23,7 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from tinyloc import qat
+from tinyloc import qat, run
 from tinyloc.cli import main
 from tinyloc.data import Dataset, Scaler, load, windows
 from tinyloc.errors import TinylocError
@@ -31,7 +31,6 @@ from tinyloc.estimator import TinyLocClassifier, _decoder
 from tinyloc.model import Model
 from tinyloc.program import Program
 from tinyloc.quantize import quantize
-from tinyloc.run import Session
 from tinyloc.train import Recipe, last_rows
 from tinyloc.verify import audit, compare
 
@@ -66,7 +65,7 @@ def test_it_says_what_its_program_says(house: Dataset, walked: TinyLocClassifier
     w = last_rows(info, house.test)
     codes = program.buffers[program.input].quantize(w.x)
     said = walked.predict(house.test.rssi)
-    assert np.array_equal(said, np.array(info["rooms"])[Session(program, "numba").run_windows(codes)[:, -1, 0]])
+    assert np.array_equal(said, np.array(info["rooms"])[run.labels(program, w, "numba")])
     assert compare(program, codes[:40], ("c", "numba", "arena")).equal
     proba = walked.predict_proba(house.test.rssi)
     assert proba.shape == (len(house.test), len(house.rooms)) and np.allclose(proba.sum(1), 1)
@@ -98,9 +97,9 @@ def test_weights_of_four_bits_are_trained_as_integers(house: Dataset, window: in
     assert all(np.array_equal(v, again.data[k]) for k, v in program.data.items())
     X = house.test.rssi
     samples, _ = made._samples(X, house.test.room, None, house.rooms, house.aps)
-    codes = program.buffers[program.input].quantize(last_rows({**info, "rooms": house.rooms}, samples).x)
+    w = last_rows({**info, "rooms": house.rooms}, samples)
     said = made.predict(X)
-    assert np.array_equal(said, made.classes_[Session(program, "numba").run_windows(codes)[:, -1, 0]])
+    assert np.array_equal(said, made.classes_[run.labels(program, w, "numba")])
     proba = made.predict_proba(X)
     assert np.allclose(proba.sum(1), 1) and (made.classes_[proba.argmax(1)] == said).mean() > (0.9 if window > 1 else 0.999)
     if window > 1:
@@ -115,7 +114,7 @@ def test_float_is_the_models(house: Dataset, model: str) -> None:
     made = TinyLocClassifier(model, window=6, quantize="float", validation_fraction=0, **QUICK).fit(X, y)
     w = last_rows(made.model_.info, house.test)
     assert made.program_ is None and made.n_iter_ == QUICK["epochs"]
-    assert np.array_equal(made.predict(house.test.rssi), made.classes_[made.model_.predict(w.x)])
+    assert np.array_equal(made.predict(house.test.rssi), made.classes_[made.model_.labels(w)])
     assert np.allclose(made.predict_proba(house.test.rssi).sum(1), 1)
 
 

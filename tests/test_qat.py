@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 from programs import random_program, windows
 
-from tinyloc import qat
+from tinyloc import qat, run
 from tinyloc.cli import main
 from tinyloc.confidence import calibrate as count
 from tinyloc.data import Augmentation, Dataset, Scaler, every_row, load, macro_f1
@@ -227,7 +227,7 @@ def test_gradients_are_nearly_those_of_floats(house: Dataset, graphs: dict[str, 
         pulls.append((n, pull, None))
 
     class Floats(QuantizedGraph):
-        def forward(self, x: np.ndarray, rng: Any = None, dropout: float = 0.0) -> tuple[np.ndarray, Any]:
+        def forward(self, x: np.ndarray, rng: Any = None, dropout: float = 0.0, state: Any = ()) -> tuple[np.ndarray, Any]:
             return values[self.nodes[-2].out].astype(np.float32), (pulls, values[self.nodes[-2].inputs[0]])
 
     _, want = loss_and_gradients(Floats(graph.config, graph.params, graph.nodes, graph.calibrated), x, y)
@@ -280,8 +280,8 @@ def test_the_program_is_the_one_that_was_scored(house: Dataset, models: dict[str
     val = every_row(house.val, Scaler.fit(house.train), 20)
     seen = val.y[:, -1] >= 0
     for backend in ("numba", "c"):
-        labels = Session(program, backend).run_windows(program.buffers[program.input].quantize(val.x[seen]))[:, -1, 0]
-        assert macro_f1(val.y[seen, -1], labels, len(house.rooms)) == how["validation_macro_f1"]
+        labels = run.labels(program, val, backend)
+        assert macro_f1(val.y[seen, -1], labels[seen], len(house.rooms)) == how["validation_macro_f1"]
     assert how["validation_macro_f1"] == max(e.score for e in epochs) and how["epochs"] == len(epochs) == 3
     assert how["teachers"] == [name.split()[0]] and how["distillation"] == dataclasses.asdict(qat.ITSELF)
     assert program.info["rooms"] == list(house.rooms) and program.info["recipe"] == models[name].info["recipe"]

@@ -158,13 +158,10 @@ def test_facts_are_those_of_the_other_commands(place: Path, known: dict[str, Any
         ran = said("run", path, "--json")
         assert {k: s["accuracy"]["int8"][k] for k in ("macro_f1", "accuracy", "f1")} == {
             k: ran[k] for k in ("macro_f1", "accuracy", "f1")}
-        carried = s["accuracy"]["carried_on"]
-        assert (carried is None) == (counted["stream"] is None) == (ran["carried_on"] is None)
-        if carried:
-            streamed = said("run", path, "--stream", "--json")
-            assert streamed["carried_on"] is None
-            for k in ("macro_f1", "accuracy", "f1"):
-                assert carried[k] == ran["carried_on"][k] == streamed[k]
+        assert (s["accuracy"]["anew"] is not None) == (counted["stream"] is not None) == ran["stream"]
+        if anew := s["accuracy"]["anew"]:
+            at_once = said("run", path, "--at-once", "--json")
+            assert all(anew[k] == at_once[k] for k in ("macro_f1", "accuracy", "f1")) and not at_once["stream"]
         assert s["accuracy"]["rows"] == ran["rows"] == sum(map(sum, s["accuracy"]["confusion"]))
         assert s["exactness"]["equal"] is said("verify", path, "--json")["equal"] is True
         assert s["accuracy"]["float"]["macro_f1"] == Model.load(place / f"{m['name']}.safetensors").info["test"]["macro_f1"]
@@ -521,7 +518,7 @@ def test_bad_input_is_named(place: Path, known: dict[str, Any], tmp_path: Path) 
         ((tmp_path / "list.json",), "expected the JSON facts of a report (format 'tinyloc-report'), found format None"),
         ((tmp_path / "cut.json",), "cannot be read as the JSON facts of a report"),
         ((tmp_path / "nan.json",), "NaN is no number of JSON"),
-        ((tmp_path / "next.json",), "tinyloc-report version 99; this tinyloc reads version 2"),
+        ((tmp_path / "next.json",), "tinyloc-report version 99; this tinyloc reads version 3"),
         ((tmp_path / "odd.json",), "$.target.ram: 'much' is not"),
         ((place / "facts.json", m8), "expected it alone, without other models"),
         ((place / "facts.json", "--mcu", "nrf52810"), "expected it alone, without --mcu"),

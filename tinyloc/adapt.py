@@ -163,9 +163,9 @@ def adapt(model: Model, dataset: Dataset, recipe: Recipe | None = None, *, minut
     same = list(start.info["rooms"]) == list(model.info["rooms"]) and list(start.info["aps"]) == list(model.info["aps"])
     candidates = ({"before": model} if same else {}) | {"adapted": found} | ({"anew": anew} if anew else {})
     y = validation.y[:, -1]
-    judged = {name: scores(y, m.predict(validation.x), rooms)["macro_f1"] for name, m in candidates.items()}
+    judged = {name: scores(y, m.labels(validation), rooms)["macro_f1"] for name, m in candidates.items()}
     chosen = max(judged, key=lambda name: judged[name])  # of equal ones the first: nothing changes without a reason
-    labels = {name: m.predict(held.x) for name, m in candidates.items()}
+    labels = {name: m.labels(held) for name, m in candidates.items()}
     unit = units(site.test, int(start.info["window"]), site.rate_hz)
     gain, error = (paired_gain(true, labels["before"], labels[chosen], unit) if same else
                    paired_gain(true, labels["anew"], labels["adapted"], unit) if anew else (None, None))

@@ -161,8 +161,8 @@ class Demands:
     def scores(self) -> dict[str, Any]:
         """Those of the int8 labels on the test rows."""
         from tinyloc.data import load
-        from tinyloc.run import Session
-        from tinyloc.train import last_rows, scores
+        from tinyloc.train import scores
+        from tinyloc.trial import labels
 
         info = self.program.info
         source = dict(info.get("source", {})) if "data" not in self.given else {"data": self.given["data"]}
@@ -173,10 +173,7 @@ class Demands:
         columns = {**source.pop("columns", {}), **self.given.get("columns", {})}
         seed = self.given.get("seed", source.pop("seed", 0))
         d = load(name, seed=seed, columns=columns or None, **{k: v for k, v in source.items() if k not in ("data", "seed")})
-        w = last_rows(info, d.test)
-        codes = self.program.buffers[self.program.input].quantize(w.x)
-        labels = Session(self.program, "c").run_windows(codes)[:, -1, 0]
-        return scores(w.y[:, -1], labels, tuple(info.get("rooms", d.rooms)))
+        return scores(*labels(self.program, d, "test"), tuple(info.get("rooms", d.rooms)))
 
 
 def _over(found: int, limit: int, unit: str = "B") -> str:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tinyloc.data import MISSING, Dataset, Samples, Scaler, forward_fill, windows
+from tinyloc.data import MISSING, Dataset, Samples, Scaler, Windows, forward_fill, windows
 from tinyloc.errors import ConfigError, DataError, ModelError
 from tinyloc.program import Program, Step, add_constant
 
@@ -179,31 +179,42 @@ def sized(program: Program) -> Program:
     return program if has_confidence(program) else with_table(program, Reliability(np.zeros(SIZE, np.uint8), 0))
 
 
-def labels_and_margins(program: Program, x: np.ndarray, batch: int = 1024) -> tuple[np.ndarray, np.ndarray]:
-    """(w,) label and margin of the last row of windows x (w, t, a) of codes, each from the initial state."""
+def labels_and_margins(program: Program, w: Windows, batch: int = 1024) -> tuple[np.ndarray, np.ndarray]:
+    """(w,) label and margin of the row that each window is about, as firmware runs the Program (`run.answers`)."""
     from tinyloc.kernels.confidence import margins
-    from tinyloc.run import Steps
+    from tinyloc.run import Session, Steps
 
     _, args = decoder(program)
-    steps, labels, found = Steps(program.buffers, program.steps, program.data), [], []
-    for i in range(0, len(x), batch):
-        codes = steps.run_windows(x[i : i + batch])
-        labels.append(codes(program.output)[:, -1, 0])
-        if "scores" in args:
-            scores = codes(str(args["scores"]))[:, :-1].astype(np.int64) + program.data[str(args["end"])]
-        else:
-            scores = codes(str(args["x"]))[:, -1].astype(np.int64)
-        found.append(margins(np.clip(scores, -(2**15), 2**15 - 1)))
-    return np.concatenate(labels).astype(np.int64), np.concatenate(found)
+    decided, codes = str(args.get("scores", args["x"])), program.buffers[program.input].quantize
+    if program.carries and w.recordings is not None:
+        session = Session(program.retime(1), "numba")
+
+        def of_recording(rows: np.ndarray) -> np.ndarray:
+            session.reset()
+            return np.stack([np.append(session.run(row)[0, 0], session.value(decided).astype(np.int64))
+                             for row in rows[:, None]])
+
+        both = replace(w.recordings, x=codes(w.recordings.x)).follow(of_recording)[w.row]
+        labels, scores = both[:, 0], both[:, 1:]
+    else:
+        steps, of_labels, of_scores = Steps(program.buffers, program.steps, program.data), [], []
+        for i in range(0, len(w), batch):
+            found = steps.run_windows(codes(w.x[i : i + batch]))
+            of_labels.append(found(program.output)[:, -1, 0])
+            value = found(decided).astype(np.int64)
+            of_scores.append(value if "scores" in args else value[:, -1])
+        labels, scores = np.concatenate(of_labels), np.concatenate(of_scores)
+    if "scores" in args:  # behind them it says whether there are any
+        scores = scores[:, :-1] + program.data[str(args["end"])]
+    return labels.astype(np.int64), margins(np.clip(scores, -(2**15), 2**15 - 1))
 
 
-def heard(info: Mapping[str, Any], samples: Samples, row: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """(w, a) which of the model's inputs are heard, or held, when the answer about each of `row` (w,) is given; motion
-    channels are none."""
+def heard(info: Mapping[str, Any], samples: Samples) -> npt.NDArray[np.bool_]:
+    """(n, a) which of the model's inputs are heard, or held, at each row; motion channels are none."""
     samples = samples.select(info.get("aps", samples.aps))
     known = ~np.isnan(forward_fill(samples, float(info["scaler"]["hold"])))
     known[:, len(samples.aps) :] = False
-    return known[np.minimum(row + int(info.get("delay", 0)), samples.ends()[row])]
+    return known
 
 
 def stretches(samples: Samples) -> npt.NDArray[np.int64]:
@@ -229,7 +240,6 @@ def calibrate(program: Program, dataset: Dataset, precision: float = PRECISION, 
     Raises ConfigError for a precision outside of (0, 1), DataError without a labeled validation row, and what `last_rows`
     raises.
     """
-    from tinyloc.run import Session
     from tinyloc.train import last_rows
 
     if not 0 < precision < 1:
@@ -239,10 +249,10 @@ def calibrate(program: Program, dataset: Dataset, precision: float = PRECISION, 
     known = w.y[:, -1] >= 0
     if not known.any():
         raise DataError(f"{dataset.name}: confidence is counted on validation rows; expected a labeled one, there is none")
-    x, true, row = program.buffers[program.input].quantize(w.x[known]), w.y[known, -1], w.row[known]
-    labels, margin = labels_and_margins(program, x)
-    right = labels == true
-    unit = stretches(dataset.val)[row]
+    w = replace(w, x=w.x[known], y=w.y[known], row=w.row[known])
+    labels, margin = labels_and_margins(program, w)
+    right = labels == w.y[:, -1]
+    unit = stretches(dataset.val)[w.row]
     effect = design_effect(right, unit)
     reliability = fit(margin, right, effect)
     made = with_table(program, reliability)
@@ -250,11 +260,10 @@ def calibrate(program: Program, dataset: Dataset, precision: float = PRECISION, 
     limit, reached = threshold(confidence, right, precision, unit)
     sure = confidence >= limit
     kept = float(right[sure].mean()) - LOSS
-    session = Session(made, "c")
-    on = heard(info, dataset.val.select(info.get("aps", dataset.aps), missing=missing), row)
+    samples = dataset.val.select(info.get("aps", dataset.aps), missing=missing)
     found = {
-        "threshold": limit, "least": _least(session, x, true, on, limit, kept, info),
-        "warm_up": _warm_up(session, dataset.val, limit, kept, effect, missing), "precision": precision, "reached": reached,
+        "threshold": limit, "least": _least(made, w, samples, limit, kept),
+        "warm_up": _warm_up(made, samples, limit, kept, effect), "precision": precision, "reached": reached,
         "seen": bool(info.get("refit")),
         "validation": {"rows": int(known.sum()), "independent": float(known.sum() / effect), "accuracy": float(right.mean()),
                        "precision": kept + LOSS, "answered": float(sure.mean()),
@@ -274,31 +283,41 @@ def _precision(y: np.ndarray, true: np.ndarray, limit: int) -> float:
     return float((y[sure, 0] == true[sure]).mean()) if sure.any() else 1.0
 
 
-def _least(session: Any, x: np.ndarray, true: np.ndarray, on: np.ndarray, limit: int, kept: float,
-           info: Mapping[str, Any]) -> int:
-    """`info["confidence"]["least"]`, see `calibrate`; on (w, a): what is heard at each window's end."""
-    program, counts = session.program, on.sum(1)
-    enough = max(1, int(np.quantile(counts, FEW)))
-    scaler = Scaler.from_dict(info["scaler"])
-    silent = program.buffers[program.input].quantize(scaler.transform(np.full((1, on.shape[1]), np.nan)))[0]
-    order = np.random.default_rng(SEED).random(on.shape) + ~on  # who is heard, in a random order, then the others
+def _least(program: Program, w: Windows, samples: Samples, limit: int, kept: float) -> int:
+    """`info["confidence"]["least"]`, see `calibrate`: those that are silenced stay so for a whole window, and of a Program
+    that is carried on for a whole recording."""
+    from tinyloc.run import answers
+
+    info = program.info
+    scaler, on = Scaler.from_dict(info["scaler"]), heard(info, samples)
+    # Of each window, what is heard when its answer is given.
+    at_end = on[np.minimum(w.row + int(info.get("delay", 0)), samples.ends()[w.row])]
+    counts = at_end.sum(1)
+    carries = program.carries and w.recordings is not None
+    silent, rng = scaler.transform(np.full(on.shape[1], np.nan)), np.random.default_rng(SEED)
+    # Who is heard, in a random order, then the others.
+    order = rng.random(on.shape)[samples.starts()] + ~on if carries else rng.random(at_end.shape) + ~at_end
     rank = np.argsort(np.argsort(order, 1), 1)
     access_points = np.arange(on.shape[1]) < on.shape[1] - scaler.motion
-    for few in range(enough - 1, 0, -1):
-        enough_heard = counts >= few
-        off = (rank >= few) & access_points
-        fewer = np.where(off[enough_heard, None], silent, x[enough_heard]).astype(x.dtype)
-        if _precision(session.run_windows(fewer)[:, -1], true[enough_heard], limit) < kept:
+    for few in range(max(1, int(np.quantile(counts, FEW))) - 1, 0, -1):
+        enough, off = counts >= few, (rank >= few) & access_points
+        fewer = replace(w, x=w.x[enough], y=w.y[enough], row=w.row[enough])
+        if carries:
+            assert w.recordings is not None
+            fewer = replace(fewer, recordings=replace(w.recordings, x=np.where(off, silent, w.recordings.x)))
+        else:
+            fewer = replace(fewer, x=np.where(off[enough, None], silent, fewer.x))
+        if _precision(answers(program, fewer), fewer.y[:, -1], limit) < kept:
             return few + 1
     return 1
 
 
-def _warm_up(session: Any, samples: Samples, limit: int, kept: float, effect: float, missing: str) -> int:
+def _warm_up(program: Program, samples: Samples, limit: int, kept: float, effect: float) -> int:
     """`info["confidence"]["warm_up"]`, see `calibrate`: at least as many rows as answers lag, and one."""
-    program = session.program
-    info, b = program.info, program.buffers[program.input]
+    from tinyloc.run import Session
+
+    session, info, b = Session(program, "c"), program.info, program.buffers[program.input]
     length, delay = int(info["window"]), int(info.get("delay", 0))
-    samples = samples.select(info.get("aps", samples.aps), missing=missing)
     w = windows(samples, Scaler.from_dict(info["scaler"]), length, max(1, length // 4), delay)
     if length == 1 or not len(w):
         return delay + 1

@@ -23,13 +23,14 @@ def demo(dataset: Dataset, out: Path, *, models: Sequence[str] = MODELS, recipe:
 
     Writes `<preset>.safetensors` (float), `<preset>.int8.safetensors` (Program) and `demo.json` to the folder `out`.
     """
+    from tinyloc import run
     from tinyloc.confidence import calibrate as count
     from tinyloc.confidence import can_calibrate
     from tinyloc.files import check_writable, write_atomic
     from tinyloc.model import preset
     from tinyloc.quantize import calibrate
     from tinyloc.train import fit, last_rows, scores, with_info
-    from tinyloc.verify import audit, carried_on, compare
+    from tinyloc.verify import audit, compare
 
     for name in models:
         preset(name, len(dataset.aps), len(dataset.rooms))  # before the first one is trained, or a folder is made
@@ -53,14 +54,11 @@ def demo(dataset: Dataset, out: Path, *, models: Sequence[str] = MODELS, recipe:
         true = w.y[:, -1]
         equal = compare(program, program.buffers[program.input].quantize(w.x))
         bytes_taken = audit(program)
-        # What the memory is that of: where it takes less, the state is carried on, which windows know nothing of.
-        carried = carried_on(program, dataset.test) if bytes_taken.streams else None
         rows.append({
             "model": name, "parameters": model.parameters, "simulated": dataset.simulated, "windows": len(true),
             "interrupted": model.info["interrupted"],
-            "float": scores(true, model.predict(w.x), dataset.rooms),
-            "int8": scores(true, equal.outputs[:, -1, 0], dataset.rooms),
-            "carried_on": None if carried is None else scores(true, carried, dataset.rooms), "verify": equal.to_dict(),
+            "float": scores(true, model.labels(w), dataset.rooms),
+            "int8": scores(true, run.labels(program, w), dataset.rooms), "verify": equal.to_dict(),
             "memory": bytes_taken.best.to_dict(), "audit": bytes_taken.to_dict(),
             "seconds": round(time.monotonic() - began, 1)})
         say(f"{name}: {equal.summary()}; {bytes_taken.summary()}")

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from tinyloc.data import Dataset, Samples
+from tinyloc import run
+from tinyloc.data import Dataset, Samples, Windows
 from tinyloc.data.csv_file import BLOCK_WINDOWS
 from tinyloc.data.split import hold_out, part, time_blocks
 from tinyloc.errors import ConfigError, DataError, unknown
@@ -153,12 +154,13 @@ class TinyLocClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def predict(self, X: Any, groups: Any = None) -> np.ndarray:
-        """(samples,) the room of each row: the end of the best path of the window about it."""
+        """(samples,) the room of each row, as a device says it: the end of the best path through its recording up to there;
+        of a transformer, through the window about it."""
         label, _ = self._answer(X, groups, False)
         return np.asarray(self.classes_[label])
 
     def predict_proba(self, X: Any, groups: Any = None) -> np.ndarray:
-        """(samples, classes) p(room at a window's last row | the window), by the CRF.
+        """(samples, classes) p(room at a row | what `predict` goes by), by the CRF.
 
         With a window of 1 its greatest is `predict`'s; with a longer one `predict` ends the best path, which may differ.
         For "int8" and "int4" of what the Program's logits and transitions stand for: what is asked is what is deployed.
@@ -235,26 +237,31 @@ class TinyLocClassifier(ClassifierMixin, BaseEstimator):
         info = self.model_.info
         names = tuple(getattr(self, "feature_names_in_", ())) or tuple(f"ap{i}" for i in range(X.shape[1]))
         samples, order = self._samples(X, np.full(len(X), -1), groups, info["rooms"], names)
-        x = last_rows(info, samples).x
-        if self.program_ is None:
-            label = self.model_.predict(x)
-            emissions = self.model_.forward(x)[0] if proba else None
-        else:
-            label, emissions = _run(self.program_, x, proba)
+        w = last_rows(info, samples)
+        label = self.model_.labels(w) if self.program_ is None else run.labels(self.program_, w)
         back = np.argsort(order)
-        return label[back], np.zeros(0) if emissions is None else self._proba(emissions)[back]
+        return label[back], self._probabilities(w)[back] if proba else np.zeros(0)
 
-    def _proba(self, emissions: np.ndarray) -> np.ndarray:
-        from tinyloc.reference import crf_marginals, softmax
+    def _probabilities(self, w: Windows) -> np.ndarray:
+        """(w, c) of the row that each window is about, by what `predict` goes by: all of its recording that came before, or
+        the window."""
+        from tinyloc.reference import crf_filter
 
-        crf = {k: v.astype(np.float64) for k, v in self.model_.part("crf.").items()}
-        if self.program_ is not None:
-            crf |= _decoder(self.program_)
-        e = emissions.astype(np.float64)
-        if e.shape[1] == 1:
-            # As in the Program, whose logits hold start and end scores.
-            return softmax(e[:, 0] + (crf["start"] + crf["end"] if self.program_ is None else 0))[0]
-        return crf_marginals(e, crf["transitions"], crf["start"], crf["end"])[:, -1]
+        model, program = self.model_, self.program_
+        crf = {k: v.astype(np.float64) for k, v in model.part("crf.").items()}
+        if program is not None:
+            crf |= _decoder(program)
+            if w.x.shape[1] == 1:  # the Program's logits hold start and end scores
+                crf |= {"start": np.zeros(1), "end": np.zeros(1)}
+
+        def of(x: np.ndarray) -> np.ndarray:
+            emissions = model.forward(x)[0] if program is None else _logits(program, x)
+            return crf_filter(emissions.astype(np.float64), crf["transitions"], crf["start"], crf["end"])
+
+        carries = model.carries(w) if program is None else program.carries
+        if carries and w.recordings is not None:
+            return w.recordings.follow(lambda x: of(x[None])[0])[w.row]
+        return of(w.x)[:, -1]
 
 
 def _decoder(program: Program) -> dict[str, np.ndarray]:
@@ -270,12 +277,10 @@ def _decoder(program: Program) -> dict[str, np.ndarray]:
     return {"transitions": rows[:-1], "start": rows[-1], "end": program.data[named["end"]] * scale}
 
 
-def _run(program: Program, x: npt.NDArray[np.float32], logits: bool) -> tuple[np.ndarray, np.ndarray | None]:
-    """Labels (n,) of the Program in C for windows x (n, t, a), and if asked what its logits stand for (n, t, c)."""
-    from tinyloc.run import Session, Steps
+def _logits(program: Program, x: npt.NDArray[np.float32]) -> np.ndarray:
+    """What the Program's logits stand for (n, t, c), of rows x (n, t, a) from the initial state, run in C."""
+    from tinyloc.run import Steps
 
-    codes = program.buffers[program.input].quantize(x)
-    if not logits:
-        return Session(program, "c").run_windows(codes)[:, -1, 0].astype(np.int64), None
-    found = Steps(program.buffers, program.steps, program.data).run_windows(codes)
-    return found(program.output)[:, -1, 0].astype(np.int64), program.buffers["logits"].dequantize(found("logits"))
+    program = program if x.shape[1] == program.steps_of_time else program.retime(x.shape[1])
+    codes = Steps(program.buffers, program.steps, program.data).run_windows(program.buffers[program.input].quantize(x))
+    return program.buffers["logits"].dequantize(codes("logits"))

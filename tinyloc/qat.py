@@ -16,11 +16,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
-from tinyloc.data import MISSING, Dataset
+from tinyloc import run
+from tinyloc.data import MISSING, Dataset, Windows
 from tinyloc.distill import Distillation, Teachers
 from tinyloc.errors import ConfigError, DataError
 from tinyloc.kernels.op import Node, Pullback
@@ -37,7 +38,7 @@ from tinyloc.quantize import (
     quantize,
     stretches_of,
 )
-from tinyloc.run import Session, Steps
+from tinyloc.run import Steps
 from tinyloc.train import Progress, Recipe, balanced_as, heard_by, last_rows, prepare, train
 
 #: From a trained model on: a lower rate than a fresh one's, and no dropout, as a Program drops nothing.
@@ -116,12 +117,17 @@ class QuantizedGraph:
         steps = Steps(builder.buffers, builder.steps, builder.data)
         return builder, steps.run_windows(builder.buffers[builder.nodes[0].out].quantize(x))
 
-    def forward(self, x: np.ndarray, rng: np.random.Generator | None = None, dropout: float = 0.0
-                ) -> tuple[np.ndarray, Any]:
+    #: Windows begin anew: a float model that was trained on states of all kinds keeps what it learned.
+    state_shapes: ClassVar[tuple[tuple[int, ...], ...]] = ()
+
+    def forward(self, x: np.ndarray, rng: np.random.Generator | None = None, dropout: float = 0.0,
+                state: Sequence[np.ndarray] = ()) -> tuple[np.ndarray, Any]:
         """(what the Program's logits stand for (b, t, c), cache) of windows x (b, t, a).
 
-        Raises ConfigError for a dropout: nothing can be dropped inside a Program.
+        Raises ConfigError for a dropout, as nothing can be dropped inside a Program, and for a state.
         """
+        if state:
+            raise ConfigError("quantization-aware training: expected windows that begin anew, got a state")
         if dropout:
             raise ConfigError(f"quantization-aware training: dropout = {dropout!r}; expected 0: a Program drops nothing")
         builder, codes = self.codes(x)
@@ -164,9 +170,11 @@ class QuantizedGraph:
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """(b,) room at the last step of each window x (b, t, a), by the Program in C."""
-        program = self.program()
-        labels = Session(program, "c").run_windows(program.buffers[program.input].quantize(x))
-        return labels[:, -1, 0].astype(np.int64)
+        return run.labels(self.program(), Windows(x, np.empty(0), np.empty(0)))
+
+    def labels(self, w: Windows) -> np.ndarray:
+        """(w,) room of the row that each window is about, by the Program in C as firmware runs it."""
+        return run.labels(self.program(), w)
 
 
 def _name(nodes: Sequence[Node], node: Node, param: str) -> str:

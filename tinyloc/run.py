@@ -10,13 +10,17 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from tinyloc.emulator.toolchain import CORES
 from tinyloc.errors import ConfigError, ModelError, unknown
 from tinyloc.program import Buffer, Program, Step, complete
+
+if TYPE_CHECKING:
+    from tinyloc.data import Windows
 
 
 class Backend(Protocol):
@@ -312,3 +316,23 @@ class Session:
         if name not in self.program.buffers:
             raise ModelError(f"no buffer {name!r} in the Program")
         return self.backend.value(name)
+
+
+def answers(program: Program, w: Windows, backend: str = "c") -> np.ndarray:
+    """(w, columns) what the Program puts out about the row of each window, as firmware runs it: sample by sample, the state
+    carried on through each recording, where it can; else a window a row, each from the initial state."""
+    codes = program.buffers[program.input].quantize
+    if not program.carries or w.recordings is None:
+        return Session(program, backend).run_windows(codes(w.x))[:, -1]
+    session = Session(program.retime(1), backend)
+
+    def of_recording(rows: np.ndarray) -> np.ndarray:
+        session.reset()
+        return session.run_stream(rows)
+
+    return replace(w.recordings, x=codes(w.recordings.x)).follow(of_recording)[w.row]
+
+
+def labels(program: Program, w: Windows, backend: str = "c") -> np.ndarray:
+    """(w,) the rooms of `answers`."""
+    return answers(program, w, backend)[:, 0].astype(np.int64)

@@ -244,7 +244,7 @@ class Study:
             "validation": {"macro_f1": self.score(trial), "spread": float(np.std(facts["int8"])), "int8": facts["int8"],
                            "float": facts["float"], "kept": facts["best"]},
             "test": {"int8": scores(*labels(program, self.dataset, "test"), rooms),
-                     "float": scores(w.y[:, -1], model.predict(w.x), rooms)},
+                     "float": scores(w.y[:, -1], model.labels(w), rooms)},
             "bytes": facts["bytes"], "memory": facts["memory"], "streams": facts["streams"],
             "instructions": facts.get("instructions"), "macs": trial.user_attrs["macs"],
             "calibration": facts["calibration"], "decay": facts["decay"], "seconds": facts["seconds"],

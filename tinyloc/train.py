@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from tinyloc.carry import Carried
 from tinyloc.data import (
     MISSING,
     POWER,
@@ -60,6 +61,8 @@ class Recipe:
     patience   epochs without a better validation macro-F1 before training ends
     balance    0: rooms count as often as they occur in training; 1: as if all were equally likely, which is what macro-F1
                asks for (logit adjustment: Menon et al., arXiv 2007.07314; of a window's path, the mean over its steps)
+    carry      share of the training windows that begin with the state that rows before them left, of a model that goes on
+               from row to row on a device (`tinyloc.carry`); 0: all begin anew, in validation too, as in the paper
     """
 
     epochs: int = 120
@@ -72,12 +75,13 @@ class Recipe:
     average: float = 0.99
     patience: int = 40
     balance: float = 0.0
+    carry: float = 0.75
     seed: int = 0
 
     def __post_init__(self) -> None:
         for name, low, high in (("epochs", 1, 10**6), ("batch", 1, 10**6), ("lr", 0, 1), ("decay", 0, 1),
                                 ("warmup", 0, 1), ("clip", 0, 1e9), ("dropout", 0, 0.95), ("average", 0, 0.99999),
-                                ("patience", 1, 10**6), ("balance", 0, 4), ("seed", 0, 2**32 - 1)):
+                                ("patience", 1, 10**6), ("balance", 0, 4), ("carry", 0, 1), ("seed", 0, 2**32 - 1)):
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ConfigError(f"training: {name} = {value!r}; expected {low} to {high}")
@@ -137,8 +141,12 @@ class Trainable(Protocol):
     def width(self) -> int:
         """d, the number of features."""
 
-    def forward(self, x: np.ndarray, rng: np.random.Generator | None = None, dropout: float = 0.0
-                ) -> tuple[np.ndarray, Any]:
+    @property
+    def state_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Of what `forward` can begin with, beside zeros; () where each window begins anew."""
+
+    def forward(self, x: np.ndarray, rng: np.random.Generator | None = None, dropout: float = 0.0,
+                state: Sequence[np.ndarray] = ()) -> tuple[np.ndarray, Any]:
         """(emissions (b, t, c), cache) of x (b, t, a)."""
 
     def backward(self, dy: np.ndarray, cache: Any, dfeatures: np.ndarray | None = None) -> Params:
@@ -148,7 +156,10 @@ class Trainable(Protocol):
         """(b, t, d) what the head reads, of `forward`'s cache."""
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """(b,) room at the last step of each window x (b, t, a)."""
+        """(b,) room at the last step of each window x (b, t, a), each begun anew."""
+
+    def labels(self, w: Windows) -> np.ndarray:
+        """(w,) room of the row that each window is about, as a device says it, which may go on from row to row."""
 
 
 Trained = TypeVar("Trained", bound=Trainable)
@@ -188,15 +199,16 @@ class Flat:
 
 
 def loss_and_gradients(model: Trainable, x: np.ndarray, y: np.ndarray, rng: np.random.Generator | None = None,
-                       dropout: float = 0.0, taught: Beliefs | None = None, prior: np.ndarray | None = None
-                       ) -> tuple[float, Params]:
+                       dropout: float = 0.0, taught: Beliefs | None = None, prior: np.ndarray | None = None,
+                       state: Sequence[np.ndarray] = ()) -> tuple[float, Params]:
     """CRF negative log-likelihood of the rooms y (b, t) a window, and its gradients by parameter.
 
     taught: what teachers believe of these windows, which then has its share of the loss; with their features, the model's
     parameters hold those of `distill.regressor` too, and so do the gradients.
     prior (c,): what the likelihood adds to each step's emissions (`Recipe.balance`).
+    state: what the windows begin with, of a model with `state_shapes`.
     """
-    emissions, cache = model.forward(x, rng, dropout)
+    emissions, cache = model.forward(x, rng, dropout, state)
     c, use = emissions.shape[2], layers(emissions.dtype)
     shapes = {"crf.transitions": (c, c), "crf.start": (c,), "crf.end": (c,)}
     scores = [model.params[n] if n in model.params else np.zeros(s, emissions.dtype) for n, s in shapes.items()]
@@ -243,12 +255,13 @@ class _Run:
     step: int = 0
     best_score: float = -1.0
     best_epoch: int = 0
+    carried: Carried | None = None
 
     def save(self, path: Path, identity: str) -> None:
         from tinyloc.files import write_safetensors
 
         arrays = {"weights": self.weights.vector, "mean": self.mean, "square": self.square, "averaged": self.averaged,
-                  "best": self.best}
+                  "best": self.best, **self._ends()}
         numbers = {"epoch": self.epoch, "step": self.step, "best_score": self.best_score, "best_epoch": self.best_epoch}
         write_safetensors(path, arrays, {
             "format": FORMAT, "version": str(VERSION), "identity": identity, "numbers": json.dumps(numbers),
@@ -265,17 +278,22 @@ class _Run:
             for name in ("mean", "square", "averaged", "best"):
                 getattr(self, name)[:] = arrays[name]
             self.weights.vector[:] = arrays["weights"]
+            for name, ends in self._ends().items():
+                ends[:] = arrays[name]
             for name, value in json.loads(meta["numbers"]).items():
                 setattr(self, name, value)
             self.rng.bit_generator.state = json.loads(meta["rng"])
         except (KeyError, TypeError, ValueError) as e:
             raise ModelError(f"{path}: damaged checkpoint ({type(e).__name__}: {e})") from None
 
+    def _ends(self) -> dict[str, np.ndarray]:
+        return {f"ends.{i}": a for i, a in enumerate(self.carried.ends)} if self.carried else {}
+
 
 def labeled(w: Windows) -> Windows:
     """The windows whose every step has a room."""
     keep = (w.y >= 0).all(1)
-    return Windows(w.x[keep], w.y[keep], w.row[keep])
+    return dataclasses.replace(w, x=w.x[keep], y=w.y[keep], row=w.row[keep])
 
 
 @dataclass(frozen=True)
@@ -298,7 +316,7 @@ class Changing:
 def train(model: Trained, training: Windows, validation: Windows | None, recipe: Recipe | None = None, *,
           checkpoint: str | Path | None = None, progress: Progress | None = None, taught: Beliefs | None = None,
           changing: Changing | None = None, until: int | None = None) -> Trained:
-    """The model of the epoch with the best validation macro-F1 (of the last step of each window).
+    """The model of the epoch with the best validation macro-F1 (of the row that each window is about, as `labels` says it).
 
     checkpoint: a file that is written after each epoch and resumed from when it exists; remove it once the model is saved.
     taught: what teachers believe of the training windows (`tinyloc.distill.Teachers`).
@@ -332,6 +350,9 @@ def train(model: Trained, training: Windows, validation: Windows | None, recipe:
     run = _Run(weights, zeros(weights.vector), zeros(weights.vector), copy(), copy(),
                np.random.default_rng([recipe.seed, 0x7EA1]))
     working = _with(model, weights.views)
+    goes_on = recipe.carry and training.recordings is not None and x.shape[1] > 1
+    if goes_on and any(math.prod(s) for s in model.state_shapes):
+        run.carried = Carried(training, model.state_shapes, recipe.carry)
     own = identity(model, [asdict(recipe), until], (training, validation), taught, changing)
     if checkpoint is not None and Path(checkpoint).exists():
         run.load(Path(checkpoint), own)
@@ -343,11 +364,14 @@ def train(model: Trained, training: Windows, validation: Windows | None, recipe:
     try:
         while run.epoch < last and (until is not None or run.epoch - run.best_epoch < recipe.patience):
             order, total = run.rng.permutation(len(x)), 0.0
+            if run.carried:
+                run.carried.tour(working, run.rng)
             for i in range(per_epoch):
                 pick = order[i * batch : (i + 1) * batch]
                 now, belief = (changing.batch(training.row[pick], run.rng) if changing else
                                (x[pick], taught.take(pick) if taught else None))
-                loss, grads = loss_and_gradients(working, now, y[pick], run.rng, recipe.dropout, belief, prior)
+                begun = run.carried.of(pick, run.rng) if run.carried else ()
+                loss, grads = loss_and_gradients(working, now, y[pick], run.rng, recipe.dropout, belief, prior, begun)
                 if not math.isfinite(loss):
                     raise ModelError(f"training: the loss became {loss} in epoch {run.epoch + 1}; expected a finite "
                                      f"number (a lower learning rate than {recipe.lr} may help, from the start)")
@@ -357,7 +381,8 @@ def train(model: Trained, training: Windows, validation: Windows | None, recipe:
             averaged_vector[:] = run.averaged
             score = math.nan
             if validation is not None:
-                score = macro_f1(validation.y[seen, -1], averaged.predict(validation.x[seen]), classes)
+                found = averaged.labels(validation) if recipe.carry else averaged.predict(validation.x)
+                score = macro_f1(validation.y[seen, -1], found[seen], classes)
             if not score <= run.best_score:
                 run.best_score, run.best_epoch = score, run.epoch
                 run.best[:] = run.averaged
@@ -423,7 +448,8 @@ def identity(model: Trainable, how: Sequence[Any], parts: Sequence[Windows | Non
                changing.scaler.to_dict()] if changing else None
     numbers = [asdict(model.config), how, asdict(taught.how) if taught else None, changes]
     h = hashlib.sha256(json.dumps(numbers, sort_keys=True).encode())
-    arrays = (*model.params.values(), *(a for p in parts if p is not None for a in (p.x, p.y)))
+    arrays = (*model.params.values(), *(a for p in parts if p is not None for a in (p.x, p.y)),
+              *(a for p in parts if p is not None and (r := p.recordings) is not None for a in (r.x, r.first)))
     for a in (*arrays, *(taught.arrays if taught else ()), *([changing.augmenter.signals] if changing else ())):
         h.update(f"{a.dtype.str}{a.shape}".encode())
         h.update(np.ascontiguousarray(a).tobytes())
@@ -515,7 +541,7 @@ def _choose_motion(once: Callable[..., Model], dataset: Dataset, recipe: Recipe,
                 return with_info((first or pair)[0], interrupted=True)
         first = first or pair
         seen = [last_rows(m.info, dataset.val) for m in pair]
-        true, (off, on) = seen[0].y[:, -1], (m.predict(w.x) for m, w in zip(pair, seen, strict=True))
+        true, (off, on) = seen[0].y[:, -1], (m.labels(w) for m, w in zip(pair, seen, strict=True))
         unit = units(dataset.val, pair[0].info["window"], dataset.rate_hz)
         f1 = [macro_f1(true, labels, len(dataset.rooms)) for labels in (off, on)]
         gain, error = paired_gain(true, off, on, unit)
@@ -619,7 +645,7 @@ def last_rows(info: Mapping[str, Any], samples: Samples, missing: str = MISSING[
     lacking = [r for i, r in enumerate(samples.rooms) if r not in known and (samples.room == i).any()]
     if lacking:
         raise DataError(f"the data has a room {lacking[0]!r}, which the model lacks; it knows {', '.join(known)}")
-    return Windows(w.x, samples.numbers_in(known)[w.y], w.row)
+    return dataclasses.replace(w, y=samples.numbers_in(known)[w.y])
 
 
 def scores(true: np.ndarray, predicted: np.ndarray, rooms: tuple[str, ...]) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from tinyloc.data import MISSING, Samples, Scaler
 from tinyloc.errors import ModelError
 from tinyloc.program import Program
 
@@ -271,25 +270,3 @@ def streams_alike(program: Program, x: np.ndarray, outputs: np.ndarray, backend:
         return np.array_equal(session.run_stream(window), whole)
 
     return all(alike(window, whole) for window, whole in zip(x, outputs, strict=True))
-
-
-def carried_on(program: Program, samples: Samples, backend: str = "c", missing: str = MISSING[0]) -> np.ndarray:
-    """(n,) the room of each row of `samples`, sample by sample, the state carried on through each recording, as in
-    firmware; raises ModelError where the Program does not stream.
-
-    A window of `last_rows` starts from the initial state instead: where states reach farther back than a window, labels and
-    scores are others.
-    """
-    from tinyloc.run import Session
-
-    info, session = program.info, Session(program.retime(1), backend)
-    delay = int(info.get("delay", 0))
-    signals = Scaler.from_dict(info["scaler"]).prepare(samples.select(info.get("aps", samples.aps), missing=missing))
-    rows, labels = program.buffers[program.input].quantize(signals), np.zeros(len(samples), np.int64)
-    first = np.unique(samples.starts())
-    for start, end in zip(first, np.append(first[1:], len(samples)), strict=True):
-        session.reset()
-        # A recording's last answers come when it is over: its last row again and again.
-        more = np.concatenate([rows[start:end], np.repeat(rows[end - 1 : end], delay, 0)])
-        labels[start:end] = session.run_stream(more)[delay:, 0]
-    return labels

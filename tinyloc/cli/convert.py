@@ -72,7 +72,7 @@ def convert(model: str, source: str | None, target: str | None, out: str, encode
         d = load_source(where)
         found = _informed(describe(found, d, given["csv_window"]), info_file)
         w = last_rows(found.info, d.test)
-        found.info |= {"source": where, "test": scores(w.y[:, -1], found.predict(w.x), d.rooms)}
+        found.info |= {"source": where, "test": scores(w.y[:, -1], found.labels(w), d.rooms)}
         facts |= {"data": d.name, "simulated": d.simulated, "test": found.info["test"]}
         test = found.info["test"]
         text += (f"; macro-F1 {test['macro_f1']:.3f} on test (accuracy {test['accuracy']:.3f}) of {d.name}"

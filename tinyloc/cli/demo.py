@@ -39,15 +39,13 @@ def demo(data_name: str, out: str, models: tuple[str, ...], epochs: int | None, 
         "rows for training, validation and test")
     found = main_job(d, Path(out), models=models or MODELS, recipe=recipe, source=source, say=say,
                      progress=lambda label: progress_bar(label, as_json))
-    head = ["model", "F1 float", "F1 int8", "carried on", "bit-exact", *(label for label, _ in BYTES), "RAM", "all in RAM",
+    head = ["model", "F1 float", "F1 int8", "bit-exact", *(label for label, _ in BYTES), "RAM", "all in RAM",
             *(f"fits {b // 1024} KB" for b in BUDGETS)]
     rows = [head]
     for r in found:
         m = r["memory"]
         rows.append([r["model"] + (" (interrupted)" if r["interrupted"] else ""), f"{r['float']['macro_f1']:.3f}",
-                     f"{r['int8']['macro_f1']:.3f}",
-                     f"{r['carried_on']['macro_f1']:.3f}" if r["carried_on"] else "-",
-                     "yes" if r["verify"]["equal"] else "NO",
+                     f"{r['int8']['macro_f1']:.3f}", "yes" if r["verify"]["equal"] else "NO",
                      *(f"{m[k]:,}" for _, k in BYTES), f"{m['ram']:,}",
                      f"{m['total']:,}", *("yes" if m["total"] <= b else "NO" for b in BUDGETS)])
     emit(as_json, {"data": d.name, "simulated": d.simulated, "models": found}, "\n" + table(rows) + "\n"

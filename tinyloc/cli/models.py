@@ -91,6 +91,8 @@ def data(name: str | None, seed: int, as_json: bool, **given: Any) -> None:
 @click.option("--batch", type=int, help="Windows a step. [64]")
 @click.option("--lr", type=float, help="Greatest learning rate. [0.005]")
 @click.option("--patience", type=int, help="Epochs without a better validation score before it ends. [40]")
+@click.option("--carry", type=float, help="mamba: share of windows that begin with the state that rows before them left; "
+              "0: all begin anew, in validation too, as in the paper. [0.75]")
 @click.option("--tuned", "ours", is_flag=True,
               help="Start from settings that suit the kind of data, instead of the paper's; the options below change them.")
 @INPUTS
@@ -101,8 +103,8 @@ def data(name: str | None, seed: int, as_json: bool, **given: Any) -> None:
 @CSV
 @JSON
 def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch: int | None, lr: float | None,
-          patience: int | None, ours: bool, balance: float | None, resume: bool, seed: int, missing: str, as_json: bool,
-          **given: Any) -> None:
+          patience: int | None, carry: float | None, ours: bool, balance: float | None, resume: bool, seed: int,
+          missing: str, as_json: bool, **given: Any) -> None:
     """Train a float model; the best epoch on validation is kept.
 
     Ctrl-C ends the training early and keeps the best so far.  A killed run goes on when started again.
@@ -114,7 +116,8 @@ def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch:
     from tinyloc.tuned import tuned
 
     distillation = distillation_of(given)
-    given_recipe = {"epochs": epochs, "batch": batch, "lr": lr, "patience": patience, "balance": balance}
+    given_recipe = {"epochs": epochs, "batch": batch, "lr": lr, "patience": patience, "balance": balance,
+                    "carry": carry}
     wanted: dict[str, Any] = {k: v for k, v in given_recipe.items() if v is not None}
     recipe, start = Recipe(seed=seed, **wanted), None
     # A mistake is said before the data are read, which --tuned looks at to choose the signal.
@@ -140,7 +143,7 @@ def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch:
     finally:
         end()
     w = last_rows(model.info, d.test)
-    model = with_info(model, source=source, test=scores(w.y[:, -1], model.predict(w.x), d.rooms))
+    model = with_info(model, source=source, test=scores(w.y[:, -1], model.labels(w), d.rooms))
     model.save(out)
     info = model.info
     if not info["interrupted"]:
@@ -240,7 +243,7 @@ def prune(model: str, out: str, ram: str | None, total: str | None, flash: str |
     f1 = []
     for each in (m, pruned):
         w = last_rows(each.info, d.test, missing)
-        f1.append(scores(w.y[:, -1], each.predict(w.x), d.rooms))
+        f1.append(scores(w.y[:, -1], each.labels(w), d.rooms))
     pruned = with_info(pruned, source=source, test=f1[1])
     pruned.save(out)
     if not pruned.info["interrupted"]:

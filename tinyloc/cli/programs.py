@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -48,7 +49,7 @@ def _codes(program: Program, source: dict[str, Any], most: int | None, missing: 
     d = load_source(source)
     w = last_rows(program.info, d.test, missing)
     if most is not None:
-        w = type(w)(w.x[:most], w.y[:most], w.row[:most])
+        w = replace(w, x=w.x[:most], y=w.y[:most], row=w.row[:most])
     return program.buffers[program.input].quantize(w.x), w, d
 
 
@@ -325,7 +326,8 @@ def export(model: str, out: str, core: str | None, stream: bool | None, windows:
 @click.argument("model", type=click.Path(dir_okay=False))
 @click.option("--backend", default="c", show_default=True, help="What runs it.")
 @click.option("--data", "data_name", help=DATA_HELP + " [what the model was trained on]")
-@click.option("--stream", is_flag=True, help="Sample by sample, the state carried on through each recording, as on a body.")
+@click.option("--stream/--at-once", default=None, help="Sample by sample, the state carried on through each recording; or a "
+              "window a row, each from the initial state. [what firmware does: what takes less RAM]")
 @click.option("--unknown", is_flag=True, help="As firmware answers (tl_stream): the room, or unknown and why.")
 @click.option("--out", type=click.Path(dir_okay=False),
               help="CSV file to write time, room and predicted room to; with --unknown, confidence and reason too.")
@@ -333,32 +335,29 @@ def export(model: str, out: str, core: str | None, stream: bool | None, windows:
 @MISSING
 @CSV
 @JSON
-def run(model: str, backend: str, data_name: str | None, stream: bool, unknown: bool, out: str | None, missing: str,
+def run(model: str, backend: str, data_name: str | None, stream: bool | None, unknown: bool, out: str | None, missing: str,
         as_json: bool, **given: Any) -> None:
     """Run an int8 Program (MODEL) over the test rows; score it."""
     import csv
     import io
 
     from tinyloc.files import check_writable, write_atomic
-    from tinyloc.run import Session
+    from tinyloc.run import labels as labels_of
     from tinyloc.train import scores
-    from tinyloc.verify import carried_on
 
     program = read_program(model)
     source = own_source(program.info, data_name, given)
     if out:
         check_writable(out, model, source["data"])
-    codes, w, d = _codes(program, source, None, missing)
+    _, w, d = _codes(program, source, None, missing)
     if unknown:
         _answers(model, program, backend, d, w.y[:, -1], out, missing, as_json)
         return
-    rooms, carried = tuple(program.info.get("rooms", d.rooms)), None
+    rooms = tuple(program.info.get("rooms", d.rooms))
     if stream:
-        labels = carried_on(program, d.test, backend, missing)
-    else:
-        labels = Session(program, backend).run_windows(codes)[:, -1, 0]
-        if program.carries:
-            carried = scores(w.y[:, -1], carried_on(program, d.test, "c", missing), rooms)
+        program.retime(1)  # says why where it cannot
+    stream = program.carries and stream is not False
+    labels = labels_of(program, w if stream else replace(w, recordings=None), backend)
     result = scores(w.y[:, -1], labels, rooms)
     if out:
         text = io.StringIO()
@@ -368,13 +367,10 @@ def run(model: str, backend: str, data_name: str | None, stream: bool, unknown: 
             writer.writerow([repr(float(t)), rooms[y] if y >= 0 else "", rooms[p]])
         write_atomic(out, text.getvalue())
     facts = {"model": model, "data": d.name, "simulated": d.simulated, "backend": backend, "stream": stream,
-             "rows": len(labels), **result, "carried_on": carried}
+             "rows": len(labels), **result}
     lines = [f"{d.name}{' (SIMULATED)' if d.simulated else ''}, {len(labels)} test rows, {backend}"
-             f"{', sample by sample' if stream else ''}: macro-F1 {result['macro_f1']:.3f}, accuracy "
+             f"{', sample by sample, the state carried on' if stream else ''}: macro-F1 {result['macro_f1']:.3f}, accuracy "
              f"{result['accuracy']:.3f}"]
-    if carried:
-        lines[0] += (f"; sample by sample, the state carried on as in firmware (--stream): {carried['macro_f1']:.3f}, "
-                     f"{carried['accuracy']:.3f}")
     f1 = [["room", "F1"]] + [[r, f"{v:.3f}"] for r, v in result["f1"].items() if v is not None]
     lines.append(table(f1[:21]) + (f"\n... and {len(f1) - 21} rooms more" if len(f1) > 21 else ""))
     emit(as_json, facts, "\n".join(lines))

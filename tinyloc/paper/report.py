@@ -108,7 +108,8 @@ def departures(results: Results) -> list[str]:
         "spread: standard deviation over seeds, each with a split, initial weights and order of its own",
         "the paper names no optimizer, learning rate, epochs or seeds: AdamW, warm-up and cosine, the epoch of the best "
         "validation F1; validation is held out in whole blocks of time or groups of people, test rows play no part",
-        "scored is the last step of a window that ends at each test row; the paper does not say which steps it scores",
+        "scored is the last step of a window that ends at each test row; the paper does not say which steps it scores; "
+        "Mambas that are tuned or late are scored as firmware runs them, sample by sample, the state carried on",
         "distilled: alpha 0.1, L_D the likelihood of the teacher's best path: the paper's cross-entropy of two hard classes "
         f"has no gradient; the teacher is that of the best validation F1 among {', '.join(results.settings['teachers'])}, "
         f"of the student's family and larger (chosen: {', '.join(chosen)}); the paper's have up to 9.8 million parameters",

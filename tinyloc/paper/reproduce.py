@@ -47,7 +47,7 @@ class Way:
     """How a float model is trained.
 
     distillation  by the best teacher of its own family, so; None: without teachers
-    tuned         by our settings instead of the paper's (`tinyloc.tuned`)
+    tuned         by our settings instead of the paper's (`tinyloc.tuned`), windows that begin with others' states among them
     delay         share of a window by which its answers lag; 0.5 is the middle, which is the commonest room of the paper's
                   windows where they are labelled so (its authors' code does it)
     """
@@ -211,9 +211,10 @@ def _train(job: Job, bar: Bar | None = None) -> str:
         teachers = [Model.load(_model_file(job.out, Task(task.seed, t))) for t in task.teachers]
         checkpoint = path.with_suffix(".checkpoint")
         show, end = bar(task.name) if bar else (None, lambda: None)
-        recipe, more = Recipe(seed=task.seed, epochs=job.epochs), dict[str, Any](inputs=EVERY_AP)
+        # The paper's windows all begin anew.
+        recipe, more = Recipe(seed=task.seed, epochs=job.epochs, carry=0), dict[str, Any](inputs=EVERY_AP)
         if way.tuned:
-            made = tuned(data, recipe, round(way.delay * data.window))
+            made = tuned(data, replace(recipe, carry=Recipe.carry), round(way.delay * data.window))
             # On RSSI alone, as the paper's: what stands beside each other is to have heard the same.
             recipe, heard = made.recipe, replace(made.inputs, motion="off")
             more = {"inputs": heard, "augmentation": made.augmentation, "refit": made.refit}
@@ -237,7 +238,7 @@ def _scored(true: np.ndarray, labels: np.ndarray, rooms: int) -> dict[str, float
 
 def _score(job: Job, bar: Bar | None = None) -> str:
     """Scores a row's models in all columns, unless that is done; one line about it."""
-    from tinyloc.run import Session
+    from tinyloc import run
 
     task, path = job.task, _file(job.out, job.task.seed, job.task.preset, "scores.json")
     what = f"seed {task.seed}, {task.preset}"
@@ -257,8 +258,9 @@ def _score(job: Job, bar: Bar | None = None) -> str:
             if not file.exists():
                 make(models[way], data).save(file)
             program = Program.load(file)
-            x = last_rows(program.info, data.test).x
-            labels = Session(program).run_windows(program.buffers[program.input].quantize(x))[:, -1, 0]
+            own = last_rows(program.info, data.test)
+            # The paper's models are judged as the paper does it, ours as firmware runs them.
+            labels = run.labels(program, own if WAYS[way].tuned else replace(own, recordings=None))
             ours[column] = {**_scored(true, labels, count), "delay": int(program.info.get("delay", 0)), **cost(program)}
         done = {"seed": task.seed, "preset": task.preset, "parameters": models["baseline"].parameters,
                 "windows": int((true >= 0).sum()),

@@ -169,13 +169,13 @@ def accuracy(s: Subject) -> Facts:
     def judged(labels: np.ndarray) -> Facts:
         return {**scores(true, labels, rooms), "interval": interval(true, labels, unit, len(rooms))}
 
-    floats, carried = s.float_labels, s.carried_labels
+    floats, anew = s.float_labels, s.labels_anew
     areas = {room: {"floor": a.floor, "x0": float(a.x0), "y0": float(a.y0), "x1": float(a.x1), "y1": float(a.y1)}
              for room, a in s.dataset.areas.items()}
     known = true >= 0
     return {"rows": len(true), "labeled": int(known.sum()), "blocks": len(np.unique(unit[known])), "rooms": list(rooms),
             "delay": int(s.program.info.get("delay", 0)), "int8": judged(s.labels),
-            "carried_on": None if carried is None else judged(carried),
+            "anew": None if anew is None else judged(anew),
             "float": None if floats is None else judged(floats),
             "agreement": None if floats is None else float((floats == s.labels).mean()),
             "validation_macro_f1": _number(s.program.info.get("validation_macro_f1")),

@@ -113,23 +113,22 @@ class Subject:
 
     @cached_property
     def labels(self) -> np.ndarray:
-        """(w,) the integer Program's room for each window."""
-        from tinyloc.run import Session
+        """(w,) the integer Program's room for each test row, as firmware runs it (`run.labels`)."""
+        from tinyloc import run
 
-        return Session(self.program, "c").run_windows(self.codes)[:, -1, 0].astype(np.int64)
+        return run.labels(self.program, self.windows)
 
     @cached_property
-    def carried_labels(self) -> np.ndarray | None:
-        """(w,) its room for each test row, the state carried on through each recording; None where it does not stream, or
-        a window is one row."""
-        from tinyloc.verify import carried_on
+    def labels_anew(self) -> np.ndarray | None:
+        """(w,) its room for each test row by a window that begins anew; None where that is what `labels` has."""
+        from tinyloc.run import Session
 
-        return carried_on(self.program, self.dataset.test, "c", self.missing) if self.program.carries else None
+        return Session(self.program, "c").run_windows(self.codes)[:, -1, 0] if self.program.carries else None
 
     @cached_property
     def float_labels(self) -> np.ndarray | None:
-        """(w,) the float model's room for each window, None without one."""
-        return None if self.model is None else self.model.predict(self.windows.x)
+        """(w,) the float model's room for each test row, run likewise, None without one."""
+        return None if self.model is None else self.model.labels(self.windows)
 
     def spread(self, most: int) -> np.ndarray:
         """Indices of at most so many windows, spread evenly over the test rows."""

@@ -76,7 +76,6 @@ def judged(m: Facts, document: Facts) -> Facts:
             "linked": part["linked"] if part else linked is not None, "fitting": len(fitting_parts), "parts": len(pool),
             "smallest": smallest, "budgets": s["fit"]["budgets"], "all_in_ram": counted["all_in_ram"],
             "int8": s["accuracy"]["int8"], "float": s["accuracy"]["float"], "exact": exact["equal"],
-            "carried_on": s["accuracy"]["carried_on"] if s["fit"]["way"] == "stream" else None,
             "equal_backends": sum(b["equal"] for b in run), "run_backends": len(run),
             "windows": max((b["windows"] for b in run), default=0), "cost": None if "missing" in cost else cost,
             "streams": s["fit"]["way"] == "stream"}

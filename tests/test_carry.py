@@ -1,0 +1,219 @@
+"""States that go on from row to row: of recordings, of training windows that begin with them, of models and Programs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinyloc import run
+from tinyloc.carry import Carried
+from tinyloc.data import Dataset, Recordings, Windows, every_row, load, macro_f1, windows
+from tinyloc.data.windows import Scaler
+from tinyloc.errors import ConfigError
+from tinyloc.model import Config, Model
+from tinyloc.program import Program
+from tinyloc.qat import QuantizedGraph
+from tinyloc.quantize import calibrate
+from tinyloc.run import Session
+from tinyloc.train import Inputs, Recipe, fit, last_rows
+
+#: One block and two, with a scan and without, one tap and several.
+MODELS = [Config("mamba", 3, 4, 5, n=3, k=4), Config("mamba", 3, 4, 5, n=2, k=1, blocks=2, tied=True),
+          Config("mamba", 3, 4, 5, n=0, k=3), Config("mamba", 3, 4, 5, n=0, k=1)]
+
+
+@pytest.fixture(scope="module")
+def house() -> Dataset:
+    return load("simulated", minutes=4, test_minutes=1)
+
+
+def some(lengths: list[int], length: int, hop: int, delay: int = 0) -> Windows:
+    """All windows of recordings of random rows."""
+    n = sum(lengths)
+    first = np.repeat(np.cumsum([0, *lengths[:-1]]), lengths)
+    start = np.array([a + i for a, m in zip(np.unique(first).tolist(), lengths, strict=True)
+                      for i in range(0, m - length + 1, hop)], int)
+    x = np.random.default_rng(n).random((n, 3), np.float32)
+    return Windows(x[start[:, None] + np.arange(length)], np.zeros((len(start), length), np.int64),
+                   start + length - 1 - delay, Recordings(x, first, delay))
+
+
+def shaped(model: Model, batch: int) -> list[np.ndarray]:
+    return [np.zeros((batch, *shape), np.float32) for shape in model.state_shapes]
+
+
+# ---- recordings ----
+
+@given(st.lists(st.integers(1, 9), max_size=5), st.integers(0, 4))
+def test_answers_come_so_much_later(lengths: list[int], delay: int) -> None:
+    """About each row the answer that many rows on, the last row repeated behind the end; each recording for itself."""
+    first = np.repeat(np.cumsum([0, *lengths])[:-1], lengths)
+    x = np.arange(sum(lengths))[:, None]
+    heard: list[list[int]] = []
+
+    def answers(rows: np.ndarray) -> np.ndarray:
+        heard.append(rows[:, 0].tolist())
+        return rows[:, 0] * 10
+
+    said = Recordings(x, first, delay).follow(answers)
+    last = first + np.repeat(lengths, lengths).astype(int) - 1
+    np.testing.assert_array_equal(said, 10 * np.minimum(np.arange(len(x)) + delay, last))
+    for rows, a, m in zip(heard, np.unique(first).tolist(), lengths, strict=True):
+        assert rows == [*range(a, a + m), *[a + m - 1] * delay]
+
+
+@pytest.mark.parametrize("cut", [windows, lambda s, scaler, n, hop, delay: every_row(s, scaler, n, delay)],
+                         ids=["windows", "rows"])
+@pytest.mark.parametrize("delay", [0, 3])
+def test_windows_know_what_they_were_cut_from(house: Dataset, cut, delay: int) -> None:  # type: ignore[no-untyped-def]
+    scaler = Scaler.fit(house.train)
+    w = cut(house.val, scaler, 10, 5, delay)
+    assert w.recordings.delay == delay
+    np.testing.assert_array_equal(w.recordings.x, scaler.prepare(house.val))
+    np.testing.assert_array_equal(w.recordings.first, house.val.starts())
+    np.testing.assert_array_equal(w.x[:, -1], w.recordings.x[np.minimum(w.row + delay, house.val.ends()[w.row])])
+
+
+# ---- the states of training windows ----
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(4, 25), min_size=1, max_size=5), st.integers(2, 4), st.integers(1, 6), st.integers(0, 2),
+       st.sampled_from(MODELS))
+def test_states_are_those_of_the_rows_before(lengths: list[int], length: int, hop: int, delay: int, config: Config) -> None:
+    """Of every window, where all of them are carried and recordings begin anew."""
+    w, model = some(lengths, length, hop, delay), Model.create(config)
+    carried, rng = Carried(w, model.state_shapes, 1.0), np.random.default_rng(0)
+    carried.tour(model, rng)
+    found = carried.of(np.arange(len(w)), rng)
+    assert w.recordings is not None
+    for i, row in enumerate(w.row + delay - length + 1):
+        want = shaped(model, 1)
+        for x in w.recordings.x[w.recordings.first[row] : row]:
+            want = model.state_after(model.forward(x[None, None], state=want)[1])
+        for got, state in zip(found, want, strict=True):
+            np.testing.assert_allclose(got[i], state[0], atol=2e-6, rtol=1e-5)
+
+
+def test_some_begin_anew_and_recordings_with_another_ones_end() -> None:
+    w, model = some([40] * 30, 4, 2), Model.create(MODELS[0])
+    carried, rng = Carried(w, model.state_shapes, 0.75), np.random.default_rng(1)
+    carried.tour(model, rng)
+    ends = [e.copy() for e in carried.ends]
+    carried.tour(model, rng)
+    first = np.flatnonzero(w.row - 3 == w.recordings.first[w.row])  # type: ignore[union-attr]
+    begun = carried._kept[1][first]
+    is_end = (begun[:, None] == ends[1]).all((2, 3))
+    anew = (begun == 0).all((1, 2))
+    assert (is_end.any(1) | anew).all() and 2 <= anew.sum() <= 16
+    assert len(set(is_end[~anew].argmax(1))) == (~anew).sum(), "no two recordings begin with the same end"
+    assert (is_end.argmax(1)[~anew] != np.arange(30)[~anew]).any()
+    begun = carried.of(np.arange(len(w)), rng)[1]
+    share = (begun == carried._kept[1]).all((1, 2)).mean()
+    assert 0.7 < share < 0.85 and ((begun == carried._kept[1]) | (begun == 0)).all()
+
+
+def test_training_is_on_states_that_were_carried(house: Dataset) -> None:
+    """Where there are none to carry, or none of them are to be, nothing is drawn for them: the bits are those of before."""
+    quick = Recipe(epochs=2, batch=32)
+    for name, share, alike in (("mamba-h4l1", 0.75, False), ("mdcsa-h4l1", 0.75, True),
+                               ("mamba-h4l1,n=0,k=1", 0.75, True)):
+        made, anew = (fit(house, name, replace(quick, carry=c), window=10) for c in (share, 0.0))
+        assert all(np.array_equal(made.params[k], v) for k, v in anew.params.items()) == alike, name
+    for wrong in (-0.1, 1.5, float("nan")):
+        with pytest.raises(ConfigError, match=r"carry = .*expected 0 to 1"):
+            Recipe(carry=wrong)
+
+
+def test_carrying_on_is_learned() -> None:
+    """What windows that begin anew do not teach: the states of a whole walk.  By far, in integers too; two seeds."""
+    house, f1 = load("simulated", minutes=10, test_minutes=6), {}
+    for carry in (0.0, Recipe.carry):
+        found = []
+        for seed in range(2):
+            model = fit(house, "mamba-h4l1", Recipe(epochs=40, carry=carry, seed=seed))
+            w, program = last_rows(model.info, house.test), calibrate(model, house, "minmax", "powers")
+            found.append([macro_f1(w.y[:, -1], labels, len(house.rooms)) for labels in (
+                model.predict(w.x), model.labels(w), run.labels(program, w))])
+        f1[carry] = np.mean(found, axis=0)
+    (before_anew, before, before8), (anew, after, after8) = f1[0.0], f1[Recipe.carry]
+    assert before < before_anew - 0.05, "what is to be mended"
+    assert after > before + 0.05 and after8 > before8 + 0.05, f1
+    assert after > anew and after8 > after - 0.05, f1
+
+
+# ---- who goes on, and who does not ----
+
+@pytest.mark.parametrize("config", MODELS)
+@pytest.mark.parametrize("delay", [0, 2])
+def test_a_model_goes_on_from_row_to_row(config: Config, delay: int) -> None:
+    """Labels and margins of every row, by loops; of windows, also of some, those of their rows."""
+    w, model = some([13, 1, 7], 1, 1, delay), Model.create(config, 3)
+    assert w.recordings is not None
+    model.params = {k: v * 8 if k.startswith("crf") else v for k, v in model.params.items()}
+    whole = Windows(np.zeros((21, 4, 3), np.float32), np.zeros((21, 4), int), np.arange(21), w.recordings)
+    crf, want = {k: v.astype(float) for k, v in model.part("crf.").items()}, []
+    for a, b in w.recordings.spans:
+        state, scores, said = shaped(model, 1), None, []
+        for x in [*w.recordings.x[a:b], *[w.recordings.x[b - 1]] * delay]:
+            emissions, cache = model.forward(x[None, None], state=state)
+            state, e = model.state_after(cache), emissions[0, 0].astype(float)
+            scores = e + crf["start"] if scores is None else (scores[:, None] + crf["transitions"]).max(0) + e
+            total = np.sort(scores + crf["end"])
+            said.append((int((scores + crf["end"]).argmax()), total[-1] - total[-2]))
+        want += said[delay:]
+        label, margin = model.margins(w.recordings.x[None, a:b], batch=5)
+        assert [int(v) for v in label[0]] == [v for v, _ in said[: b - a]]
+        np.testing.assert_allclose(margin[0], [m for _, m in said[: b - a]], rtol=1e-3, atol=1e-5)
+    np.testing.assert_array_equal(model.labels(whole), [v for v, _ in want])
+    some_rows = replace(whole, x=whole.x[3:9], row=whole.row[3:9])
+    np.testing.assert_array_equal(model.labels(some_rows), [v for v, _ in want[3:9]])
+    alone = replace(whole, x=w.recordings.x[:, None])
+    np.testing.assert_array_equal(model.labels(alone), model.predict(alone.x), "rows that stand alone begin anew")
+    unknown = replace(whole, recordings=None)
+    np.testing.assert_array_equal(model.labels(unknown), model.predict(unknown.x))
+
+
+def test_what_looks_at_the_whole_window_has_a_window_a_row(house: Dataset) -> None:
+    model = fit(house, "mdcsa-h4l1", Recipe(epochs=1), window=6)
+    w, program = last_rows(model.info, house.test), calibrate(model, house, "minmax")
+    np.testing.assert_array_equal(model.labels(w), model.predict(w.x))
+    assert not program.carries and model.state_shapes == ()
+    codes = program.buffers[program.input].quantize(w.x)
+    np.testing.assert_array_equal(run.labels(program, w), Session(program, "c").run_windows(codes)[:, -1, 0])
+
+
+@pytest.fixture(scope="module")
+def program(house: Dataset) -> Program:
+    model = fit(house, "mamba-h4l1", Recipe(epochs=2), window=6, inputs=Inputs(delay=2))
+    return calibrate(model, house, "minmax", "powers")
+
+
+@pytest.mark.parametrize("backend", ["c", "numba", "arena"])
+def test_a_program_goes_on_from_row_to_row(house: Dataset, program: Program, backend: str) -> None:
+    """Every backend, as its own stream does: anew at each recording, the last row again where it is over."""
+    rows = house.val
+    w, b = last_rows(program.info, rows), program.buffers[program.input]
+    codes = b.quantize(Scaler.from_dict(program.info["scaler"]).prepare(rows.select(program.info["aps"])))
+    session, want = Session(program.retime(1), "numba"), []
+    starts = np.unique(rows.starts()).tolist()
+    for a, end in zip(starts, [*starts[1:], len(rows)], strict=True):
+        session.reset()
+        said = [session.run(x[None])[0, 0] for x in [*codes[a:end], codes[end - 1], codes[end - 1]]]
+        want += said[2:]
+    np.testing.assert_array_equal(run.labels(program, w, backend), want)
+    np.testing.assert_array_equal(run.answers(program, w, backend)[:, 0], want)
+    anew = Session(program, "c").run_windows(b.quantize(w.x))[:, -1, 0]
+    np.testing.assert_array_equal(run.labels(program, replace(w, recordings=None), backend), anew)
+
+
+def test_quantization_aware_training_is_judged_as_firmware_runs(house: Dataset, program: Program) -> None:
+    model = fit(house, "mamba-h4l1", Recipe(epochs=2), window=6, inputs=Inputs(delay=2))
+    w = last_rows(model.info, house.val)
+    graph = QuantizedGraph.of(model, w.x, "minmax", "powers")
+    np.testing.assert_array_equal(graph.labels(w), run.labels(graph.program(), w))
+    with pytest.raises(ConfigError, match="expected windows that begin anew, got a state"):
+        graph.forward(w.x[:2], state=shaped(model, 2))
