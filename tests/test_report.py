@@ -934,7 +934,8 @@ def test_in_a_browser(browser: chromium.Browser, pages: dict[str, Path], name: s
     browser.open(pages[name], **VIEWS[view])
     assert browser.requests == [pages[name].resolve().as_uri()], "no request leaves the page"
     browser.run("document.querySelectorAll('details').forEach(d => d.open = true)")
-    wide, inner = browser.run("[document.documentElement.scrollWidth, innerWidth]")
+    # Of a phone's, innerWidth grows with what is too wide.
+    wide, inner = browser.run("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
     assert wide <= inner, "nothing but tables and pictures scrolls sideways"
     seen, bad = browser.run(CONTRAST)
     assert seen > 500 and not bad, bad[:20]
@@ -942,6 +943,20 @@ def test_in_a_browser(browser: chromium.Browser, pages: dict[str, Path], name: s
         verdict = browser.run("document.querySelector('h1').getBoundingClientRect().bottom")
         assert verdict < 400, "the verdict is on the first screen"
     assert not browser.console, browser.console
+
+
+@browsers
+@pytest.mark.parametrize("width", [320, 360, 420])
+def test_models_are_compared_on_a_phone(browser: chromium.Browser, pages: dict[str, Path], width: int) -> None:
+    """A line becomes a list: each value beside its column's name, nothing of it outside of the screen, no word broken."""
+    browser.open(pages["both"], width=width, height=740)
+    rows = browser.run("""[...document.querySelectorAll('.stack tbody tr')].map(
+        r => [...r.querySelectorAll('[data-column]')].map(
+            c => [c.dataset.column, c.innerText, c.getBoundingClientRect().right <= visualViewport.width]))""")
+    heads = browser.run("[...document.querySelectorAll('.stack thead th')].map(c => c.textContent)")
+    assert len(rows) == 2 and all([c for c, _, _ in r] == heads[2:] for r in rows)
+    assert all(inside and text.strip() for r in rows for _, text, inside in r)
+    assert browser.run("(t => t.scrollWidth <= t.clientWidth)(document.querySelector('.scroll:has(.stack)'))")
 
 
 @browsers
