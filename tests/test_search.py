@@ -131,6 +131,27 @@ def test_picture(found: tuple[Path, dict[str, Any]], house: Dataset, client: Any
         of = {**said, "front": [{**first, "weights": weights, "config": {**first["config"], "family": "mamba"}}]}
         drawn = re.sub(r"<!-- (.*?) -->", r">\1<", draw(of, [], "svg").decode())
         assert names in drawn and ">macro-F1 of the Program, validation<" in drawn
+        cost = said["cost"]["unit"]
+        for axis in ("bytes, all in RAM", f"{cost} an answer"):  # each an axis of one plot, and the color of the other
+            assert f">{axis}<" in drawn and f">color: {axis}<" in drawn
+
+
+def test_labels_of_the_picture_lie_at_their_own_plot(found: tuple[Path, dict[str, Any]],
+                                                     monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bar of colors and its label above the plot whose points have these colors, within its width."""
+    from matplotlib.figure import Figure
+
+    drawn: list[Figure] = []
+    save = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda self, *args, **how: (drawn.append(self), save(self, *args, **how)))
+    draw(found[1], [], "png")
+    drawn[0].draw_without_rendering()  # places text anew, after the file's own resolution
+    left, right, *bars = drawn[0].axes
+    for plot, bar in zip((left, right), bars, strict=True):
+        own, above, label = plot.get_window_extent(), bar.get_window_extent(), bar.xaxis.label.get_window_extent()
+        assert bar.get_xlabel() == f"color: {(right if plot is left else left).get_xlabel()}"
+        assert own.y1 < above.y0 < label.y0 and own.x0 <= above.x0 and above.x1 <= own.x1 + 1
+        assert own.x0 <= label.x0 and label.x1 <= own.x1 and label.y1 < drawn[0].bbox.y1
 
 
 # ---- the budget ----
