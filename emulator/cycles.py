@@ -93,7 +93,9 @@ TIMINGS = {t.core: t for t in (
 def timing(core: str) -> Timing:
     """The table of a core; raises ConfigError where there is none."""
     if core not in TIMINGS:
-        raise ConfigError(f"no timing table for the core {core}; there is one for {', '.join(TIMINGS)}")
+        raise ConfigError(f"there is no timing table for cortex-{core}, by which instructions become cycles; expected "
+                          f"cortex-{', cortex-'.join(TIMINGS)} (its bits are compared by `tinyloc verify --backend "
+                          f"cortex-{core}`)")
     return TIMINGS[core]
 
 

@@ -141,6 +141,9 @@ def test_verify_on_every_core(mamba: tuple[Program, Path]) -> None:
 
 
 @pytest.mark.parametrize("args, words", [
+    (("bench", "--core", "cortex-m55"), "no timing table for cortex-m55, by which instructions become cycles; expected "
+     "cortex-m0plus, cortex-m3, cortex-m4, cortex-m7, cortex-m33 (its bits are "
+     "compared by `tinyloc verify --backend cortex-m55`)"),
     (("bench", "--core", "m5"), "unknown core"), (("bench", "--mcu", "atmega328p"), "expected one that is emulated"),
     (("audit", "--mcu", "atmega328p", "--measured"), "needs an int of 32 bits, that of avr has 16"),
     (("bench", "--mcu", "nrf52810", "--core", "cortex-m0plus"),

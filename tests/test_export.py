@@ -490,7 +490,8 @@ def test_build_files_parse_and_name_what_is_there(folders: dict[str, Path], name
     lines = (f / "library.properties").read_text().splitlines()
     arduino = dict(line.split("=", 1) for line in lines)
     assert {"name", "version", "author", "maintainer", "sentence", "paragraph", "category", "url",
-            "architectures"} <= set(arduino)
+            "architectures"} <= set(arduino) and all(arduino.values()), "Arduino's checker wants each of them"
+    assert arduino["url"].startswith("https://")
     # No core with an int of 16 bits (tinyloc.h): of no list, nor of one that has them all.
     short = {"*", "avr", "megaavr", "msp430", "rl78", "atmelavr", "atmelmegaavr", "timsp430"}
     assert not short & {*arduino["architectures"].split(","), *pio["platforms"]}

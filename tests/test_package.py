@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import struct
@@ -249,8 +250,62 @@ def test_patches_are_written_where_they_save(files: Path, program: Program, monk
     monkeypatch.setattr("tinyloc.cli.package.SAVES", 0.9 * facts["patch_bytes"] / facts["bytes"])
     facts = json.loads(make(files, "1.2.1", "d.bin", "--from", files / "a.bin", "--json").output)
     assert facts["patch"] is None and (files / "d.bin").exists() and not (files / "d.bin.patch").exists()
-    said = make(files, "1.1.0", "e.bin", "--from", files / "a.bin").output
-    assert "no patch" in said and "refuse it: its security counter is" in said
+
+
+def renamed(p: Program, **changes: Any) -> Program:
+    return replace(p, info={**p.info, **changes})
+
+
+@pytest.mark.parametrize(("change", "options", "says"), [
+    ({}, {"key": "other.pem"}, r"signed with another key \(Ed25519, hash {other}\.\.\.\) than the one that devices that run "
+                               r"1\.2\.0 \({id}\) know; expected theirs \(Ed25519, hash {key}\.\.\.\).*leave out --from"),
+    ({}, {"key": "p256.pem"}, r"another key \(ECDSA P-256, .*expected theirs \(Ed25519, hash {key}"),
+    ({}, {"version": "1.1.9"}, "refuse the new package: its security counter is 16842761; expected 16908288 or more"),
+    ({"aps": lambda a: ["new", *a[1:]]}, {}, r"other access points or motion channels: new new; missing {ap}; expected the"),
+    ({"aps": lambda a: a[:1] + a[:0:-1]}, {}, r"channels: \d+ in another order, number 1 is ap_11, was ap_2; expected"),
+    ({"motion": lambda m: ["ap_11"]}, {}, r"other access points or motion channels; expected the same ones"),
+], ids=["key", "scheme", "counter", "access point", "order", "motion"])
+def test_what_devices_would_refuse_is_not_written(files: Path, program: Program, change: dict[str, Any],
+                                                  options: dict[str, str], says: str) -> None:
+    """In one line that names what differs; neither package nor patch, and an older one of that name stays."""
+    make(files, "1.2.0", "a.bin")
+    imgtool.keys.Ed25519.generate().export_private(str(files / "other.pem"))
+    imgtool.keys.ECDSA256P1.generate().export_private(str(files / "p256.pem"))
+    base = Package.parse((files / "a.bin").read_bytes())
+    other = package.device_key(package.load_key(files / "other.pem"))[1]
+    renamed(program, **{k: f(program.info.get(k)) for k, f in change.items()}).save(files / "m.int8.safetensors")
+    (files / "b.bin").write_bytes(b"before")
+    there = {p.name for p in files.iterdir()}
+    said = make(files, options.get("version", "1.2.1"), "b.bin", "--from", files / "a.bin", code=2,
+                key=options.get("key", "key.pem")).output
+    found = {"id": base.id.hex(), "key": base.key_hash[:8].hex(), "other": other[:8].hex(), "ap": program.info["aps"][0]}
+    assert re.search(re.sub(r"{(\w+)}", lambda m: found[m[1]], says), said), said
+    assert {p.name for p in files.iterdir()} == there and (files / "b.bin").read_bytes() == b"before"
+
+
+def test_a_package_that_no_device_runs(files: Path, made: Package) -> None:
+    """Its hash fits, its signature does not."""
+    (files / "a.bin").write_bytes(made.data[:-1] + bytes([made.data[-1] ^ 1]))
+    said = make(files, "1.2.4", "b.bin", "--from", files / "a.bin", code=2).output
+    assert "a.bin: package: the signature (Ed25519) is wrong; no device runs it" in said and not (files / "b.bin").exists()
+
+
+def test_what_devices_may_mind_is_noted(files: Path, program: Program) -> None:
+    """Rooms go with the package, and memory is the firmware's."""
+    make(files, "1.2.0", "a.bin")
+    first, *rest = program.info["rooms"]
+    for other, says in (
+            (program, []),
+            (renamed(program, rooms=["attic", *rest]),
+             [rf"rooms are not those of 1\.2\.0 \(new attic; missing {first}\): devices take it.*by the rooms' names"]),
+            (updates.program("mdcsa-h4l1"),
+             [r"more memory than 1\.2\.0 \(\d+ B instead of \d+ for the arena, \d+ words instead of \d+ for signatures, "
+              r"\d+ B instead of 0 for the stream's window\): devices that have less refuse it"])):
+        other.save(files / "m.int8.safetensors")
+        notes = json.loads(make(files, "1.2.1", "b.bin", "--from", files / "a.bin", "--json").output)["notes"]
+        assert len(notes) == len(says) and all(re.search(s, n) for s, n in zip(says, notes, strict=True)), notes
+        printed = make(files, "1.2.1", "b.bin", "--from", files / "a.bin").output
+        assert all(f"\nnote: {n}" in printed for n in notes)
 
 
 @pytest.mark.parametrize(("arguments", "says"), [

@@ -316,6 +316,23 @@ def test_commands_of_the_page_run(place: Path, known: dict[str, Any]) -> None:
     assert made[:2] == ["tinyloc", "report"] and "--mcu" in made and "--out" in made
 
 
+@pytest.mark.parametrize(("options", "words"), [
+    (("--mcu", "nrf52810"), ()), (("--mcu", "nrf52810", "--ram", "24K"), ()),
+    (("--mcu", "nrf52810", "--ram", "8K", "--flash", "40K"), ("--ram", "8K", "--flash", "40K")),
+    (("--mcu", "nrf52810", "--flash", "150000"), ("--flash", "150000")), (("--ram", "1.5K"), ("--ram", "1536")),
+    (("--flash", "64K"), ("--flash", "64K")), ((), ())], ids=lambda v: " ".join(v) or "none")
+def test_commands_judge_by_the_same_budget(place: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...],
+                                           words: tuple[str, ...]) -> None:
+    """What is not all of a part, or without a part at all: audit judges by what the page did."""
+    monkeypatch.setattr("tinyloc.bench.can_count", lambda: False)
+    found = said("report", programs(place)[0], "--windows", 1, "--json", "-", *options)
+    (audit,) = [c for c in found["models"][0]["sections"]["origin"]["commands"] if c[1] == "audit"]
+    at = [i for i, w in enumerate(audit) if w in ("--ram", "--flash")]
+    assert tuple(w for i in at for w in audit[i : i + 2]) == words
+    asked = said("audit", *(w for w in audit[2:] if w not in ("--measured", "--core", "cortex-m4")), "--json")["budget"]
+    assert {k: asked[k] for k in ("ram", "flash")} == {k: found["target"][k] for k in ("ram", "flash")}
+
+
 def test_commands_of_other_data_repeat_the_figures(place: Path, tmp_path: Path) -> None:
     """A file whose columns have other names, a delimiter, another seed, an access point less: every option is in them."""
     other = tmp_path / "other.csv"
@@ -590,8 +607,12 @@ def test_budget_lines_are_drawn_where_they_can_be(known: dict[str, Any]) -> None
 
 def test_front_of_several_models(known: dict[str, Any]) -> None:
     pictures = views.front(known)
-    assert [f["cost"] for f in pictures] == ["ram", "all_in_ram"] + ["instructions"] * can_count()
+    assert [f["cost"] for f in pictures] == ["ram", "flash", "all_in_ram"] + ["instructions"] * can_count()
+    lines = views.verdict(known)["models"]
     for f in pictures:
+        if f["cost"] in ("ram", "flash"):
+            assert [m["value"] for m in f["marks"]] == [j["needs"][f["cost"]] for j in lines], "the verdict's own figures"
+            assert ("linked firmware" in f["label"]) == can_count() == all(j["linked"] for j in lines)
         for mark in f["marks"]:
             others = [o for o in f["marks"] if o is not mark]
             beaten = any(o["x"] <= mark["x"] and o["y"] <= mark["y"] for o in others)
@@ -599,11 +620,23 @@ def test_front_of_several_models(known: dict[str, Any]) -> None:
         assert len({m["mark"] for m in f["marks"]}) == len(f["marks"]), "told apart without color"
 
 
+def test_how_bytes_were_had_is_told_once(known: dict[str, Any]) -> None:
+    """Of each model what its own part of the verdict tells, whether firmware was linked for all, for some or for none."""
+    whole, bare = "linked firmware, stack included", "counted, without code and stack"
+    for linked, told in (((True, True), whole), ((False, False), bare), ((True, False), f"{whole}, or {bare}, where none")):
+        d = copy.deepcopy(known)
+        for m, one in zip(d["models"], linked, strict=True):
+            m["sections"]["fit"]["needs"]["linked"] = one
+        assert views.counting(d).startswith(told)
+        text = text_of(tree(page.render(d)))
+        assert f"RAM and flash: {told}" in text and f"macro-F1 over bytes of flash ({told}" in text
+
+
 def test_labels_of_the_front_lie_on_nothing(known: dict[str, Any]) -> None:
     """Twenty points close together: labels within the picture, on no mark and on no other label; the front has its own."""
     rng = np.random.default_rng(0)
     points = [{"model": f"mamba-h{8 << i % 3}l{i}", "macro_f1": 0.7 + 0.02 * rng.random(),
-               "ram": int(rng.integers(1000, 1100)), "all_in_ram": 4000 + i, "instructions": None,
+               "ram": int(rng.integers(1000, 1100)), "flash": 9000 + i, "all_in_ram": 4000 + i, "instructions": None,
                "on_front": {"ram": i == 3}} for i in range(20)]
     for f in views.front({**known, "front": points}):
         boxes = []
@@ -898,7 +931,8 @@ def test_in_a_browser(browser: chromium.Browser, pages: dict[str, Path], name: s
     browser.open(pages[name], **VIEWS[view])
     assert browser.requests == [pages[name].resolve().as_uri()], "no request leaves the page"
     browser.run("document.querySelectorAll('details').forEach(d => d.open = true)")
-    wide, inner = browser.run("[document.documentElement.scrollWidth, innerWidth]")
+    # Of a phone's, innerWidth grows with what is too wide.
+    wide, inner = browser.run("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
     assert wide <= inner, "nothing but tables and pictures scrolls sideways"
     seen, bad = browser.run(CONTRAST)
     assert seen > 500 and not bad, bad[:20]
@@ -906,6 +940,20 @@ def test_in_a_browser(browser: chromium.Browser, pages: dict[str, Path], name: s
         verdict = browser.run("document.querySelector('h1').getBoundingClientRect().bottom")
         assert verdict < 400, "the verdict is on the first screen"
     assert not browser.console, browser.console
+
+
+@browsers
+@pytest.mark.parametrize("width", [320, 360, 420])
+def test_models_are_compared_on_a_phone(browser: chromium.Browser, pages: dict[str, Path], width: int) -> None:
+    """A line becomes a list: each value beside its column's name, nothing of it outside of the screen, no word broken."""
+    browser.open(pages["both"], width=width, height=740)
+    rows = browser.run("""[...document.querySelectorAll('.stack tbody tr')].map(
+        r => [...r.querySelectorAll('[data-column]')].map(
+            c => [c.dataset.column, c.innerText, c.getBoundingClientRect().right <= visualViewport.width]))""")
+    heads = browser.run("[...document.querySelectorAll('.stack thead th')].map(c => c.textContent)")
+    assert len(rows) == 2 and all([c for c, _, _ in r] == heads[2:] for r in rows)
+    assert all(inside and text.strip() for r in rows for _, text, inside in r)
+    assert browser.run("(t => t.scrollWidth <= t.clientWidth)(document.querySelector('.scroll:has(.stack)'))")
 
 
 @browsers

@@ -100,19 +100,22 @@ def test_front_of_a_search(found: tuple[Path, dict[str, Any]], house: Dataset) -
     assert front and sorted(non_dominated(front)) == list(range(len(front)))
     assert [p["bytes"] for p in said["front"]] == sorted(p["bytes"] for p in said["front"])
     assert said["trials"]["finished"] == GOAL.trials == sum(said["trials"][k] for k in ("done", "stopped", "failed"))
-    assert {k: v for k, v in said.items() if k != "picture"} == json.loads((folder / "front.json").read_text())
-    files = {str(p) for p in (folder / "models").iterdir()}
+    written = {k: v for k, v in said.items() if k not in ("picture", "folder")}
+    assert written == json.loads((folder / "front.json").read_text()) and said["folder"] == str(folder)
+    assert str(folder) not in (folder / "front.json").read_text(), "it may be moved"
+    files = {f"models/{p.name}" for p in (folder / "models").iterdir()}
     assert files == {p[k] for p in said["front"] for k in ("model", "program")}
     for p in said["front"]:
-        program = Program.load(p["program"])
+        program = Program.load(folder / p["program"])
         memory = audit(program).best
         assert p["bytes"] == memory.total <= GOAL.budget.ram_bytes and p["memory"] == memory.to_dict()
         assert p["validation"]["macro_f1"] == macro_f1(*labels(program, house, "val"), len(house.rooms))
         assert p["test"]["int8"]["macro_f1"] == macro_f1(*labels(program, house, "test"), len(house.rooms))
         # What is printed is all that is needed to have the model again.
         again = fit(house, Config(**p["config"]), Recipe(**p["recipe"]), window=p["window"], hop=p["hop"])
-        assert all(np.array_equal(v, again.params[k]) for k, v in Model.load(p["model"]).params.items())
+        assert all(np.array_equal(v, again.params[k]) for k, v in Model.load(folder / p["model"]).params.items())
         assert p["weights"] == ("int4" if program.four_bits else "int8")
+        assert p["program"] == f"models/{p['trial']:05d}.{p['weights']}.safetensors"
         trained = qat.fit(again, house, Recipe(**p["qat"]["recipe"]), weights=p["weights"])
         assert p["validation"]["macro_f1"] == macro_f1(*labels(trained, house, "val"), len(house.rooms))
 
@@ -128,6 +131,27 @@ def test_picture(found: tuple[Path, dict[str, Any]], house: Dataset, client: Any
         of = {**said, "front": [{**first, "weights": weights, "config": {**first["config"], "family": "mamba"}}]}
         drawn = re.sub(r"<!-- (.*?) -->", r">\1<", draw(of, [], "svg").decode())
         assert names in drawn and ">macro-F1 of the Program, validation<" in drawn
+        cost = said["cost"]["unit"]
+        for axis in ("bytes, all in RAM", f"{cost} an answer"):  # each an axis of one plot, and the color of the other
+            assert f">{axis}<" in drawn and f">color: {axis}<" in drawn
+
+
+def test_labels_of_the_picture_lie_at_their_own_plot(found: tuple[Path, dict[str, Any]],
+                                                     monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bar of colors and its label above the plot whose points have these colors, within its width."""
+    from matplotlib.figure import Figure
+
+    drawn: list[Figure] = []
+    save = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda self, *args, **how: (drawn.append(self), save(self, *args, **how)))
+    draw(found[1], [], "png")
+    drawn[0].draw_without_rendering()  # places text anew, after the file's own resolution
+    left, right, *bars = drawn[0].axes
+    for plot, bar in zip((left, right), bars, strict=True):
+        own, above, label = plot.get_window_extent(), bar.get_window_extent(), bar.xaxis.label.get_window_extent()
+        assert bar.get_xlabel() == f"color: {(right if plot is left else left).get_xlabel()}"
+        assert own.y1 < above.y0 < label.y0 and own.x0 <= above.x0 and above.x1 <= own.x1 + 1
+        assert own.x0 <= label.x0 and label.x1 <= own.x1 and label.y1 < drawn[0].bbox.y1
 
 
 # ---- the budget ----
@@ -290,6 +314,17 @@ def test_programs_are_trained_as_integers(house: Dataset) -> None:
     assert all(np.array_equal(v, four.program.data[k]) for k, v in want.data.items() if k != "label.margins")
     unknown = make({**values, "weights": "int2"}, house, goal)
     assert "unknown precision of weights 'int2'" in evaluate(house, Job(unknown, goal)).facts["error"]
+
+
+def test_names_of_programs_say_their_bits(house: Dataset, client: Any, tmp_path: Path) -> None:
+    goal = replace(GOAL, budget=budget(ram="64K"), trials=1, space=(
+        Setting("config.family", ("mamba",), "names"), Setting("config.d", (16,)), Setting("weights", ("int4",), "names")))
+    (point,) = search(house, tmp_path / "a", goal, client)["front"]
+    assert point["program"] == "models/00000.int4.safetensors"
+    shutil.move(tmp_path / "a", tmp_path / "b")
+    (moved,) = json.loads((tmp_path / "b" / "front.json").read_text())["front"]
+    assert Program.load(tmp_path / "b" / moved["program"]).four_bits and Model.load(tmp_path / "b" / moved["model"])
+    assert search(house, tmp_path / "b", goal, client)["front"] == [point], "and goes on there"
 
 
 def test_behind_its_rivals_a_trial_ends(house: Dataset) -> None:
@@ -492,19 +527,22 @@ def test_command(tmp_path: Path, client: Any, monkeypatch: pytest.MonkeyPatch) -
             "--augment", "offset=2", "--augment", "lost=0.1", "--refit")
     said = facts(*args)
     (point,) = said["front"]
-    model = Model.load(point["model"])
+    model, program = Model.load(tmp_path / "out" / point["model"]), tmp_path / "out" / point["program"]
     assert model.info["delay"] == said["inputs"]["delay"] == 1 and model.info["refit"]
     assert model.info["augmentation"]["lost"] == said["augmentation"]["lost"] == 0.1
     assert said["budget"]["name"] == "nrf52810" and len(point["validation"]["int8"]) == 2
     assert point["validation"]["macro_f1"] == pytest.approx(np.mean(point["validation"]["int8"]))
-    assert facts("audit", point["program"], "--mcu", "nrf52810")["memory"][
+    assert facts("audit", program, "--mcu", "nrf52810")["memory"][
         "stream" if point["streams"] else "window"] == point["memory"]
-    facts("verify", point["program"], "--windows", "5")  # it knows its data
-    text = tinyloc(*args).stdout
+    facts("verify", program, "--windows", "5")  # it knows its data
+    printed = tinyloc(*("nrf5281" if a == "nrf52810" else a for a in args))
+    text = printed.stdout
+    assert printed.stderr.startswith("nrf52810: cortex-m4, 24K of RAM, 192K of flash\n"), "before the trials"
+    assert text.index("nrf52810: 1 trials") < text.index("F1 validation")
     of = " int4" * (point["weights"] == "int4")
     assert re.search(rf"^ +0  m(amba|dcsa) .*=.*{of}  ", text, re.M) and "test: of the kept model, chose nothing" in text
     if said["cost"]["unit"] == "instructions":
-        counted = facts("bench", point["program"], "--mcu", "nrf52810")["total"]["instructions"]
+        counted = facts("bench", program, "--mcu", "nrf52810")["total"]["instructions"]
         assert point["instructions"] == counted, "of an answer: a row or the window that it takes, as bench has it"
         monkeypatch.setattr("tinyloc.search.countable", lambda core: "no compiler")
         assert "holds a search with another core" in tinyloc(*args, code=2).stderr

@@ -1544,6 +1544,25 @@ def test_a_patch_gives_the_package(chunk: int) -> None:
         assert d.boot() == 0 and d.running == after.hash
 
 
+def test_the_sender_refuses_what_devices_do() -> None:
+    """By a patch and whole, and by the same comparison."""
+    from imgtool.keys import Ed25519
+
+    old, new, _ = updates.packages().values()
+    d = running(old)
+    for code, other in (("KEY", updates.signed(new.payload, "1.1.0", with_key=Ed25519.generate())),
+                        ("OLD", updates.signed(new.payload, "0.9.0")),
+                        ("INPUTS", updates.signed(updates.poked(new.payload, 20, "I", 1), "1.1.0")), ("OK", new.data)):
+        sent = Package.parse(other)
+        if code == "OK":
+            assert not sent.after(old)
+        else:
+            assert refused(d, other) == code
+            with pytest.raises(ConfigError, match={"KEY": "another key", "OLD": "counter", "INPUTS": "access points"}[code]):
+                sent.after(old)
+        assert NAMES[pushed(d, patch.encode(sent, old), 64)] == code
+
+
 def coded(new: Package, old: Package, segments: list[tuple[int, int | None]]) -> bytes:
     """A patch of these segments, each its length and where it begins in the old package, as long as there are bytes."""
     coder, done = patch._Encoder(), 0

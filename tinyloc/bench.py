@@ -124,7 +124,7 @@ def bench(program: Program, core: str, mcu: Mcu | None = None, *, compiler: str 
           ) -> Benchmark:
     """Counts one run of the firmware of `program`, packed for the core; the same for every input, as a test asserts.
 
-    Raises ConfigError without the toolchain (it says which extra installs it).
+    Raises ConfigError for a core without a timing table, and without the toolchain (it says which extra installs it).
     """
     from tinyloc.emulator.board import Board
     from tinyloc.emulator.cycles import timing
@@ -132,6 +132,7 @@ def bench(program: Program, core: str, mcu: Mcu | None = None, *, compiler: str 
     from tinyloc.pack import pack_for
 
     which = find(core).name
+    table = timing(which)  # before anything is built
     packed = pack_for(program, which)
     board = Board(packed, which, compiler=compiler, optimize=optimize)
     b = program.buffers[program.input]
@@ -149,7 +150,7 @@ def bench(program: Program, core: str, mcu: Mcu | None = None, *, compiler: str 
     return Benchmark(
         f"cortex-{which}", compiler, optimize, program.steps_of_time,
         tuple(cost(s.op, str(s.args[0]), p) for s, p in zip(packed.steps, steps, strict=True)),
-        cost("run", packed.output, whole), timing(which).source, active.source if per_cycle is not None and active else None)
+        cost("run", packed.output, whole), table.source, active.source if per_cycle is not None and active else None)
 
 
 def macs(graph: Tensors) -> int:

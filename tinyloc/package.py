@@ -13,6 +13,7 @@ import io
 import re
 import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from tinyloc.data.windows import Scaler
 from tinyloc.emulator.plan import plan
 from tinyloc.errors import BrokenError, ConfigError, ModelError
 from tinyloc.export import extremes, golden, input_of, inputs_digest, names_data, variant
-from tinyloc.image import Image, to_image
+from tinyloc.image import INPUT, Image, to_image
 from tinyloc.kernels.table import ABI
 from tinyloc.program import Program
 from tinyloc.scaling import InputConstants, input_constants
@@ -37,6 +38,7 @@ PROTECTED_TLVS, TLVS, COUNTER, SHA256, KEY_HASH = 0x6908, 0x6907, 0x50, 0x10, 0x
 ED25519, P256 = 0x24, 0x22
 SIGNATURES = {ED25519: "Ed25519", P256: "ECDSA P-256"}
 LEAST = 224  # bytes of a package, TL_UPDATE_LEAST
+SHOWN = 4  # names in a message
 EXTRA = "install it with: pip install 'tinyloc[sign]'"
 KEYGEN = "make one with: imgtool keygen -t ed25519 -k KEY.pem"
 
@@ -266,6 +268,42 @@ class Package:
         except InvalidSignature:
             raise BrokenError(f"package: the signature ({SIGNATURES[self.scheme]}) is wrong") from None
 
+    @property
+    def window_bytes(self) -> int:
+        """Of the window that `tl_stream_open` needs: 0 for a model of one row a run."""
+        s = self.image.section(INPUT)
+        assert s is not None
+        return 0 if s.count == 1 else s.bytes
+
+    def after(self, old: Package) -> list[str]:
+        """What the sender of this package should know of devices that run `old`: a note each.
+
+        Raises ConfigError where such devices refuse it, whatever else they are, by what `tl_update_check` compares.  Devices
+        may know several keys, but only their makers know that: what is signed with another one is refused here too.
+        """
+        was, runs = old.version_text, f"devices that run {old.version_text} ({old.id.hex()})"
+        if (self.scheme, self.key_hash) != (old.scheme, old.key_hash):
+            ours, theirs = (f"{SIGNATURES[p.scheme]}, hash {p.key_hash[:8].hex()}..." for p in (self, old))
+            raise ConfigError(f"the new package is signed with another key ({ours}) than the one that {runs} know; expected "
+                              f"theirs ({theirs}). Where firmware knows both, send the package whole: leave out --from")
+        if self.counter < old.counter:
+            raise ConfigError(f"{runs} refuse the new package: its security counter is {self.counter}; expected "
+                              f"{old.counter} or more (by --version or --counter)")
+        if self.inputs != old.inputs:
+            what = f": {_differ(self.aps, old.aps)}" if self.aps and old.aps and self.aps != old.aps else ""
+            raise ConfigError(f"{runs} refuse the new package: it is for other access points or motion channels{what}; "
+                              "expected the same ones in the same order (other ones take new firmware)")
+        notes = []
+        if self.rooms != old.rooms:
+            notes.append(f"its rooms are not those of {was} ({_differ(self.rooms, old.rooms)}): devices take it, and "
+                         "firmware has to go by the rooms' names, not by their numbers")
+        sizes = (("the arena", self.image.arena_bytes, old.image.arena_bytes, "B"),
+                 ("signatures", len(self.image.steps) + 1, len(old.image.steps) + 1, "words"),
+                 ("the stream's window", self.window_bytes, old.window_bytes, "B"))
+        if more := [f"{n:,} {unit} instead of {o:,} for {what}" for what, n, o, unit in sizes if n > o]:
+            notes.append(f"it takes more memory than {was} ({', '.join(more)}): devices that have less refuse it")
+        return notes
+
     def to_dict(self) -> dict[str, Any]:
         """Plain facts."""
         return {"version": self.version_text, "counter": self.counter, "bytes": len(self.data), "hash": self.hash.hex(),
@@ -275,6 +313,17 @@ class Package:
                 "inputs": [f"{w:#010x}" for w in self.inputs], "scaler_bytes": len(self.scaler), "rooms": list(self.rooms),
                 "aps": None if self.aps is None else list(self.aps), "delay": self.delay,
                 "stream": vars(self.stream)}
+
+
+def _differ(new: Sequence[str], old: Sequence[str]) -> str:
+    """In what names that are not the same differ."""
+    def listed(names: Sequence[str]) -> str:
+        return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+
+    said = [f"{what} {listed(names)}" for what, names in (("new", [n for n in new if n not in old]),
+                                                          ("missing", [n for n in old if n not in new])) if names]
+    at = next((i for i, (a, b) in enumerate(zip(new, old, strict=False)) if a != b), 0)
+    return "; ".join(said) or f"{len(new)} in another order, number {at} is {new[at]}, was {old[at]}"
 
 
 def _tlvs(data: bytes, magic: int) -> list[tuple[int, bytes]]:

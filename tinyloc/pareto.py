@@ -52,8 +52,8 @@ def draw(facts: Mapping[str, Any], everything: Sequence[tuple[float, int, int]],
     score = np.array([p["validation"]["macro_f1"] for p in front])
     cloud = np.array(everything, float).reshape(-1, 3)
     with matplotlib.rc_context({"svg.hashsalt": "tinyloc", "font.size": 9}):
-        figure = Figure(figsize=(11, 4.6))
-        figure.subplots_adjust(left=0.07, right=0.97, bottom=0.11, top=0.92, wspace=0.06)
+        figure = Figure(figsize=(11, 5.2))
+        figure.subplots_adjust(left=0.07, right=0.98, bottom=0.1, top=0.95, wspace=0.05)
         for i, axes in enumerate(figure.subplots(1, 2, sharey=True)):
             axes.scatter(cloud[:, i + 1], cloud[:, 0], s=9, color="0.8", label="other trials", zorder=1)
             order = np.lexsort((-score, costs[:, i]))
@@ -71,8 +71,9 @@ def draw(facts: Mapping[str, Any], everything: Sequence[tuple[float, int, int]],
             here = np.concatenate([costs[:, i], cloud[:, i + 1]])
             if (ends := _spread(here)) != (here.min(), here.max()):
                 axes.set_xlim(*ends)
-            bar = figure.colorbar(shown, ax=axes, label=names[1 - i], pad=0.02)
-            for axis in (axes.xaxis, bar.ax.yaxis):
+            # Above its own plot, as wide as that: beside it, its label would be taken for that of the next plot's axis.
+            bar = figure.colorbar(shown, ax=axes, location="top", label=f"color: {names[1 - i]}", pad=0.02, aspect=40)
+            for axis in (axes.xaxis, bar.ax.xaxis):
                 axis.set_major_locator(LogLocator(10, (1, 2, 5)))
                 axis.set_major_formatter(EngFormatter(sep=""))
                 axis.set_minor_formatter(NullFormatter())
@@ -80,7 +81,8 @@ def draw(facts: Mapping[str, Any], everything: Sequence[tuple[float, int, int]],
             axes.grid(alpha=0.3)
         first = figure.axes[0]
         first.set_ylabel("macro-F1 of the Program, validation")
-        first.legend(loc="lower right")
+        for handle in filter(None, first.legend(loc="lower right").legend_handles[1:]):
+            handle.set(array=None, facecolor="white")  # a color is a cost: here it would be that of some point
         figure.suptitle(f"{facts['data']}{' (SIMULATED)' if facts['simulated'] else ''}: Pareto front of "
                         f"{facts['trials']['finished']} trials, {facts['budget']['name']}")
         stream = io.BytesIO()

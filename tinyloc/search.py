@@ -196,13 +196,13 @@ class Study:
         if "over" in outcome.facts:
             trial.set_constraint("budget", outcome.facts["over"])
         if outcome.state == "done":
-            names = self._files(trial.number)
+            names = self._files(trial)
             assert outcome.model is not None and outcome.program is not None
             outcome.model.save(names[0])  # before the trial counts: a front without models would be of no use
             outcome.program.save(names[1])
             error = max(1 - float(np.mean(outcome.facts["int8"])), 1e-3)
             self.study.tell(trial.number, [*map(math.log2, (error, *self.cost(trial)))])
-            kept = {path.name for t in self.front() for path in self._files(t.number)}
+            kept = {path.name for t in self.front() for path in self._files(t)}
             for path in (self.folder / MODELS).glob("[0-9]*.safetensors"):
                 if path.name not in kept:
                     path.unlink()
@@ -210,8 +210,10 @@ class Study:
         state = optuna.trial.TrialState.FAIL if outcome.state == "failed" else optuna.trial.TrialState.PRUNED
         self.study.tell(trial.number, state=state)
 
-    def _files(self, number: int) -> tuple[Path, Path]:
-        return (self.folder / MODELS / f"{number:05d}.safetensors", self.folder / MODELS / f"{number:05d}.int8.safetensors")
+    def _files(self, trial: Any) -> tuple[Path, Path]:
+        """Of a trial that is done: float model and Program, whose name says the precision of its weights."""
+        stem = self.folder / MODELS / f"{trial.number:05d}"
+        return stem.with_suffix(".safetensors"), stem.with_suffix(f".{trial.user_attrs['outcome']['weights']}.safetensors")
 
     def score(self, trial: Any) -> float:
         """Macro-F1 of a trial that is done."""
@@ -231,11 +233,12 @@ class Study:
     # ---- results ----
 
     def point(self, trial: Any) -> dict[str, Any]:
-        """A trial of the front, JSON-able: settings (`Made`, of the kept model), scores, bytes, instructions, files."""
+        """A trial of the front, JSON-able: settings (`Made`, of the kept model), scores, bytes, instructions, and its files
+        in the search's folder, wherever that is moved."""
         from tinyloc.program import Program
         from tinyloc.train import last_rows, scores
 
-        made, facts, files = trial.user_attrs["made"], trial.user_attrs["outcome"], self._files(trial.number)
+        made, facts, files = trial.user_attrs["made"], trial.user_attrs["outcome"], self._files(trial)
         model, program, rooms = Model.load(files[0]), Program.load(files[1]), self.dataset.rooms
         w = last_rows(model.info, self.dataset.test)
         return {
@@ -249,7 +252,7 @@ class Study:
             "instructions": facts.get("instructions"), "macs": trial.user_attrs["macs"],
             "calibration": facts["calibration"], "decay": facts["decay"], "seconds": facts["seconds"],
             "cpu_seconds": facts["cpu_seconds"],
-            "model": str(files[0]), "program": str(files[1])}
+            "model": files[0].relative_to(self.folder).as_posix(), "program": files[1].relative_to(self.folder).as_posix()}
 
     def facts(self) -> dict[str, Any]:
         """The search and its front, JSON-able; the front's test scores are of the kept models, and chose nothing."""
@@ -372,7 +375,8 @@ def _same(dataset: Dataset) -> Dataset:
 
 def search(dataset: Dataset, folder: str | Path, goal: Goal, client: Any, *, source: Mapping[str, Any] | None = None,
            picture: str | Path | None = None, progress: Callable[[Progress], None] | None = None) -> dict[str, Any]:
-    """Runs a search, or goes on with it, until it has `goal.trials` trials; writes and returns what `Study.facts` says.
+    """Runs a search, or goes on with it, until it has `goal.trials` trials; writes and returns what `Study.facts` says, and
+    returns with it where that is: the folder, in which the files of the front's points are, and the picture.
 
     folder: gets the storage, front.json, models/ (a float model and a Program a point of the front) and a picture.
     client: a Dask client (`workers`); trials run on its workers, as many at once as they have threads.
@@ -395,6 +399,7 @@ def search(dataset: Dataset, folder: str | Path, goal: Goal, client: Any, *, sou
     finally:
         study.close()
     write_atomic(folder / FRONT, json.dumps(facts, indent=2))
+    facts["folder"] = str(folder)
     if facts["front"]:
         write_atomic(image, draw(facts, everything, image.suffix.lower()[1:]))
         facts["picture"] = str(image)

@@ -18,6 +18,7 @@ from tinyloc.errors import BrokenError, ConfigError, TinylocError, unknown
 if TYPE_CHECKING:
     from tinyloc.data import Augmentation, Dataset
     from tinyloc.distill import Distillation
+    from tinyloc.emulator.mcu import Mcu
     from tinyloc.program import Program
     from tinyloc.train import Epoch, Progress
     from tinyloc.tuned import Tuned
@@ -179,6 +180,14 @@ def read_program(path: str) -> Program:
     from tinyloc.program import Program
 
     return Program.load(path)
+
+
+def part(chip: Mcu) -> str:
+    """Which microcontroller was meant: a name may be the beginning of one."""
+    from tinyloc.emulator.mcu import format_size
+
+    return (f"{chip.name}: {chip.core}, {format_size(chip.ram_bytes)} of RAM, "
+            f"{format_size(chip.flash_bytes) + ' of flash' if chip.flash_bytes else 'external flash'}")
 
 
 def table(rows: list[list[str]]) -> str:

@@ -328,27 +328,27 @@ def quantize(model: str, out: str, calibration: str, decay: str, weights: str, c
         judged = (f"macro-F1 {how['validation_macro_f1']:.3f} on validation, epoch {how['best_epoch']} of {how['epochs']}"
                   if "best_epoch" in how else f"{how['epochs']} epochs, with the validation rows")
         training = f", trained on ({judged}{', INTERRUPTED' if how['interrupted'] else ''})"
-    sure, told = program.info.get("confidence"), ""
+    sure, told = program.info.get("confidence"), []
     if sure:
         v = sure["validation"]
-        told = (f"; a room from confidence {sure['threshold']}/255 on: {100 * v['answered']:.0f} % of the validation rows"
-                f"{', which it was trained on' * sure['seen']}, {100 * v['precision']:.1f} % of them right"
-                + ("" if sure["reached"] else f" (NOT the {100 * precision:g} % asked for: what is judged is a lower bound, "
-                   f"and neighboring rows are right or wrong together, so that all {v['rows']:,} count as "
-                   f"{v['independent']:,.0f} independent ones)"))
+        told.append(f"a room from confidence {sure['threshold']}/255 on: {100 * v['answered']:.0f} % of the validation rows"
+                    f"{', which it was trained on' * sure['seen']}, {100 * v['precision']:.1f} % of them right")
+        if not sure["reached"]:
+            told += [f"NOT the {100 * precision:g} % asked for: what is judged is a lower bound, and neighboring rows are",
+                     f"right or wrong together, so that all {v['rows']:,} count as {v['independent']:,.0f} independent ones"]
     halved = ""
     if weights == "int4":
         halved = f" ({four_bits(program.four_bits) or f'none of four bits: no linear layer has {LEAST_W4}'})"
         if program.four_bits and not trained:
-            told += "; calibrated alone, weights of four bits can cost several points of F1: --qat trains them"
+            told.append("calibrated alone, weights of four bits can cost several points of F1: --qat trains them")
     facts = {"program": out, "calibration": program.info["calibration"], "decay": program.info.get("decay"),
              "weights": weights, "four_bits": list(program.four_bits), "qat": how, "confidence": sure,
              "steps": len(program.steps), "bytes": by_kind, "proofs": proofs, "tightest": tight}
-    emit(as_json, facts, f"{out}: {len(program.steps)} steps, calibrated by {program.info['calibration']}"
-          f"{', decays: ' + program.info['decay'] if 'decay' in program.info else ''}{training}; "
-          f"{by_kind['weight']:,} B of weights{halved}, {by_kind['table']:,} of tables, "
-          f"{by_kind['state']:,} of state; "
-          f"{len(proofs)} bounds proved, the tightest: {tight}, {proofs[tight][0]:,} of {proofs[tight][1]:,}{told}")
+    made = (f"{out}: {len(program.steps)} steps, calibrated by {program.info['calibration']}"
+            f"{', decays: ' + program.info['decay'] if 'decay' in program.info else ''}{training}")
+    taken = f"{by_kind['weight']:,} B of weights{halved}, {by_kind['table']:,} of tables, {by_kind['state']:,} of state"
+    proved = f"{len(proofs)} bounds proved, the tightest: {tight}, {proofs[tight][0]:,} of {proofs[tight][1]:,}"
+    emit(as_json, facts, "\n".join([made, taken, proved, *told]))
 
 
 def _qat(m: FloatModel, d: Dataset, out: str, recipe: dict[str, Any], resume: bool, quiet: bool, **how: Any) -> Program:

@@ -9,7 +9,7 @@ import click
 
 from tinyloc.cli.common import CSV, DATA_HELP, JSON, MISSING, emit, main, read_program
 from tinyloc.cli.programs import golden_codes
-from tinyloc.errors import ConfigError, ModelError
+from tinyloc.errors import BrokenError, ConfigError, ModelError
 
 if TYPE_CHECKING:
     from tinyloc.package import Package
@@ -50,7 +50,8 @@ def _key(path: str, private: bool) -> Any:
 @click.option("--version", "number", help="Of the model: MAJOR.MINOR.REVISION[+BUILD].")
 @click.option("--out", type=click.Path(dir_okay=False), help="File to write the package to.")
 @click.option("--from", "old", type=click.Path(dir_okay=False),
-              help="Package that the devices run: writes OUT.patch too, where that saves radio time.")
+              help="Package that the devices run: what they would refuse is refused; OUT.patch is written too, where that "
+                   "saves radio time.")
 @click.option("--counter", type=click.IntRange(0, 2**32 - 1),
               help="Security counter; devices refuse a lesser one than they have run. [from the version]")
 @click.option("--core", help="Pack weights for this Cortex-M, where that is faster. [the plain kernels, for any core]")
@@ -94,12 +95,18 @@ def package_(model: str | None, key: str | None, number: str | None, out: str | 
     base = _parse(old) if old else None
     codes = golden_codes(program, windows, data_name, missing, given)
     payload = package.payload(program, codes, core, stream, ap_names)
-    made = package.Package.parse(package.sign(payload, _key(key, True), number, counter))
+    signer = _key(key, True)
+    made = package.Package.parse(package.sign(payload, signer, number, counter))
     lines = [f"{out}: {_summary(made)}"]
     facts: dict[str, Any] = {"out": out, **made.to_dict()}
     if base is not None:
         from tinyloc.patch import encode
 
+        notes = made.after(base)
+        try:
+            base.verify(signer)
+        except BrokenError as e:
+            raise ModelError(f"{old}: {e}; no device runs it") from None
         patch = encode(made, base)
         share = len(patch) / len(made.data)
         saves = share < SAVES
@@ -108,10 +115,9 @@ def package_(model: str | None, key: str | None, number: str | None, out: str | 
         lines.append(f"{out}.patch: {len(patch):,} B, {100 * share:.0f} % of the package, for devices that run "
                      f"{base.version_text} ({base.id.hex()})" if saves else
                      f"no patch: from {base.version_text} it would have {len(patch):,} B, {100 * share:.0f} % of all")
-        if base.counter > made.counter:
-            lines.append(f"note: devices that run {base.version_text} refuse it: its security counter is {base.counter}, "
-                         f"this one's {made.counter}")
-        facts |= {"patch": f"{out}.patch" if saves else None, "patch_bytes": len(patch), "from": base.id.hex()}
+        lines += [f"note: {n}" for n in notes]
+        facts |= {"patch": f"{out}.patch" if saves else None, "patch_bytes": len(patch), "from": base.id.hex(),
+                  "notes": notes}
     write_atomic(out, made.data)
     emit(as_json, {"model": model, **facts}, "\n".join(lines))
 

@@ -20,6 +20,7 @@ from tinyloc.cli.common import (
     load_source,
     main,
     own_source,
+    part,
     read_program,
     table,
 )
@@ -88,7 +89,7 @@ def audit(model: str, ram: str | None, flash: str | None, mcu: str | None, all_i
 
     from tinyloc.bench import check_core
     from tinyloc.emulator.mcu import budget as find_budget
-    from tinyloc.emulator.mcu import find, format_size, parse_size
+    from tinyloc.emulator.mcu import find, parse_size
     from tinyloc.verify import audit as count
     from tinyloc.verify import beside, compare, fits, needs
 
@@ -164,10 +165,8 @@ def audit(model: str, ram: str | None, flash: str | None, mcu: str | None, all_i
         rows += [[label, *(f"{getattr(b, name):,}" if b else "-" for b in ways_beside)] for label, name in BESIDE]
         for label, key in (("flash, with the stream", "flash"), ("RAM, with the stream", "ram")):
             rows.append([label, *(f"{needs(w, b)[key]:,}" if b else "-" for w, b in zip(shown, ways_beside, strict=True))])
-    # Which part was meant: a name may be the beginning of one.
-    part = [f"{chip.name}: {chip.core}, {format_size(chip.ram_bytes)} of RAM, "
-            f"{format_size(chip.flash_bytes) + ' of flash' if chip.flash_bytes else 'external flash'}"] if chip else []
-    lines = [*part, table(rows), *filter(None, [four_bits(program.four_bits)]), "in the table, without code and stack; " + (
+    lines = [*([part(chip)] if chip else []), table(rows), *filter(None, [four_bits(program.four_bits)]),
+             "in the table, without code and stack; " + (
         "proved: inside these bytes, poisoned around every live buffer, it gives the same bits" if proved else
         "NOT PROVED: " + "; ".join(p.summary() for p in proof.values())), *lines]
     if no_build:

@@ -20,6 +20,7 @@ from tinyloc.cli.common import (
     lazy_bar,
     load_source,
     main,
+    part,
     source_of,
     table,
 )
@@ -80,6 +81,8 @@ def search(data_name: str, ram: str | None, flash: str | None, mcu: str | None, 
                 **inputs_of(given))
     source = source_of(data_name, seed, given)
     d = load_source(source)
+    if mcu and not as_json:  # before hours of work
+        click.echo(part(chip), err=True)
     if why and not as_json:
         click.echo(f"instructions cannot be counted ({why}): multiply-accumulates stand for them, an estimate", err=True)
     show, end = _search_bar(as_json)
@@ -104,13 +107,13 @@ def search(data_name: str, ram: str | None, flash: str | None, mcu: str | None, 
                      f"{p['memory']['total']:,}", f"{p['instructions'] or p['macs']:,}"])
     n = facts["trials"]
     left = n["wanted"] - n["finished"]
-    lines = [table(rows)] if facts["front"] else ["no model was found"]
-    lines += [f"{d.name}{' (SIMULATED)' if d.simulated else ''}, {limit.name}{' for all' if total else ''}: {n['finished']} "
-              f"trials, {n['stopped']} of them stopped early, {n['failed']} failed; {n['over']} settings were over budget",
-              "F1 is the Programs'; validation: mean of a trial's trainings, chosen by; test: of the kept model, chose "
-              f"nothing; {unit} an answer",
-              f"written to {out}/: {len(facts['front'])} models and Programs in models/, front.json"
-              + (f"; the picture: {facts['picture']}" if facts["front"] else "")]
+    lines = [f"{d.name}{' (SIMULATED)' if d.simulated else ''}, {limit.name}{' for all' if total else ''}: {n['finished']} "
+             f"trials, {n['stopped']} of them stopped early, {n['failed']} failed; {n['over']} settings were over budget",
+             table(rows) if facts["front"] else "no model was found",
+             "F1 is the Programs'; validation: mean of a trial's trainings, chosen by; test: of the kept model, chose "
+             f"nothing; {unit} an answer",
+             f"written to {out}/: {len(facts['front'])} models and Programs in models/, front.json"
+             + (f"; the picture: {facts['picture']}" if facts["front"] else "")]
     lines += [f"INTERRUPTED: the same command goes on with the {left} trials that are left"] * (left > 0) + facts["errors"]
     emit(as_json, facts, "\n".join(lines))
     if not facts["front"]:

@@ -63,7 +63,10 @@ def memory(s: Subject) -> Facts:
 
 
 def fit(s: Subject) -> Facts:
-    """On which parts it fits, by how many bytes: as linked firmware, code and stack included, where its core is emulated."""
+    """On which parts it fits, by how many bytes: as linked firmware, code and stack included, where its core is emulated.
+
+    needs: what the report tells of the target, wherever it does; without one, on the core whose instructions are counted.
+    """
     linked, why = _linked(s)
     counted = s.audit.best
 
@@ -85,7 +88,9 @@ def fit(s: Subject) -> Facts:
         budget = judged(_core(chip), s.target.ram, s.target.flash, chip)
     elif not chip and s.target.name:
         budget = judged(s.target.core.removeprefix("cortex-"), s.target.ram, s.target.flash, None)
+    asked = budget or (parts[0] if chip else judged(s.target.core.removeprefix("cortex-"), None, None, None))
     return {"way": "stream" if s.streams else "window", "samples": counted.steps_of_time, "counted": whole,
+            "needs": {**asked["needs"], "linked": asked["linked"]},
             "linked": linked, "not_linked": why, "parts": parts, "budget": budget,
             "budgets": [{"bytes": b, "spare": {"ram": b - counted.ram, "all_in_ram": b - counted.total}} for b in BUDGETS]}
 
@@ -285,6 +290,7 @@ def origin(s: Subject) -> Facts:
     """Digests, settings and seeds of the Program, and the commands that repeat what the report says of it."""
     import zlib
 
+    from tinyloc.emulator.mcu import format_size
     from tinyloc.image import to_image
 
     info, path = s.program.info, s.path
@@ -294,9 +300,10 @@ def origin(s: Subject) -> Facts:
     data += ["--missing", s.missing] if s.missing != MISSING[0] else []
     part = ["--mcu", s.target.mcu.name] if s.target.mcu else []
     core = part or ["--core", s.target.core]
+    limits = [word for kind, n in s.target.limits.items() for word in (f"--{kind}", format_size(n))]
     commands = [["tinyloc", "quantize", path, *data, "--out", file]] if s.quantized else []
     commands += [["tinyloc", "verify", file, *data, "--backend", ",".join((*HOST, s.target.core))],
-                 ["tinyloc", "audit", file, *part, *([] if not s.target.core.startswith("cortex-") else
+                 ["tinyloc", "audit", file, *part, *limits, *([] if not s.target.core.startswith("cortex-") else
                                                      ["--measured", *([] if part else core)])],
                  ["tinyloc", "run", file, *data]]
     if s.target.core.startswith("cortex-"):
@@ -325,17 +332,17 @@ def data(d: Dataset) -> Facts:
 
 
 def front(models: list[Facts]) -> list[Facts]:
-    """A point a model: what it scores, what it takes, and in which of the two costs no other one is better."""
+    """A point a model: what it scores, what it takes, as the verdict tells it, and in which costs no other one is better."""
     from tinyloc.pareto import non_dominated
 
     points = []
     for m in models:
-        counted, cost = m["sections"]["fit"]["counted"], m["sections"]["instructions"]
+        fit, cost = m["sections"]["fit"], m["sections"]["instructions"]
         # A run gives an answer: of a sample where it streams, else of a window.
-        points.append({"model": m["name"], "macro_f1": m["sections"]["accuracy"]["int8"]["macro_f1"], "ram": counted["ram"],
-                       "all_in_ram": counted["all_in_ram"],
+        points.append({"model": m["name"], "macro_f1": m["sections"]["accuracy"]["int8"]["macro_f1"],
+                       **{k: fit["needs"][k] for k in ("ram", "flash")}, "all_in_ram": fit["counted"]["all_in_ram"],
                        "instructions": None if "missing" in cost else cost["total"]["instructions"], "on_front": {}})
-    for cost in ("ram", "all_in_ram", "instructions"):
+    for cost in ("ram", "flash", "all_in_ram", "instructions"):
         known = [p for p in points if p[cost] is not None]
         best = set(non_dominated([(p[cost], -p["macro_f1"]) for p in known])) if known else set()
         for i, p in enumerate(known):

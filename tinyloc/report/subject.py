@@ -55,11 +55,16 @@ class Target:
                       limit.flash_bytes if limit else parse_size(flash) if flash else None)
 
     @property
+    def limits(self) -> dict[str, int]:
+        """Bytes of RAM and flash that were given: without a part, or less than it has."""
+        has = (self.mcu.ram_bytes, self.mcu.flash_bytes) if self.mcu else (None, None)
+        left = zip(("ram", "flash"), (self.ram, self.flash), has, strict=True)
+        return {kind: n for kind, n, whole in left if n is not None and n != whole}
+
+    @property
     def name(self) -> str:
         """The part's, with what is left of it where that is less; "" without a part or a budget."""
-        has = (self.mcu.ram_bytes, self.mcu.flash_bytes) if self.mcu else (None, None)
-        left = zip((self.ram, self.flash), has, ("RAM", "flash"), strict=True)
-        limits = [f"{n:,} B of {what}" for n, whole, what in left if n is not None and n != whole]
+        limits = [f"{n:,} B of {'RAM' if kind == 'ram' else kind}" for kind, n in self.limits.items()]
         return ", ".join(([self.mcu.name] if self.mcu else []) + limits)
 
     def parts(self) -> list[Mcu]:

@@ -64,28 +64,31 @@ def judged(m: Facts, document: Facts) -> Facts:
     fitting_parts = [p for p in pool if p["fits"]]
     part = s["fit"]["budget"] or (parts[0] if target["mcu"] else None)
     smallest = min(fitting_parts, key=lambda p: (p["ram"], p["flash"] or math.inf), default=None)
-    # Without a target, what its firmware needs on the core whose instructions were counted stands for it.
-    linked = s["fit"]["linked"].get(target["core"].removeprefix("cortex-"))
-    counted = s["fit"]["counted"]
-    needs = part["needs"] if part else {"ram": linked["ram"], "flash": linked["flash"]} if linked else {
-        "ram": counted["ram"], "flash": counted["flash"]}
+    needs = s["fit"]["needs"]
     run = [b for b in exact["backends"] if b["equal"] is not None]
     cost = s["instructions"]
     return {"name": m["name"], "precision": precision(s["origin"]), "part": part,
             "fits": part["fits"] if part else bool(fitting_parts), "needs": needs,
-            "linked": part["linked"] if part else linked is not None, "fitting": len(fitting_parts), "parts": len(pool),
-            "smallest": smallest, "budgets": s["fit"]["budgets"], "all_in_ram": counted["all_in_ram"],
+            "linked": needs["linked"], "fitting": len(fitting_parts), "parts": len(pool),
+            "smallest": smallest, "budgets": s["fit"]["budgets"], "all_in_ram": s["fit"]["counted"]["all_in_ram"],
             "int8": s["accuracy"]["int8"], "float": s["accuracy"]["float"], "exact": exact["equal"],
             "equal_backends": sum(b["equal"] for b in run), "run_backends": len(run),
             "windows": max((b["windows"] for b in run), default=0), "cost": None if "missing" in cost else cost,
             "streams": s["fit"]["way"] == "stream"}
 
 
+def counting(document: Facts) -> str:
+    """How the bytes of RAM and flash were had that the verdict tells of the models."""
+    linked = {m["sections"]["fit"]["needs"]["linked"] for m in document["models"]}
+    whole, bare = "linked firmware, stack included", "counted, without code and stack"
+    return whole if linked == {True} else bare if linked == {False} else f"{whole}, or {bare}, where none could be linked"
+
+
 def verdict(document: Facts) -> Facts:
     """Headline, and a line a model."""
     models = [judged(m, document) for m in document["models"]]
     target = document["target"]["name"]
-    return {"models": models, "target": target, "fits": all(m["fits"] for m in models),
+    return {"models": models, "target": target, "counting": counting(document), "fits": all(m["fits"] for m in models),
             "exact": all(m["exact"] for m in models), "fit_count": sum(m["fits"] for m in models),
             "best": _best([m for m in models if m["fits"]]) if target else None,
             "within": [{"bytes": b["bytes"], "best": _best([m for m in models if m["all_in_ram"] <= b["bytes"]])}
@@ -117,7 +120,9 @@ def front(document: Facts) -> list[Facts]:
     pad = max(0.02, (max(f1) - min(f1)) * 0.25)
     low, high = max(0.0, min(f1) - pad), min(1.0, max(f1) + pad)
     pictures = []
-    for cost, label in (("ram", "counted bytes of RAM, image in flash"), ("all_in_ram", "counted bytes, everything in RAM"),
+    how = counting(document)
+    for cost, label in (("ram", f"bytes of RAM ({how})"), ("flash", f"bytes of flash ({how})"),
+                        ("all_in_ram", "bytes with everything in RAM (counted, without code and stack)"),
                         ("instructions", "instructions an answer")):
         known = [(i, p) for i, p in enumerate(points) if p[cost]]
         if not known:
