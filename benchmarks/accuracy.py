@@ -4,8 +4,9 @@ Trains each model by the default recipe (the model is chosen on validation only)
 `tinyloc.tuned`, quantizes it with the default calibration, and scores both on the test rows; with --qat also the Program of
 quantization-aware training, with --int4 also that with weights of four bits.  All are scored as firmware runs them, sample
 by sample where they can, the state carried on through each recording; with --anew the int8 Program also with a window a row,
-each begun anew.  --carry: see `Recipe`.  bytes: of int8 and of int4 with everything in RAM, code and stack apart, the
-greatest over the seeds.  Results are kept in build/accuracy.json, not computed twice.
+each begun anew, with --on-end after it has gone through all test rows 99 times without a restart.  --carry: see `Recipe`.
+bytes: of int8 and of int4 with everything in RAM, code and stack apart, the greatest over the seeds.  Results are kept in
+build/accuracy.json, not computed twice.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 
 from tinyloc import qat
 from tinyloc.cli import table
-from tinyloc.data import Windows, accuracy, load, macro_f1
+from tinyloc.data import Recordings, Windows, accuracy, load, macro_f1
 from tinyloc.files import write_atomic
 from tinyloc.program import Program
 from tinyloc.quantize import calibrate
@@ -31,7 +32,7 @@ from tinyloc.verify import audit
 
 PRESETS = ("mamba-h8l1", "mamba-h16l1", "mamba-h32l1", "mdcsa-h8l1", "mdcsa-h16l1")
 EPOCHS = {"ujiindoorloc": 30}  # its 15,000 rows make as many steps in 30 epochs as the others' windows in 120
-ANEW = "anew"
+ANEW, ON_END, TIMES = "anew", "on_end", 100
 TRAINED = {"qat": "int8", "int4": "int4"}  # what comes of quantization-aware training, and the precision of its weights
 # Which of ujiindoorloc is still more steps than the others' 30; to mend four bits, validation says, takes some ten.
 QAT_EPOCHS = {("ujiindoorloc", "qat"): 3}
@@ -41,7 +42,7 @@ def measure(data: str, name: str, seed: int, kinds: tuple[str, ...] = (), ours: 
             window: int = 0, carry: float = Recipe.carry, **options: str) -> dict[str, Any]:
     """float and int8: macro-F1 and accuracy on the test rows; validation: the score that chose the model; bytes.
 
-    kinds: of `TRAINED`, what quantization-aware training makes too, and `ANEW`.  ours: by `tuned`.
+    kinds: of `TRAINED`, what quantization-aware training makes too, `ANEW` and `ON_END`.  ours: by `tuned`.
     """
     d = load(data, seed=seed, **options)
     cut = {"window": window, "hop": max(1, window // 2)} if window else {}
@@ -67,6 +68,10 @@ def measure(data: str, name: str, seed: int, kinds: tuple[str, ...] = (), ours: 
     found["bytes"] = audit(program).best.total
     if ANEW in kinds:
         found[ANEW] = run(program, replace(w, recordings=None))
+    if ON_END in kinds and (r := w.recordings):
+        n = len(r.x)
+        again = Recordings(np.tile(r.x, (TIMES, 1)), np.zeros(n * TIMES, np.int64), r.delay)
+        found[ON_END] = run(program, replace(w, row=w.row + n * (TIMES - 1), recordings=again))
     for kind in (k for k in TRAINED if k in kinds):
         most = QAT_EPOCHS.get((data, kind), qat.RECIPE.epochs)
         # What has seen the validation rows is not chosen by them.
@@ -85,6 +90,7 @@ def main() -> None:
     parser.add_argument("--qat", action="store_true", help="quantization-aware training too")
     parser.add_argument("--int4", action="store_true", help="and with weights of four bits")
     parser.add_argument("--anew", action="store_true", help="int8 with windows that begin anew")
+    parser.add_argument("--on-end", action="store_true", help="int8 after all test rows 99 times without a restart")
     parser.add_argument("--carry", type=float, default=Recipe.carry, help="share of windows that begin with a state")
     parser.add_argument("--tuned", action="store_true", help="our settings, instead of the default recipe")
     parser.add_argument("--delay", type=int, default=0, help="rows by which answers lag")
@@ -93,7 +99,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/accuracy.json"))
     args = parser.parse_args()
     done = json.loads(args.out.read_text()) if args.out.exists() else {}
-    asked = tuple(k for k in (ANEW, *TRAINED) if getattr(args, k))
+    asked = tuple(k for k in (ANEW, ON_END, *TRAINED) if getattr(args, k))
     kinds = ("float", "int8", *asked)
     sizes = ("bytes", *(["int4 bytes"] if args.int4 else []))
     rows = [["data", "preset", *(h for k in kinds for h in (f"{k} F1", "spread", "accuracy")),

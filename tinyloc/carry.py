@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tinyloc.data import Windows
-from tinyloc.model import Model
+
+if TYPE_CHECKING:
+    from tinyloc.train import Trainable
 
 
 class Carried:
@@ -44,7 +47,7 @@ class Carried:
         carried = rng.random(len(states[0])) < self.share
         return [np.where(carried.reshape(-1, *[1] * (s.ndim - 1)), s, np.float32(0)) for s in states]
 
-    def tour(self, model: Model, rng: np.random.Generator) -> None:
+    def tour(self, model: Trainable, rng: np.random.Generator) -> None:
         """Goes through all recordings with the model, and keeps the states at the windows' first rows."""
         other = rng.permutation(len(self.start))
         self.ends = self._begin([s[other] for s in self.ends], rng)

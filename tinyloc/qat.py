@@ -145,6 +145,11 @@ class QuantizedGraph:
         return real[logits.out], (tape, real[logits.inputs[0]])
 
     @staticmethod
+    def state_after(cache: Any) -> list[np.ndarray]:
+        """Nothing: the next window begins anew too."""
+        return []
+
+    @staticmethod
     def features(cache: Any) -> np.ndarray:
         """(b, t, d) what the codes stand for that the last layer reads, of `forward`'s cache."""
         found: np.ndarray = cache[1]
@@ -170,7 +175,9 @@ class QuantizedGraph:
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """(b,) room at the last step of each window x (b, t, a), by the Program in C."""
-        return run.labels(self.program(), Windows(x, np.empty(0), np.empty(0)))
+        program = self.program()
+        found = run.Session(program, "c").run_windows(program.buffers[program.input].quantize(x))
+        return found[:, -1, 0].astype(np.int64)
 
     def labels(self, w: Windows) -> np.ndarray:
         """(w,) room of the row that each window is about, by the Program in C as firmware runs it."""

@@ -152,6 +152,9 @@ class Trainable(Protocol):
     def backward(self, dy: np.ndarray, cache: Any, dfeatures: np.ndarray | None = None) -> Params:
         """Gradients of all parameters but the CRF's; dfeatures: a loss's of `features`."""
 
+    def state_after(self, cache: Any) -> list[np.ndarray]:
+        """What the next rows begin with, of `forward`'s cache: an array (b, ...) for each of `state_shapes`."""
+
     def features(self, cache: Any) -> np.ndarray:
         """(b, t, d) what the head reads, of `forward`'s cache."""
 
