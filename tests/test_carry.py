@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinyloc import run
+from tinyloc import carry, run
 from tinyloc.carry import Carried
 from tinyloc.data import Dataset, Recordings, Windows, every_row, load, macro_f1, windows
 from tinyloc.data.windows import Scaler
@@ -116,6 +116,24 @@ def test_some_begin_anew_and_recordings_with_another_ones_end() -> None:
     assert 0.7 < share < 0.85 and ((begun == carried._kept[1]) | (begun == 0)).all()
 
 
+@pytest.mark.parametrize("lengths, hop", [([50], 2), ([31, 8, 40], 3), ([4, 4], 1)])
+def test_long_recordings_are_gone_through_in_parts(monkeypatch: pytest.MonkeyPatch, lengths: list[int], hop: int) -> None:
+    """Which begin as the part before ended the last time: after as many tours as there are parts, by the same model, a
+    recording's states are those of going through it from where it began the first of these times."""
+    monkeypatch.setattr(carry, "STRETCH", 4)
+    w, model = some(lengths, 4, hop), Model.create(MODELS[0])
+    carried, rng = Carried(w, model.state_shapes, 0.0), np.random.default_rng(0)  # each recording anew
+    assert len(carried.start) == sum(-(-m // (4 * carried.hop)) for m in lengths) and carried.length.max() <= 4 * carried.hop
+    for _ in range(len(carried.start)):
+        carried.tour(model, rng)
+    monkeypatch.setattr(carry, "STRETCH", 1000)
+    whole = Carried(w, model.state_shapes, 0.0)
+    whole.tour(model, rng)
+    assert len(whole.start) == len(lengths)
+    for got, want in zip(carried._kept, whole._kept, strict=True):
+        np.testing.assert_allclose(got, want, atol=1e-6)
+
+
 def test_training_is_on_states_that_were_carried(house: Dataset) -> None:
     """Where there are none to carry, or none of them are to be, nothing is drawn for them: the bits are those of before."""
     quick = Recipe(epochs=2, batch=32)
@@ -131,14 +149,14 @@ def test_training_is_on_states_that_were_carried(house: Dataset) -> None:
 def test_carrying_on_is_learned() -> None:
     """What windows that begin anew do not teach: the states of a whole walk.  By far, in integers too; two seeds."""
     house, f1 = load("simulated", minutes=10, test_minutes=6), {}
-    for carry in (0.0, Recipe.carry):
+    for share in (0.0, Recipe.carry):
         found = []
         for seed in range(2):
-            model = fit(house, "mamba-h4l1", Recipe(epochs=40, carry=carry, seed=seed))
+            model = fit(house, "mamba-h4l1", Recipe(epochs=40, carry=share, seed=seed))
             w, program = last_rows(model.info, house.test), calibrate(model, house, "minmax", "powers")
             found.append([macro_f1(w.y[:, -1], labels, len(house.rooms)) for labels in (
                 model.predict(w.x), model.labels(w), run.labels(program, w))])
-        f1[carry] = np.mean(found, axis=0)
+        f1[share] = np.mean(found, axis=0)
     (before_anew, before, before8), (anew, after, after8) = f1[0.0], f1[Recipe.carry]
     assert before < before_anew - 0.05, "what is to be mended"
     assert after > before + 0.05 and after8 > before8 + 0.05, f1

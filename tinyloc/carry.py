@@ -22,24 +22,32 @@ if TYPE_CHECKING:
     from tinyloc.train import Trainable
 
 
+STRETCH = 128  # of the steps from one window to the next: a longer recording is gone through in parts, side by side
+
+
 class Carried:
-    """The states of training windows (w,) of a model with `state_shapes`; `share` of them and of recordings begin with what
-    rows before left, the others with the initial state."""
+    """The states of training windows (w,) of a model with `state_shapes`; `share` of them, and of recordings, begin with
+    what rows before left, the others with the initial state."""
 
     def __init__(self, windows: Windows, shapes: Sequence[tuple[int, ...]], share: float) -> None:
         assert windows.recordings is not None
         self.x, self.share = windows.recordings.x, share
-        # The longest first: those that go on are always the first ones.
-        spans = sorted(windows.recordings.spans, key=lambda span: span[0] - span[1])
-        self.start, self.length = np.array([a for a, _ in spans]), np.array([b - a for a, b in spans])
         first = windows.row + windows.recordings.delay - windows.x.shape[1] + 1
-        of = np.argsort(self.start)
-        self.recording = of[np.searchsorted(self.start[of], first, "right") - 1]
-        offset = first - self.start[self.recording]
-        self.hop = math.gcd(*offset.tolist()) or int(self.length[0])  # rows from one of the kept states to the next
-        self.chunk = offset // self.hop
-        #: States after the recordings, one (r, ...) each of the shapes; a checkpoint has them.
-        self.ends = [np.zeros((len(spans), *shape), np.float32) for shape in shapes]
+        begin = windows.recordings.first[first]
+        self.hop = math.gcd(*(first - begin).tolist()) or len(self.x)  # rows from one of the kept states to the next
+        parts = [(at, min(at + STRETCH * self.hop, end), at == start, at + STRETCH * self.hop >= end)
+                 for start, end in windows.recordings.spans for at in range(start, end, STRETCH * self.hop)]
+        # The longest first: those that go on are always the first ones.
+        parts.sort(key=lambda part: (part[0] - part[1], part[0]))
+        self.start, self.length = np.array([a for a, *_ in parts]), np.array([b - a for a, b, *_ in parts])
+        self.opens, self.closes = (np.flatnonzero([part[i] for part in parts]) for i in (2, 3))
+        order = np.argsort(self.start)
+        self.before = np.empty(len(parts), np.int64)  # the part before each, in the order of rows
+        self.before[order] = np.roll(order, 1)
+        self.part = order[np.searchsorted(self.start[order], first, "right") - 1]
+        self.chunk = (first - self.start[self.part]) // self.hop
+        #: States after the parts (p, ...), one for each of the shapes; a checkpoint has them.
+        self.ends = [np.zeros((len(parts), *shape), np.float32) for shape in shapes]
         self._kept = [np.zeros((len(windows), *shape), np.float32) for shape in shapes]
 
     def _begin(self, states: Sequence[np.ndarray], rng: np.random.Generator) -> list[np.ndarray]:
@@ -48,13 +56,19 @@ class Carried:
         return [np.where(carried.reshape(-1, *[1] * (s.ndim - 1)), s, np.float32(0)) for s in states]
 
     def tour(self, model: Trainable, rng: np.random.Generator) -> None:
-        """Goes through all recordings with the model, and keeps the states at the windows' first rows."""
-        other = rng.permutation(len(self.start))
-        self.ends = self._begin([s[other] for s in self.ends], rng)
+        """Goes through all recordings with the model, and keeps the states at the windows' first rows.
+
+        A recording begins as another one ended the last time; a later part of a long one, as the part before it did then.
+        """
+        other = rng.permutation(self.closes)
+        others = self._begin([ends[other] for ends in self.ends], rng)
+        self.ends = [ends[self.before] for ends in self.ends]
+        for ends, other in zip(self.ends, others, strict=True):
+            ends[self.opens] = other
         for chunk in range(int(self.chunk.max()) + 1):
             at = np.flatnonzero(self.chunk == chunk)
             for kept, now in zip(self._kept, self.ends, strict=True):
-                kept[at] = now[self.recording[at]]
+                kept[at] = now[self.part[at]]
             going = int((self.length >= (chunk + 1) * self.hop).sum())
             if not going:
                 break
