@@ -21,7 +21,6 @@ from tinyloc.data import Windows
 if TYPE_CHECKING:
     from tinyloc.train import Trainable
 
-
 STRETCH = 128  # of the steps from one window to the next: a longer recording is gone through in parts, side by side
 
 
