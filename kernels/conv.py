@@ -11,9 +11,8 @@ import numpy as np
 
 from tinyloc.kernels.fixed import mbqm, quantize_multiplier, sat8
 from tinyloc.kernels.linear import lower_linear
-from tinyloc.kernels.op import Args, Builder, Layer, Node, Op, vjp_of
+from tinyloc.kernels.op import STATE, Args, Builder, Layer, Node, Op, Pullback, vjp_of
 from tinyloc.reference.conv import conv1d, conv1d_backward, depthwise_conv1d, depthwise_conv1d_backward
-from tinyloc.reference.linear import Cache
 
 
 def _conv1d_s8(y, x, w, bias, mult, shift, t, n, d, k, t_in, stride, pad_left, x_zp, y_zp,  # type: ignore
@@ -129,20 +128,26 @@ def _lower_conv1d(b: Builder, node: Node) -> None:
         d=d, k=k, t_in=x.shape[0], stride=a["stride"], pad_left=a["pad_left"], x_zp=x.zero_point))
 
 
-def _causal(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, Cache]:
-    """From a state of zeros, which is not given back."""
-    (y, _), cache = depthwise_conv1d(x, weight, bias)
-    return y, cache
+def _vjp_depthwise(node: Node, inputs: list[np.ndarray]) -> tuple[np.ndarray, Pullback]:
+    """From the node's state, or one of zeros."""
+    p = node.params
+    (y, _), cache = depthwise_conv1d(inputs[0], p["weight"], p["bias"], p.get(STATE))
+
+    def pull(dy: np.ndarray) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
+        dx, dw, db = depthwise_conv1d_backward(dy, cache)
+        return [dx], {"weight": dw, "bias": db}
+
+    return y, pull
 
 
 def _lower_depthwise(b: Builder, node: Node) -> None:
     """Causal; weight (d, k), bias (d,); the state starts as padding."""
     x = b.input(node.inputs[0])
     d, k = node.params["weight"].shape
-    state = b.state(f"{node.out}.state", np.full((k - 1, d), x.zero_point, np.int8))
+    state = b.state(f"{node.out}.state", np.full((k - 1, d), x.zero_point, np.int8), node, x.scale, x.zero_point)
     lower_linear(b, node, "depthwise_conv_s8", x.shape, dict(state=state, d=d, k=k), taps_first=True)
 
 
 LAYERS = (Layer("conv1d", vjp_of(conv1d, conv1d_backward, ("weight", "bias"), ("stride", "pad_left", "pad_right")),
                 _lower_conv1d),
-          Layer("depthwise_conv1d", vjp_of(_causal, depthwise_conv1d_backward, ("weight", "bias")), _lower_depthwise))
+          Layer("depthwise_conv1d", _vjp_depthwise, _lower_depthwise))

@@ -60,8 +60,10 @@ class Builder(Protocol):
     def constant(self, name: str, data: np.ndarray, kind: str = "weight") -> str:
         """Name of a constant buffer (equal ones are stored once)."""
 
-    def state(self, name: str, init: np.ndarray) -> str:
-        """Name of a buffer that survives from one call to the next."""
+    def state(self, name: str, init: np.ndarray, of: Node | None = None, scale: float | np.ndarray = 1.0, zero: int = 0
+              ) -> str:
+        """Name of a buffer that survives from one call to the next.  of: the node that has its real values,
+        scale (codes - zero), where training may begin with others than those of `init`."""
 
     def scratch(self, name: str, shape: tuple[int, ...], dtype: str) -> str:
         """Name of a buffer that only the next step uses."""
@@ -285,6 +287,8 @@ class Node:
     attrs: dict[str, Any] = field(default_factory=dict)
 
 
+#: Among a node's params, to its `Layer.vjp` alone: the real values (b, ...) of the state that its rows begin with.
+STATE = "state"
 #: Gradients of a node's inputs, in order, and of its params by name, for the gradient of its output.
 Pullback = Callable[[np.ndarray], tuple[list[np.ndarray], dict[str, np.ndarray]]]
 Vjp = Callable[[Node, list[np.ndarray]], tuple[np.ndarray, Pullback]]

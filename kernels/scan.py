@@ -23,7 +23,7 @@ import numpy as np
 from tinyloc.errors import ModelError
 from tinyloc.kernels.fixed import mbqm, quantize_multiplier, sat8, sat16
 from tinyloc.kernels.jit import njit
-from tinyloc.kernels.op import Args, Builder, Layer, Node, Op, Pullback
+from tinyloc.kernels.op import STATE, Args, Builder, Layer, Node, Op, Pullback
 from tinyloc.reference.scan import decay_rates, selective_scan, selective_scan_backward
 
 
@@ -181,7 +181,7 @@ def _vjp(node: Node, inputs: list[np.ndarray]) -> tuple[np.ndarray, Pullback]:
     x, dt, b, c = inputs
     a_log, n = node.params["a_log"], b.shape[2]
     a = decay_rates(a_log, n)
-    (y, _), cache = selective_scan(x, dt, a, b, c, node.params["d_skip"])
+    (y, _), cache = selective_scan(x, dt, a, b, c, node.params["d_skip"], node.params.get(STATE))
 
     def pull(dy: np.ndarray) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
         dx, ddt, da, db, dc, dd_skip, _ = selective_scan_backward(dy, cache)
@@ -320,7 +320,7 @@ def _lower(builder: Builder, node: Node) -> None:
         y_zp=y.zero_point, g_mult=g_mult, g_shift=g_shift, b_shift=b_shift, d_shift=d_shift, y_mult=y_mult,
         y_shift=y_shift, d_skip=builder.constant(f"{what}.d_skip", d_code.astype(np.int16)),
         h_exp=builder.constant(f"{what}.h_exp", exponent.astype(np.int8)),
-        h=builder.state(f"{what}.h", np.zeros((e, n), np.int16)),
+        h=builder.state(f"{what}.h", np.zeros((e, n), np.int16), node, h_scale[:, None]),
         bc=builder.scratch(f"{what}.bc", (2 * n,), "int16"), **decays)
     builder.step("scan_powers_s8" if powers else "scan_s8", **args)
 

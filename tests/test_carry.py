@@ -9,17 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinyloc import carry, run
+from tinyloc import carry, qat, run
 from tinyloc.carry import Carried
 from tinyloc.data import Dataset, Recordings, Windows, every_row, load, macro_f1, windows
 from tinyloc.data.windows import Scaler
 from tinyloc.errors import ConfigError
+from tinyloc.kernels.op import STATE, Node
+from tinyloc.kernels.table import LAYERS
 from tinyloc.model import Config, Model
 from tinyloc.program import Program
 from tinyloc.qat import QuantizedGraph
 from tinyloc.quantize import calibrate
 from tinyloc.run import Session
-from tinyloc.train import Inputs, Recipe, fit, last_rows
+from tinyloc.train import Inputs, Recipe, as_begun, fit, last_rows
 
 #: One block and two, with a scan and without, one tap and several.
 MODELS = [Config("mamba", 3, 4, 5, n=3, k=4), Config("mamba", 3, 4, 5, n=2, k=1, blocks=2, tied=True),
@@ -228,10 +230,89 @@ def test_a_program_goes_on_from_row_to_row(house: Dataset, program: Program, bac
     np.testing.assert_array_equal(run.labels(program, replace(w, recordings=None), backend), anew)
 
 
-def test_quantization_aware_training_is_judged_as_firmware_runs(house: Dataset, program: Program) -> None:
-    model = fit(house, "mamba-h4l1", Recipe(epochs=2), window=6, inputs=Inputs(delay=2))
+# ---- training as integers ----
+
+def graph_of(house: Dataset, name: str, weights: str = "int8") -> tuple[QuantizedGraph, Windows]:
+    model = fit(house, name, Recipe(epochs=2), window=6, inputs=Inputs(delay=2))
     w = last_rows(model.info, house.val)
-    graph = QuantizedGraph.of(model, w.x, "minmax", "powers")
+    return QuantizedGraph.of(model, w.x, "minmax", "auto", weights=weights), w
+
+
+@pytest.mark.parametrize("name, weights", [("mamba-h4l2", "int8"), ("mamba-h8l1-lean", "int8"),
+                                           ("mamba-h4l1,n=0,k=3", "int8"), ("mamba-h16l1-lean", "int4")])
+def test_integers_go_on_in_training_as_in_the_program(house: Dataset, name: str, weights: str) -> None:
+    """States after some rows, and what is made of the next ones from there: the Program's own, to the bit."""
+    graph, w = graph_of(house, name, weights)
+    assert w.recordings is not None
+    x, program, rows = w.recordings.x[:46].reshape(2, 23, -1), graph.program(), graph.config.shape[0]
+    state = shaped_by(graph, 2)
+    for first, t in ((0, 7), (7, 9), (16, 1)):
+        state = graph.carrying(t)(x[:, first : first + t], state)
+    emissions, cache = graph.forward(x[:, 17:], state=state)
+    session, builder = Session(program.retime(1), "numba"), graph.lower(1)
+    for i in range(2):
+        session.reset()
+        for t, codes in enumerate(program.buffers[program.input].quantize(x[i])[:, None]):
+            if t == 17:
+                for (out, s), real in zip(builder.states.items(), state, strict=True):
+                    buffer = builder.buffers[s.name]
+                    assert real.dtype == np.float32 and real.shape[1:] == buffer.shape, out
+                    np.testing.assert_array_equal(s.codes(real[i], buffer.dtype), session.value(s.name), out)
+            session.run(codes)
+            if t >= 17:
+                logits = program.buffers["logits"].dequantize(session.value("logits"))[0]
+                np.testing.assert_array_equal(emissions[i, t - 17], logits.astype(np.float32))
+    grads = graph.backward(np.ones_like(emissions), cache)
+    assert rows == 6 and set(grads) == {k for k in graph.params if not k.startswith("crf.")}, "a state is no parameter"
+    assert (emissions != graph.forward(x[:, 17:])[0]).any()
+
+
+def shaped_by(graph: QuantizedGraph, batch: int) -> list[np.ndarray]:
+    return [np.zeros((batch, *shape), np.float32) for shape in graph.state_shapes]
+
+
+@pytest.mark.parametrize("kind", ["depthwise_conv1d", "selective_scan"])
+def test_layers_with_a_state_have_their_gradients(kind: str) -> None:
+    """By central differences, the state held."""
+    rng = np.random.default_rng(4)
+    b, t, e, n, k = 2, 5, 3, 2, 3
+    of = {"depthwise_conv1d": ([(b, t, e)], {"weight": (e, k), "bias": (e,)}, (b, k - 1, e)),
+          "selective_scan": ([(b, t, e), (b, t, e), (b, t, n), (b, t, n)], {"a_log": (e, n), "d_skip": (e,)}, (b, e, n))}
+    shapes, named, state = of[kind]
+    inputs, params = [rng.uniform(0.1, 1, s) for s in shapes], {p: rng.uniform(0.1, 1, s) for p, s in named.items()}
+    held, dy = {STATE: rng.normal(size=state)}, rng.normal(size=(b, t, e))
+
+    def value() -> float:
+        return float((LAYERS[kind].forward(Node(kind, "y", (), {**params, **held}), inputs) * dy).sum())
+
+    _, pull = LAYERS[kind].vjp(Node(kind, "y", (), {**params, **held}), inputs)
+    of_inputs, of_params = pull(dy)
+    assert set(of_params) == set(params)
+    for array, g in [*zip(inputs, of_inputs, strict=True), *((params[p], of_params[p]) for p in params)]:
+        for at in np.ndindex(array.shape):
+            was, found = array[at], []
+            for step in (1e-5, -1e-5):
+                array[at] = was + step
+                found.append(value())
+            array[at] = was
+            assert (found[0] - found[1]) / 2e-5 == pytest.approx(g[at], rel=1e-6, abs=1e-8)
+    anew = LAYERS[kind].forward(Node(kind, "y", (), params), inputs)
+    zeros = LAYERS[kind].forward(Node(kind, "y", (), {**params, STATE: np.zeros(state)}), inputs)
+    np.testing.assert_array_equal(anew, zeros)
+
+
+def test_training_as_integers_is_judged_as_firmware_runs(house: Dataset) -> None:
+    graph, w = graph_of(house, "mamba-h4l1")
     np.testing.assert_array_equal(graph.labels(w), run.labels(graph.program(), w))
-    with pytest.raises(ConfigError, match="expected windows that begin anew, got a state"):
-        graph.forward(w.x[:2], state=shaped(model, 2))
+    assert graph_of(house, "mdcsa-h4l1")[0].state_shapes == ()
+
+
+def test_it_goes_on_as_it_began(house: Dataset) -> None:
+    """Training as integers carries states where the float model's did, and only there; the bits tell."""
+    quick, made = Recipe(epochs=1, dropout=0.0, lr=1e-3), {}
+    for share in (0.0, 0.75):
+        model = fit(house, "mamba-h4l1", Recipe(epochs=1, carry=share), window=6)
+        assert as_begun(qat.RECIPE, model.info).carry == share and as_begun(quick, {}).carry == Recipe.carry
+        made[share] = [qat.fit(model, house, replace(quick, carry=c), method="minmax").data for c in (share, 0.75 - share)]
+    for one, other in made.values():
+        assert any(not np.array_equal(one[k], v) for k, v in other.items())

@@ -20,7 +20,7 @@ from tinyloc.data.table import Dataset, Samples
 from tinyloc.data.windows import Scaler, Windows
 from tinyloc.errors import DataError, ModelError
 from tinyloc.model import Config, Model
-from tinyloc.train import Changing, Inputs, Progress, Recipe, balanced_as, last_rows, prepare, scores, train
+from tinyloc.train import Changing, Inputs, Progress, Recipe, as_begun, last_rows, prepare, scores, train
 
 #: Of the fine-tuning.  At a lower rate, or for half as long, it came less far (three simulated houses, 2 and 5 minutes).
 RECIPE = Recipe()
@@ -148,7 +148,7 @@ def adapt(model: Model, dataset: Dataset, recipe: Recipe | None = None, *, minut
     through.
     Raises what `transplant`, `some_minutes` and `train` raise; DataError for a test part without labels.
     """
-    recipe = balanced_as(recipe or RECIPE, model.info)
+    recipe = as_begun(recipe or RECIPE, model.info)
     start, site = transplant(model, dataset, recipe.seed)
     rows = site.train if minutes is None else some_minutes(site.train, minutes, site.rate_hz, recipe.seed)
     validation, held = last_rows(start.info, site.val), last_rows(start.info, site.test)

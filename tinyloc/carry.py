@@ -11,7 +11,7 @@ another one ended with the last time, so that states are ever older, as those of
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +21,8 @@ from tinyloc.data import Windows
 if TYPE_CHECKING:
     from tinyloc.train import Trainable
 
+#: Rows (b, t, a) and a state, an array (b, ...) each of a model's `state_shapes`, to the state after them.
+Carrying = Callable[[np.ndarray, Sequence[np.ndarray]], list[np.ndarray]]
 STRETCH = 128  # of the steps from one window to the next: a longer recording is gone through in parts, side by side
 
 
@@ -64,6 +66,7 @@ class Carried:
         self.ends = [ends[self.before] for ends in self.ends]
         for ends, other in zip(self.ends, others, strict=True):
             ends[self.opens] = other
+        go_on = model.carrying(self.hop)
         for chunk in range(int(self.chunk.max()) + 1):
             at = np.flatnonzero(self.chunk == chunk)
             for kept, now in zip(self._kept, self.ends, strict=True):
@@ -72,8 +75,7 @@ class Carried:
             if not going:
                 break
             rows = self.start[:going, None] + np.arange(chunk * self.hop, (chunk + 1) * self.hop)
-            _, cache = model.forward(self.x[rows], state=[s[:going] for s in self.ends])
-            for now, after in zip(self.ends, model.state_after(cache), strict=True):
+            for now, after in zip(self.ends, go_on(self.x[rows], [s[:going] for s in self.ends]), strict=True):
                 now[:going] = after
 
     def of(self, pick: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:

@@ -17,7 +17,7 @@ import difflib
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -273,6 +273,10 @@ class Model:
         """The state after the last row, of `forward`'s cache: what the next rows begin with."""
         found: list[np.ndarray] = cache[-2]
         return found
+
+    def carrying(self, t: int) -> Callable[[np.ndarray, Sequence[np.ndarray]], list[np.ndarray]]:
+        """What takes rows (b, t, a) and a state to the state after them."""
+        return lambda x, state: self.state_after(self.forward(x, state=state)[1])
 
     def backward(self, dy: np.ndarray, cache: Any, dfeatures: np.ndarray | None = None) -> Params:
         """Gradients of the parameters by name (the CRF's come from its loss, none go on to the state that `forward` began

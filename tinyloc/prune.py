@@ -31,7 +31,7 @@ from tinyloc.train import (
     Changing,
     Progress,
     Recipe,
-    balanced_as,
+    as_begun,
     heard_by,
     identity,
     labeled,
@@ -437,7 +437,7 @@ def forget(checkpoint: str | Path) -> None:
 
 def recipe_for(model: Model, **changes: Any) -> Recipe:
     """`RECIPE` with `changes`; rooms count as they did when the model was trained (`Recipe.balance`)."""
-    return replace(balanced_as(RECIPE, model.info), **changes)
+    return replace(as_begun(RECIPE, model.info), **changes)
 
 
 def prune(model: Model, dataset: Dataset, keep: Mapping[str, int | float] | None = None, recipe: Recipe | None = None, *,

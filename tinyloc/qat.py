@@ -15,16 +15,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import numpy as np
 
 from tinyloc import run
+from tinyloc.carry import Carrying
 from tinyloc.data import MISSING, Dataset, Windows
 from tinyloc.distill import Distillation, Teachers
 from tinyloc.errors import ConfigError, DataError
-from tinyloc.kernels.op import Node, Pullback
+from tinyloc.kernels.op import STATE, Node, Pullback
 from tinyloc.kernels.table import LAYERS, asked
 from tinyloc.model import Model, Params
 from tinyloc.program import Buffer, Program
@@ -39,7 +41,7 @@ from tinyloc.quantize import (
     stretches_of,
 )
 from tinyloc.run import Steps
-from tinyloc.train import Progress, Recipe, balanced_as, heard_by, last_rows, prepare, train
+from tinyloc.train import Progress, Recipe, as_begun, heard_by, last_rows, prepare, train
 
 #: From a trained model on: a lower rate than a fresh one's, and no dropout, as a Program drops nothing.
 RECIPE = Recipe(epochs=30, lr=1e-3, dropout=0.0, patience=15)
@@ -100,10 +102,12 @@ class QuantizedGraph:
         """Number of features a step: what the last layer before the decoder reads."""
         return int(self.nodes[-2].params["weight"].shape[1])
 
-    def lower(self) -> GraphBuilder:
-        """The graph with the parameters as they are, lowered.  Raises ModelError when a bound cannot be proved."""
+    def lower(self, t: int | None = None) -> GraphBuilder:
+        """The graph with the parameters as they are, lowered, for windows of t rows (its own).  Raises ModelError when a
+        bound cannot be proved."""
         nodes = asked([replace(n, params={p: self.params[_name(self.nodes, n, p)] for p in n.params}) for n in self.nodes])
-        builder = GraphBuilder(nodes, self.config.shape, self.calibrated, self.config.weights)
+        rows, aps = self.config.shape
+        builder = GraphBuilder(nodes, (t or rows, aps), self.calibrated, self.config.weights)
         builder.lower()
         return builder
 
@@ -111,26 +115,40 @@ class QuantizedGraph:
         """The Program of the parameters as they are: what `forward` and `predict` run."""
         return self.lower().program(self.info)
 
-    def codes(self, x: np.ndarray) -> tuple[GraphBuilder, Callable[[str], np.ndarray]]:
+    def codes(self, x: np.ndarray, state: Sequence[np.ndarray] = ()) -> tuple[GraphBuilder, Callable[[str], np.ndarray]]:
         """(the lowered graph, codes (b, t, d) of a tensor by its name) of windows x (b, t, a)."""
         builder = self.lower()
-        steps = Steps(builder.buffers, builder.steps, builder.data)
-        return builder, steps.run_windows(builder.buffers[builder.nodes[0].out].quantize(x))
+        return builder, _runner(builder)(x, state)
 
-    #: Windows begin anew: a float model that was trained on states of all kinds keeps what it learned.
-    state_shapes: ClassVar[tuple[tuple[int, ...], ...]] = ()
+    @cached_property
+    def state_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Of the states of nodes that training can begin with, such as a Mamba's, in real values."""
+        builder = self.lower()
+        return tuple(builder.buffers[s.name].shape for s in builder.states.values())
+
+    def carrying(self, t: int) -> Carrying:
+        """See `train.Trainable`: by the Program's kernels."""
+        builder = self.lower(t)
+        run = _runner(builder)
+
+        def go_on(x: np.ndarray, state: Sequence[np.ndarray]) -> list[np.ndarray]:
+            codes = run(x, state)
+            return [s.real(codes(s.name)) for s in builder.states.values()]
+
+        return go_on
 
     def forward(self, x: np.ndarray, rng: np.random.Generator | None = None, dropout: float = 0.0,
                 state: Sequence[np.ndarray] = ()) -> tuple[np.ndarray, Any]:
-        """(what the Program's logits stand for (b, t, c), cache) of windows x (b, t, a).
+        """(what the Program's logits stand for (b, t, c), cache) of windows x (b, t, a); state: as of a `Model`.
 
-        Raises ConfigError for a dropout, as nothing can be dropped inside a Program, and for a state.
+        Raises ConfigError for a dropout: nothing can be dropped inside a Program.
         """
-        if state:
-            raise ConfigError("quantization-aware training: expected windows that begin anew, got a state")
         if dropout:
             raise ConfigError(f"quantization-aware training: dropout = {dropout!r}; expected 0: a Program drops nothing")
-        builder, codes = self.codes(x)
+        builder, codes = self.codes(x, state)
+        # The values that codes stand for: a state's scale may have changed since it was made.
+        begun = {out: s.real(s.codes(real, builder.buffers[s.name].dtype)) for (out, s), real in zip(
+            builder.states.items(), state, strict=True)} if state else {}
         real: dict[str, np.ndarray] = {}
         tape: list[_Taped] = []
         for node in builder.nodes[:-1]:  # all but the decoder
@@ -138,16 +156,12 @@ class QuantizedGraph:
             q = codes(node.out)
             real[node.out] = buffer.dequantize(q).astype(np.float32)
             if node.kind != "input":
-                rounded = replace(node, params={**node.params, **_float32(builder.realized.get(node.out, {}))})
+                held = {STATE: begun[node.out]} if node.out in begun else {}
+                rounded = replace(node, params={**node.params, **_float32(builder.realized.get(node.out, {})), **held})
                 y, pull = LAYERS[node.kind].vjp(rounded, [real[name] for name in node.inputs])
                 tape.append((node, pull, _passes(buffer, q, real[node.out], y)))
         logits = builder.nodes[-2]
         return real[logits.out], (tape, real[logits.inputs[0]])
-
-    @staticmethod
-    def state_after(cache: Any) -> list[np.ndarray]:
-        """Nothing: the next window begins anew too."""
-        return []
 
     @staticmethod
     def features(cache: Any) -> np.ndarray:
@@ -182,6 +196,18 @@ class QuantizedGraph:
     def labels(self, w: Windows) -> np.ndarray:
         """(w,) room of the row that each window is about, by the Program in C as firmware runs it."""
         return run.labels(self.program(), w)
+
+
+def _runner(builder: GraphBuilder) -> Callable[..., Callable[[str], np.ndarray]]:
+    """What takes windows x (b, t, a), and the real values of the states that they begin with, to the codes of any buffer."""
+    steps, first = Steps(builder.buffers, builder.steps, builder.data), builder.buffers[builder.nodes[0].out]
+
+    def run(x: np.ndarray, state: Sequence[np.ndarray] = ()) -> Callable[[str], np.ndarray]:
+        begun = {s.name: s.codes(real, builder.buffers[s.name].dtype) for s, real in zip(
+            builder.states.values(), state, strict=True)} if state else None
+        return steps.run_windows(first.quantize(x), begun)
+
+    return run
 
 
 def _name(nodes: Sequence[Node], node: Node, param: str) -> str:
@@ -219,7 +245,7 @@ def fit(model: FloatModel, dataset: Dataset, recipe: Recipe | None = None, *, me
     missing: of access points that the model hears, or a teacher, and the data lack (`Samples.select`).
     Raises DataError when the data set lacks access points that may not be missing, or has other rooms than the model.
     """
-    recipe, info = recipe or balanced_as(RECIPE, model.info), model.info
+    recipe, info = recipe or as_begun(RECIPE, model.info), model.info
     calibration = calibration_of(model, dataset, missing)
     lacking = [k for k in ("scaler", "aps", "window") if k not in info]
     if lacking:

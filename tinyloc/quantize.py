@@ -211,12 +211,30 @@ def _least_scale(scale: float, bound: int) -> float:
     return scale / 2.0 ** (30 - bound.bit_length())
 
 
+@dataclass(frozen=True)
+class State:
+    """A state buffer's name, and what its codes stand for: scale (codes - zero)."""
+
+    name: str
+    scale: float | np.ndarray
+    zero: int
+
+    def codes(self, real: np.ndarray, dtype: str) -> np.ndarray:
+        """Nearest codes of real values, within the type's ends."""
+        ends = np.iinfo(dtype)
+        return np.clip(np.rint(real / self.scale) + self.zero, ends.min, ends.max).astype(dtype)
+
+    def real(self, codes: np.ndarray) -> np.ndarray:
+        """float32 values of codes."""
+        return ((codes.astype(np.float64) - self.zero) * self.scale).astype(np.float32)
+
+
 @dataclass
 class GraphBuilder:
     """Collects a Program while the layers of a graph are lowered (see `tinyloc.kernels.op.Builder`).
 
     shape: (t, a) of the graph's input; weights: of WEIGHTS; realized: what codes of a node's parameters stand for, where its
-    layer says so.
+    layer says so; states: likewise what a node's state is.
     """
 
     nodes: Sequence[Node]
@@ -228,6 +246,7 @@ class GraphBuilder:
     data: dict[str, np.ndarray] = field(default_factory=dict)
     proofs: dict[str, list[int]] = field(default_factory=dict)
     realized: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    states: dict[str, State] = field(default_factory=dict)
     _stored: dict[tuple[Any, ...], str] = field(default_factory=dict)
 
     def input(self, name: str) -> Buffer:
@@ -315,8 +334,11 @@ class GraphBuilder:
             self.data[name] = np.array(data, order="C")
         return self._stored[key]
 
-    def state(self, name: str, init: np.ndarray) -> str:
-        """Name of a buffer that survives from one call to the next and starts as `init`."""
+    def state(self, name: str, init: np.ndarray, of: Node | None = None, scale: float | np.ndarray = 1.0, zero: int = 0
+              ) -> str:
+        """Name of a buffer that survives from one call to the next and starts as `init`; see `Builder.state`."""
+        if of is not None:
+            self.states[of.out] = State(name, scale, zero)
         self.buffers[name], self.data[name] = Buffer(name, init.shape, init.dtype.name, "state"), init
         return name
 

@@ -145,12 +145,16 @@ class Steps:
         b, at = self._buffers[name], self._places[name]
         return memory[..., at : at + b.nbytes].view(b.dtype).reshape(*memory.shape[:-1], *b.shape)
 
-    def run_windows(self, x: np.ndarray) -> Callable[[str], np.ndarray]:
-        """Runs each window of x (w, ...) from the initial state; the codes (w, ...) of any buffer by its name."""
+    def run_windows(self, x: np.ndarray, begun: Mapping[str, np.ndarray] | None = None) -> Callable[[str], np.ndarray]:
+        """Runs each window of x (w, ...) from the initial state, in which the buffers that `begun` names have its codes
+        (w, ...); the codes (w, ...) of any buffer by its name, of states those after the window."""
         memory, start, kept = self._memory, self._start, np.empty((len(x), self._kept), np.uint8)
+        others = [(self._view(memory, name), codes) for name, codes in (begun or {}).items()]
         into = self._view(memory, next(b.name for b in self._buffers.values() if b.kind == "input"))
-        for one, after in zip(x, kept, strict=True):
+        for i, (one, after) in enumerate(zip(x, kept, strict=True)):
             memory[: len(start)] = start
+            for state, codes in others:
+                state[:] = codes[i]
             into[:] = one
             for kernel, call in self._calls:
                 kernel(call)

@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from tinyloc.carry import Carried
+from tinyloc.carry import Carried, Carrying
 from tinyloc.data import (
     MISSING,
     POWER,
@@ -152,8 +152,8 @@ class Trainable(Protocol):
     def backward(self, dy: np.ndarray, cache: Any, dfeatures: np.ndarray | None = None) -> Params:
         """Gradients of all parameters but the CRF's; dfeatures: a loss's of `features`."""
 
-    def state_after(self, cache: Any) -> list[np.ndarray]:
-        """What the next rows begin with, of `forward`'s cache: an array (b, ...) for each of `state_shapes`."""
+    def carrying(self, t: int) -> Carrying:
+        """What takes rows (b, t, a) and a state, of the parameters as they are, to the state after them."""
 
     def features(self, cache: Any) -> np.ndarray:
         """(b, t, d) what the head reads, of `forward`'s cache."""
@@ -414,9 +414,11 @@ def prior_of(y: np.ndarray, classes: int, balance: float) -> np.ndarray | None:
     return found
 
 
-def balanced_as(recipe: Recipe, info: Mapping[str, Any]) -> Recipe:
-    """The recipe with the balance by which the model of that info was trained: it goes on as it began."""
-    return dataclasses.replace(recipe, balance=info.get("recipe", {}).get("balance", recipe.balance))
+def as_begun(recipe: Recipe, info: Mapping[str, Any]) -> Recipe:
+    """The recipe with the balance and the share of states carried by which the model of that info was trained: it goes on as
+    it began."""
+    before = info.get("recipe", {})
+    return dataclasses.replace(recipe, **{name: before[name] for name in ("balance", "carry") if name in before})
 
 
 def _with(model: Trained, params: Params, info: Mapping[str, Any] | None = None) -> Trained:

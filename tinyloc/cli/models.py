@@ -354,14 +354,14 @@ def quantize(model: str, out: str, calibration: str, decay: str, weights: str, c
 def _qat(m: FloatModel, d: Dataset, out: str, recipe: dict[str, Any], resume: bool, quiet: bool, **how: Any) -> Program:
     """The trained Program, which is saved; the checkpoint beside it is gone afterwards unless Ctrl-C ended the training."""
     from tinyloc import qat
-    from tinyloc.train import balanced_as
+    from tinyloc.train import as_begun
 
     checkpoint = Path(out + ".checkpoint")
     if not resume:
         checkpoint.unlink(missing_ok=True)
     show, end = progress_bar(m.info.get("name", m.config.family), quiet)
     try:
-        program = qat.fit(m, d, replace(balanced_as(qat.RECIPE, m.info), **recipe), checkpoint=checkpoint, progress=show,
+        program = qat.fit(m, d, replace(as_begun(qat.RECIPE, m.info), **recipe), checkpoint=checkpoint, progress=show,
                           **how)
     finally:
         end()
