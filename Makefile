@@ -42,8 +42,11 @@ demo: $(VENV)/core $(EXTENSION) ## train, quantize, verify and audit both models
 	$(VENV)/bin/tinyloc demo $(if $(DATA),--data '$(DATA)') $(ARGS)
 
 test: $(TEST_STAMP) $(EXTENSION) ## run the tests (LEVEL=2: deep; TORCH=1: gradients against PyTorch; ARGS: for pytest)
-	@# One BLAS thread a worker: more only get into each other's way.
-	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --level $(LEVEL) $(ARGS)
+	@# One BLAS thread a worker: more only get into each other's way.  Each begins with a part of its own, so that few files'
+	@# fixtures are made twice, and takes what another one has left.  Without byte code, every worker and every process that a
+	@# test starts would compile all of Python's sources, and pytest rewrite every assertion, anew.
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= \
+	    $(PY) -m pytest -n $(JOBS) --dist worksteal --level $(LEVEL) $(ARGS)
 
 test-torch: ## run the tests, gradients against PyTorch included (installs torch: large)
 	@$(MAKE) --no-print-directory test TORCH=1

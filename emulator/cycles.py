@@ -102,7 +102,9 @@ def timing(core: str) -> Timing:
 def estimate(elf: Elf, executed: np.ndarray, taken: np.ndarray, table: Timing) -> np.ndarray:
     """Estimated cycles of each instruction of `elf` (n,), from how often it was executed and how often control left
     behind it (n,)."""
-    cost, leave = _costs(elf.instructions, table)
+    if table not in elf.costs:
+        elf.costs[table] = _costs(elf.instructions, table)
+    cost, leave = elf.costs[table]
     return np.asarray(executed * cost + taken * leave)
 
 

@@ -7,7 +7,7 @@ import io
 import itertools
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -63,6 +63,7 @@ _CONDITIONS = ("eq", "ne", "cs", "hs", "cc", "lo", "mi", "pl", "vs", "vc", "hi",
 _WHOLE = {"bls", "bics", "smlals", "umlals", "muls", "teq", "movs", "lsls", "mls", "vmls", "adcs", "sbcs", "svc", "cls"}
 
 
+@cache
 def base_mnemonic(text: str) -> str:
     """`text` without width suffix and condition: `addeq.w` -> `add`, `bne` -> `b`; flags (`adds`) stay."""
     name = text.split(".")[0]
@@ -84,6 +85,7 @@ class Elf:
         except ImportError:
             raise ConfigError(f"the package pyelftools is missing; {EXTRA}") from None
         self.data = data
+        self.costs: dict[object, tuple[np.ndarray, np.ndarray]] = {}  # of its instructions, by table: see `cycles.estimate`
         try:
             elf = ELFFile(io.BytesIO(data))
             if elf["e_machine"] != "EM_ARM":

@@ -15,7 +15,7 @@ from tinyloc.errors import ModelError
 from tinyloc.kernels.fixed import sat16
 from tinyloc.kernels.jit import njit
 from tinyloc.kernels.op import Args, Builder, Layer, Node, Op, labels_of
-from tinyloc.reference.crf import crf_viterbi
+from tinyloc.reference.crf import crf_viterbi_last
 
 MAX_CLASSES = 256
 CLOSED = -(2**15)  # score of what cannot be: the start after the first step, a class before it
@@ -102,8 +102,7 @@ OPS = (Op("viterbi_s16", "y:out:uint8:t x:in:int16:t*c trans:weight:int16:(c+1)*
 
 def _forward(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
     p, x = node.params, inputs[0]
-    labels = [crf_viterbi(x[:, : i + 1], p["transitions"], p["start"], p["end"])[0][:, -1] for i in range(x.shape[1])]
-    return np.stack(labels, 1)[..., None].astype(x.dtype)
+    return crf_viterbi_last(x, p["transitions"], p["start"], p["end"])[..., None].astype(x.dtype)
 
 
 def _lower(b: Builder, node: Node) -> None:

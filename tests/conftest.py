@@ -38,6 +38,21 @@ def level(request: pytest.FixtureRequest) -> int:
     return int(request.config.getoption("--level"))
 
 
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this run, which all of its workers have."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sanitized_objects(shared: Path) -> Path:
+    """For `vectors.objects`: the C under sanitizers, which several harnesses are linked with."""
+    return shared / "sanitized"
+
+
 @pytest.fixture(scope="module")
 def kernels() -> Callable[..., Any]:
     """`tinyloc.emulator.cortexm.Kernels` by core, compiler and optimization, built once."""

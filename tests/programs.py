@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from functools import cache
 
 import numpy as np
 from safetensors.numpy import load
@@ -37,12 +38,14 @@ def _numbers(op: Op, case: list, rng: np.random.Generator, t: int | None) -> lis
     return [list((ints | dict(zip(parts, values, strict=True))).values()) for values in itertools.product(*ranges)]
 
 
+@cache
 def _parts(op: Op) -> dict[str, str]:
     """Ints below another one, and that one."""
     return {p.name: str(r.high)[:-2] for p in op.params if not p.is_array for r in p.ranges
             if str(r.high).endswith("-1") and str(r.high)[:-2] in [q.name for q in op.params]}
 
 
+@cache
 def _has_layout(op: Op) -> bool:
     return any(names(e) for p in op.params if not p.is_array and p.name not in _parts(op) for r in p.ranges
                for e in r.expressions())

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import vectors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from programs import random_program, resealed, streaming_program, unsealed
@@ -273,10 +274,11 @@ def test_damaged_models(what: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("target", fuzz.TARGETS)
 @pytest.mark.skipif(not shutil.which("gcc"), reason="no gcc")
-def test_fuzz_target(target: str, tmp_path: Path, level: int) -> None:
+def test_fuzz_target(target: str, tmp_path: Path, level: int, shared: Path) -> None:
     """Sanitized, in memory of exactly its size; mutants by a seed."""
     try:
-        program = fuzz.build(target, tmp_path / target, "gcc", libfuzzer=False, host=False)
+        made = vectors.objects(shared / "fuzz", "gcc", [*fuzz.SANITIZERS, f"-I{C}"], sorted(C.glob("*.c")))
+        program = fuzz.build(target, tmp_path / target, "gcc", libfuzzer=False, host=False, objects=made)
     except subprocess.CalledProcessError as e:
         if "lasan" in e.stderr or "unrecognized" in e.stderr:
             pytest.skip("this gcc has no sanitizers")

@@ -157,7 +157,7 @@ def test_no_compiler_no_install(tmp_path: Path, compiler: str) -> None:
 # ---- sanitizers: the same as `make san` ----
 
 @pytest.fixture(scope="module")
-def sanitized(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sanitized(tmp_path_factory: pytest.TempPathFactory, sanitized_objects: Path) -> Path:
     if not COMPILERS:
         pytest.skip("no gcc, no clang")
     folder = tmp_path_factory.mktemp("san")
@@ -166,7 +166,7 @@ def sanitized(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if subprocess.run([COMPILERS[0], "-fsanitize=address,undefined", str(probe), "-o", str(folder / "probe")],
                       capture_output=True).returncode:
         pytest.skip(f"{COMPILERS[0]} has no sanitizers here")
-    return vectors.build(folder / "vectors.san", COMPILERS[0])
+    return vectors.build(folder / "vectors.san", COMPILERS[0], keep=sanitized_objects / COMPILERS[0])
 
 
 def test_sanitized_c_equals_numba(sanitized: Path, cases: Path) -> None:
@@ -177,9 +177,11 @@ def test_sanitized_c_equals_numba(sanitized: Path, cases: Path) -> None:
 
 
 @pytest.mark.parametrize("host", simd.levels()[1:])
-def test_sanitized_vector_kernels_equal_numba(sanitized: Path, cases: Path, host: str) -> None:
+def test_sanitized_vector_kernels_equal_numba(sanitized: Path, sanitized_objects: Path, cases: Path, host: str) -> None:
     """A level of the host's kernels, each array in a block of its own."""
-    done = vectors.run(vectors.build(sanitized.with_name(f"vectors.{host}"), COMPILERS[0], level=host), cases)
+    program = vectors.build(sanitized.with_name(f"vectors.{host}"), COMPILERS[0], level=host,
+                            keep=sanitized_objects / COMPILERS[0])
+    done = vectors.run(program, cases)
     assert done.returncode == 0 and "0 differ" in done.stdout, done.stdout + done.stderr
 
 

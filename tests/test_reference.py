@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinyloc import reference as ref
+from tinyloc.reference.crf import crf_viterbi_last
 from tinyloc.reference.mdcsa import out_conv_geometry
 
 Rng = np.random.Generator
@@ -193,6 +194,19 @@ def test_crf_against_enumeration(t: int, c: int, seed: int) -> None:
     best, score = ref.crf_viterbi(em, tr, start, end)
     assert tuple(best[0]) == tuple(paths[scores.argmax()])
     assert score[0] == pytest.approx(scores.max())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (5, 1, 3), (7, 30, 2), (40, 20, 8)])
+def test_last_labels_are_those_of_every_prefix(shape: tuple[int, int, int], ties: bool, dtype: type) -> None:
+    """To the bit, and where paths are equally good."""
+    rng, (b, t, c) = np.random.default_rng(shape), shape
+    em, *rest = (rng.normal(size=s).astype(dtype) for s in ((b, t, c), (c, c), (c,), (c,)))
+    if ties:
+        em, *rest = (np.rint(a) for a in (em, *rest))
+    want = np.stack([ref.crf_viterbi(em[:, : i + 1], *rest)[0][:, -1] for i in range(t)], 1)
+    np.testing.assert_array_equal(crf_viterbi_last(em, *rest), want)
 
 
 def test_extremes_stay_finite() -> None:

@@ -54,13 +54,19 @@ def presets() -> dict[str, Program]:
 
 
 def check_equal(program: Program, x: np.ndarray) -> None:
-    got = compare(program, x, HERE)
-    assert got.equal, f"random_program(**{dict(program.info)}): {got.summary()}"
+    """Outputs and every step's signature, on all backends; a session each: a board takes longer to build than to run."""
+    got = compare(program, x)
+    where = f"random_program(**{dict(program.info)})"
+    assert got.equal, f"{where}: {got.summary()}"
+    signed = Session(program).sign_windows(x)[1]
     for name in HERE:
         session = Session(program, name)
-        assert np.array_equal(session.run_windows(x), got.outputs), name
+        assert np.array_equal(session.run_windows(x), got.outputs), f"{where}, {name}"
+        outputs, crcs = session.sign_windows(x)
+        same = np.array_equal(outputs, got.outputs) and np.array_equal(crcs, signed)
+        assert same, f"{where}: {compare(program, x, ('numba', name)).summary()}"
         session.reset()
-        assert np.array_equal(session.run(x[0]), got.outputs[0]), name
+        assert np.array_equal(session.run(x[0]), got.outputs[0]), f"{where}, {name}"
 
 
 @settings(derandomize=True, max_examples=40, deadline=None)

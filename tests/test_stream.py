@@ -164,10 +164,10 @@ def test_both_ends_of_every_half_word(tmp_path: Path) -> None:
 
 
 @needs_cc
-def test_sanitized(tmp_path: Path, level: int) -> None:
+def test_sanitized(tmp_path: Path, level: int, sanitized_objects: Path) -> None:
     """As firmware is: C alone, each array a block of its own size."""
     try:
-        program = vectors.build(tmp_path / "stream", CC, harness="stream.c")
+        program = vectors.build(tmp_path / "stream", CC, harness="stream.c", keep=sanitized_objects / CC)
     except subprocess.CalledProcessError:
         probe = tmp_path / "probe.c"
         probe.write_text("int main(void) { return 0; }\n")

@@ -1248,23 +1248,24 @@ def test_every_bit_flip_and_every_truncation_is_refused() -> None:
     assert NAMES[check(len(data) + 1)] == "SHORT"
 
 
-def test_payloads_by_a_key_that_leaked(level: int, tmp_path: Path) -> None:
+def test_payloads_by_a_key_that_leaked(level: int, tmp_path: Path, sanitized_objects: Path) -> None:
     """Whatever is signed is read within its bounds, under the sanitizers, in memory of exactly its size."""
     if not shutil.which("gcc"):
         pytest.skip("no gcc")
     file = tmp_path / "cases.bin"
     file.write_bytes(updates.payload_cases(3000 if level == 1 else 100_000))
-    done = subprocess.run([str(sanitized(tmp_path)), str(file)], capture_output=True, text=True)
+    done = subprocess.run([str(sanitized(tmp_path, sanitized_objects / "gcc")), str(file)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     opened, tested, total = map(int, done.stdout.split())
     assert total > 6000 and total // 100 < tested <= opened < total
 
 
-def sanitized(folder: Path) -> Path:
+def sanitized(folder: Path, objects: Path) -> Path:
     """tests/update.c, built with the sanitizers."""
     out = folder / "update"
-    command = ["gcc", *vectors.WARNINGS, *vectors.SANITIZERS, f"-I{C}", f"-I{UPDATE}", "-o", str(out),
-               str(Path(__file__).with_name("update.c")), *map(str, [*sorted(C.glob("*.c")), *sorted(UPDATE.glob("*.c"))])]
+    flags = [*vectors.WARNINGS, *vectors.SANITIZERS, f"-I{C}", f"-I{UPDATE}"]
+    made = vectors.objects(objects, "gcc", flags, [*sorted(C.glob("*.c")), *sorted(UPDATE.glob("*.c"))])
+    command = ["gcc", *flags, "-o", str(out), str(Path(__file__).with_name("update.c")), *map(str, made)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode and "asan" in done.stderr:
         pytest.skip("gcc has no sanitizers here")

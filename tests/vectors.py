@@ -82,15 +82,31 @@ def write(path: Path, level: int = 1, seeds: Sequence[int] = (SEED,), names: Seq
     return count
 
 
+def objects(folder: Path, cc: str, flags: Sequence[str], sources: Sequence[Path]) -> list[Path]:
+    """Objects of the sources, in a folder that is one compiler's with these flags: those that another harness, or another
+    process, left there are not compiled again.  Raises CalledProcessError when the compiler complains."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = [folder / f"{source.parent.name}-{source.stem}.o" for source in sources]
+    for source, out in zip(sources, made, strict=True):
+        if not out.exists():
+            part = out.with_suffix(f".{os.getpid()}.o")  # whole under its own name, or not there
+            command = [*shlex.split(cc), *flags, "-c", str(source), "-o", str(part)]
+            done = subprocess.run(command, capture_output=True, text=True)
+            sys.stderr.write(done.stderr)
+            done.check_returncode()
+            part.replace(out)
+    return made
+
+
 def build(out: Path, cc: str, flags: Sequence[str] = (*WARNINGS, *SANITIZERS), level: str = "",
-          harness: str = "vectors.c") -> Path:
+          harness: str = "vectors.c", keep: Path | None = None) -> Path:
     """Compiles tests/vectors.c (or another harness) with all C kernels, and has it run those of a level of the host; raises
-    CalledProcessError when the compiler complains."""
-    sources = [str(HERE / harness), *(str(p) for p in sorted(C.glob("*.c")))]
-    if level:
-        flags = (*flags, f"-DTL_HOST_TABLE=tl_{level}_kernels", "-I", str(HOST))
-        sources += [str(p) for p in sorted(HOST.glob("*.c"))]
-    subprocess.run([*shlex.split(cc), *flags, "-I", str(C), *sources, "-o", str(out)], check=True)
+    CalledProcessError when the compiler complains.  keep: the folder of `objects` for the kernels'."""
+    sources = sorted(C.glob("*.c")) + (sorted(HOST.glob("*.c")) if level else [])
+    flags = (*flags, "-I", str(C), "-I", str(HOST))
+    kernels = objects(keep, cc, flags, sources) if keep else sources
+    more = (f"-DTL_HOST_TABLE=tl_{level}_kernels",) if level else ()
+    subprocess.run([*shlex.split(cc), *flags, *more, str(HERE / harness), *map(str, kernels), "-o", str(out)], check=True)
     return out
 
 

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -111,11 +111,13 @@ def has_libfuzzer(cc: str) -> bool:
         return done.returncode == 0
 
 
-def build(target: str, out: Path, cc: str, libfuzzer: bool, host: bool = True, kernels: Path = C) -> Path:
-    """Compiles a target with all kernels, the host's vector kernels too if asked.
+def build(target: str, out: Path, cc: str, libfuzzer: bool, host: bool = True, kernels: Path = C,
+          objects: Sequence[Path] = ()) -> Path:
+    """Compiles a target with all kernels, the host's vector kernels too if asked.  objects: of the kernels, by `SANITIZERS`
+    and the same compiler, instead of their sources.
 
     Raises CalledProcessError with the compiler's messages."""
-    sources = [HERE / f"{target}.c", *sorted(kernels.glob("*.c")), *(sorted(HOST.glob("*.c")) if host else [])]
+    sources = [HERE / f"{target}.c", *(objects or sorted(kernels.glob("*.c"))), *(sorted(HOST.glob("*.c")) if host else [])]
     more = ["-fsanitize=fuzzer"] if libfuzzer else [str(HERE / "driver.c")]
     flags = [*SANITIZERS, *(["-DFUZZ_HOST"] if host else [])]
     out.parent.mkdir(parents=True, exist_ok=True)
