@@ -28,7 +28,7 @@ from tinyloc.files import write_atomic
 from tinyloc.model import Model
 from tinyloc.program import Program
 from tinyloc.quantize import calibrate
-from tinyloc.train import Recipe, balanced_as, checkpoints, fit, last_rows
+from tinyloc.train import Recipe, as_begun, checkpoints, fit, last_rows
 from tinyloc.trial import labels
 from tinyloc.tuned import tuned
 from tinyloc.verify import audit
@@ -70,7 +70,7 @@ def as_integers(path: Path, weights: str, model: Model, data: Dataset, teachers:
     if not path.exists():
         own = Recipe(**model.info["recipe"])
         epochs, lr = (until or own.epochs) // 2, own.lr * qat.RECIPE.lr / Recipe().lr
-        recipe = replace(balanced_as(qat.RECIPE, model.info), seed=own.seed, batch=own.batch, epochs=epochs, lr=lr)
+        recipe = replace(as_begun(qat.RECIPE, model.info), seed=own.seed, batch=own.batch, epochs=epochs, lr=lr)
         qat.fit(model, data, recipe, teachers=teachers, distillation=how, weights=weights,
                 until=epochs if until else None).save(path)
     return Program.load(path)
