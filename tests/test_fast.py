@@ -18,7 +18,7 @@ from tinyloc.fast import attention
 from tinyloc.fast.jit import expm1, kernel, tanh
 from tinyloc.fast.matmul import matmul
 from tinyloc.model import Config, Model
-from tinyloc.reference.crf import crf_viterbi
+from tinyloc.reference.crf import crf_totals, crf_viterbi
 from tinyloc.reference.mamba import mamba_params
 from tinyloc.reference.mdcsa import mdcsa_params
 from tinyloc.train import Recipe, fit, loss_and_gradients
@@ -253,6 +253,12 @@ def test_crf_decodes_a_best_path(b: int, t: int, c: int, size: float) -> None:
     score = score + transitions[paths[:, :-1], paths[:, 1:]].sum(1)
     scale = np.maximum(np.abs(best64), 1)
     assert (np.abs(best - best64) <= BOUND * scale).all() and (best64 - score <= BOUND * scale).all()
+    totals = FAST.crf_totals(e, *rest)
+    assert totals.dtype == np.float64
+    np.testing.assert_array_equal(totals, crf_totals(e, *rest))
+    for steps in range(1, t + 1):  # of every length
+        _, best = crf_viterbi(e[:, :steps].astype(float), transitions, start, end)
+        np.testing.assert_allclose(totals[:, steps - 1].max(1), best, rtol=1e-12)
 
 
 def test_of_equal_paths_the_lower_class_wins() -> None:

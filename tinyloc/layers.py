@@ -22,7 +22,7 @@ CHOICES = ("fast", "reference")
 #: machine code for a transformer is not made for the sake of a Mamba.
 HOMES = {"linear": "linear", "linear_backward": "linear", "mamba_block": "mamba", "mamba_block_backward": "mamba",
          "mdcsa": "mdcsa", "mdcsa_backward": "mdcsa", "adamw": "adamw",
-         "crf_nll": "crf", "crf_nll_backward": "crf", "crf_viterbi": "crf",
+         "crf_nll": "crf", "crf_nll_backward": "crf", "crf_viterbi": "crf", "crf_totals": "crf",
          "crf_cross_entropy": "crf", "crf_cross_entropy_backward": "crf",
          "neighbor_votes": "neighbors"}
 _choice: ContextVar[str | None] = ContextVar("layers", default=None)

@@ -315,7 +315,6 @@ class Model:
     def margins(self, x: np.ndarray, batch: int = 4096) -> tuple[np.ndarray, np.ndarray]:
         """(b, t) rooms and margins, in the model's own units, of each row of x (b, t, a) by what came before it, and by what
         comes after it where the model looks at all rows of x at once.  A Mamba takes as many rows as there are."""
-        crf = {k: v.astype(np.float64) for k, v in self.part("crf.").items()}
         step = batch if self.state_shapes else max(1, x.shape[1])
         parts: list[np.ndarray] = []
         state: list[np.ndarray] = []
@@ -323,15 +322,11 @@ class Model:
             emissions, cache = self.forward(x[:, i : i + step], state=state)
             state = self.state_after(cache)
             parts.append(emissions)
-        e = np.concatenate(parts, 1).astype(np.float64)
-        totals, scores = np.empty_like(e), e[:, 0] + crf["start"]
-        for i in range(e.shape[1]):
-            if i:
-                scores = (scores[:, :, None] + crf["transitions"]).max(1) + e[:, i]
-                scores -= scores.max(1, keepdims=True)  # they would grow with the rows, and lose digits
-            totals[:, i] = scores + crf["end"]
+        crf = self.part("crf.")
+        totals = cache[0].crf_totals(np.concatenate(parts, 1), crf["transitions"], crf["start"], crf["end"])
         high = np.sort(totals, -1)
-        return totals.argmax(-1), high[..., -1] - high[..., -2] if e.shape[2] > 1 else np.full(e.shape[:2], math.inf)
+        margin = high[..., -1] - high[..., -2] if high.shape[2] > 1 else np.full(high.shape[:2], math.inf)
+        return totals.argmax(-1), margin
 
     def carries(self, w: Windows) -> bool:
         """Whether it goes on from row to row where windows such as these begin anew."""

@@ -181,6 +181,31 @@ def _viterbi(paths, best, emissions, transitions, start, end):
                 at = come[t, at]
 
 
+@kernel("void(f8[:,:,::1], f4[:,:,::1], f4[:,::1], f4[::1], f4[::1])")
+def _totals(found, emissions, transitions, start, end):
+    """Sets found (b, t, c)."""
+    batch, steps, c = emissions.shape
+    before, score = np.empty(c), np.empty(c)
+    for b in range(batch):
+        for t in range(steps):
+            for j in range(c):
+                before[j] = score[j]
+                score[j] = start[j] if t == 0 else before[0] + transitions[0, j]
+            for i in range(1, c if t else 1):
+                for j in range(c):
+                    score[j] = max(score[j], before[i] + transitions[i, j])
+            for j in range(c):
+                score[j] += emissions[b, t, j]
+                found[b, t, j] = score[j] + end[j]
+
+
+def crf_totals(emissions: np.ndarray, transitions: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """As `reference.crf_totals`, to the bit."""
+    found = np.empty(emissions.shape)
+    _totals(found, *(np.ascontiguousarray(a) for a in (emissions, transitions, start, end)))
+    return found
+
+
 def crf_viterbi(emissions: np.ndarray, transitions: np.ndarray, start: np.ndarray, end: np.ndarray
                 ) -> tuple[np.ndarray, np.ndarray]:
     """As `reference.crf_viterbi`, to the bit."""

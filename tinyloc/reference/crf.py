@@ -134,6 +134,17 @@ def crf_viterbi(emissions: np.ndarray, transitions: np.ndarray, start: np.ndarra
     return paths, score.max(1)
 
 
+def crf_totals(emissions: np.ndarray, transitions: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """(b, t, c) float64: scores of the best paths of the first 1 ... t steps that end in each class.  They grow with the
+    steps, which may be a whole recording's."""
+    found, score = np.empty(emissions.shape), start.astype(np.float64) + emissions[:, 0]
+    for t in range(emissions.shape[1]):
+        if t:
+            score = (score[:, :, None] + transitions).max(1) + emissions[:, t]
+        found[:, t] = score + end
+    return found
+
+
 def crf_viterbi_last(emissions: np.ndarray, transitions: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
     """Last classes (b, t) of the best paths of the first 1 ... t steps: `crf_viterbi` of each prefix, in one pass."""
     score = start + emissions[:, 0]
