@@ -11,8 +11,19 @@ from hypothesis import strategies as st
 
 from tinyloc import carry, qat, run
 from tinyloc.carry import Carried
-from tinyloc.data import Dataset, Recordings, Windows, every_row, load, macro_f1, windows
+from tinyloc.data import (
+    Augmentation,
+    Augmenter,
+    Dataset,
+    Recordings,
+    Windows,
+    every_row,
+    load,
+    macro_f1,
+    windows,
+)
 from tinyloc.data.windows import Scaler
+from tinyloc.distill import Distillation, Teachers
 from tinyloc.errors import ConfigError
 from tinyloc.kernels.op import STATE, Node
 from tinyloc.kernels.table import LAYERS
@@ -20,6 +31,7 @@ from tinyloc.model import Config, Model
 from tinyloc.program import Program
 from tinyloc.qat import QuantizedGraph
 from tinyloc.quantize import calibrate
+from tinyloc.reference.crf import crf_marginals
 from tinyloc.run import Session
 from tinyloc.train import Inputs, Recipe, as_begun, fit, last_rows
 
@@ -316,3 +328,38 @@ def test_it_goes_on_as_it_began(house: Dataset) -> None:
         made[share] = [qat.fit(model, house, replace(quick, carry=c), method="minmax").data for c in (share, 0.75 - share)]
     for one, other in made.values():
         assert any(not np.array_equal(one[k], v) for k, v in other.items())
+
+
+# ---- teachers ----
+
+def test_teachers_are_asked_from_the_states_that_they_were_trained_for(house: Dataset) -> None:
+    """Of a window's true recording, behind another one's; beliefs about what begins anew are as they were."""
+    models = [fit(house, "mamba-h4l1", Recipe(epochs=3, carry=c), window=8, hop=4) for c in (Recipe.carry, 0.0)]
+    scaler, how = Scaler.fit(house.train), Distillation(temperature=1)
+    training = windows(house.train, scaler, 8, 4)
+    asked = Augmenter(house.train, scaler.hold, 8, 0, house.rate_hz, Augmentation())
+    rssi, rows = asked.windows(training.row), asked.rows(training.row)
+    for model, carries in zip(models, (True, False), strict=True):
+        teachers = Teachers([model], house, 8, 0, how)
+        anew = teachers.believe(rssi, rows)
+        teachers.follow(training)
+        found, unknown = teachers.believe(rssi, rows), teachers.believe(rssi)
+        np.testing.assert_array_equal(unknown.rooms, anew.rooms, "of windows whose rows nobody told")
+        assert np.array_equal(found.rooms, anew.rooms) != carries
+        state = Carried.all_of(training, model) if carries else []
+        emissions, _ = model.forward(training.x, state=state)
+        crf = [model.params[f"crf.{n}"].astype(float) for n in ("transitions", "start", "end")]
+        np.testing.assert_allclose(found.rooms, crf_marginals(emissions.astype(float), *crf), atol=1e-6)
+        some = np.array([5, 0, 11])
+        np.testing.assert_array_equal(teachers.believe(rssi[some], rows[some]).rooms, found.take(some).rooms)
+
+
+def test_states_that_do_not_change_are_all_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None is the initial one, also in parts of recordings."""
+    w, model = some([31, 8, 40], 4, 3), Model.create(MODELS[0])
+    for stretch in (1000, 2):
+        monkeypatch.setattr(carry, "STRETCH", stretch)
+        states = Carried.all_of(w, model)
+        assert all((s != 0).any((1, 2)).all() for s in states)
+        for a, b in zip(states, Carried.all_of(w, model), strict=True):
+            np.testing.assert_array_equal(a, b)

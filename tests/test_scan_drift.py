@@ -53,7 +53,8 @@ class Lowered:
         self.arrays[name] = data
         return name
 
-    state = constant
+    def state(self, name: str, init: np.ndarray, *_: Any) -> str:
+        return self.constant(name, init)
 
     def scratch(self, name: str, shape: tuple[int, ...], dtype: str) -> str:
         self.arrays[name] = np.full(shape, 7, dtype)

@@ -78,6 +78,14 @@ class Carried:
             for now, after in zip(self.ends, go_on(self.x[rows], [s[:going] for s in self.ends]), strict=True):
                 now[:going] = after
 
+    @staticmethod
+    def all_of(windows: Windows, model: Trainable) -> list[np.ndarray]:
+        """States (w, ...) that windows begin with, of a model that does not change, each recording behind another one."""
+        carried, rng = Carried(windows, model.state_shapes, 1.0), np.random.default_rng(0)
+        for _ in range(len(carried.start) - len(carried.opens) + 2):  # no recording has more parts than that less one
+            carried.tour(model, rng)
+        return carried._kept
+
     def of(self, pick: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
         """States (b, ...) that the windows `pick` (b,) begin with."""
         return self._begin([kept[pick] for kept in self._kept], rng)

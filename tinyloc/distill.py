@@ -18,12 +18,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from tinyloc.data import HOLD, Dataset, Samples, Scaler, windows
+from tinyloc.carry import Carried
+from tinyloc.data import HOLD, Dataset, Samples, Scaler, Windows, windows
 from tinyloc.errors import ConfigError, DataError
 from tinyloc.model import Model
 from tinyloc.neighbors import Neighbors
@@ -90,14 +91,15 @@ class Beliefs:
                        None if self.features is None else self.features[index])
 
 
-def _of(teacher: Model, x: np.ndarray, how: Distillation, order: np.ndarray, batch: int = 256
-        ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+def _of(teacher: Model, x: np.ndarray, how: Distillation, order: np.ndarray, state: Sequence[np.ndarray] = (),
+        batch: int = 256) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     if not len(x):
         raise DataError("distillation: the data have no window to ask a teacher about; expected at least one")
     scores = [teacher.params[f"crf.{n}"].astype(float) / how.temperature for n in ("transitions", "start", "end")]
     rooms, moves, features = [], [], []
     for i in range(0, len(x), batch):
-        emissions, cache = teacher.forward(x[i : i + batch])
+        now, begun = x[i : i + batch], [s[i : i + batch] for s in state]
+        emissions, cache = teacher.forward(now, state=begun) if begun else teacher.forward(now)
         if how.beta:
             features.append(teacher.features(cache))
         emissions = emissions.astype(float) / how.temperature
@@ -142,8 +144,11 @@ class Teachers:
 
     length, delay: rows a window, and by which labels lag.  Each teacher sees the rows by its own scaler, and of the access
     points those that it was trained for, which may be fewer than the data have.  rows: those that vote; without them, the
-    data set's training rows.  Raises ConfigError without a teacher, DataError when the data lack an access point that a
-    teacher hears, or a teacher was trained for other rooms, another window or another delay.
+    data set's training rows.  A teacher that was trained on states that rows before left (`Recipe.carry`) is asked so, once
+    `follow` has said about which windows.
+
+    Raises ConfigError without a teacher, DataError when the data lack an access point that a teacher hears, or a teacher was
+    trained for other rooms, another window or another delay.
     """
 
     def __init__(self, models: Sequence[Model], dataset: Dataset, length: int, delay: int = 0,
@@ -153,7 +158,9 @@ class Teachers:
         if not self.models and how.neighbors < 1:
             raise ConfigError("distillation: no teacher; expected at least one" + (
                 f", as neighbors have a share of {how.neighbors:g}, not of 1" if how.neighbors else ""))
-        self._neighbors = Neighbors.of(rows or dataset.train, HOLD, delay) if how.neighbors else None
+        self._rows = dataset.train if rows is None else rows
+        self._neighbors = Neighbors.of(self._rows, HOLD, delay) if how.neighbors else None
+        self._begun: tuple[np.ndarray, list[list[np.ndarray]]] | None = None
         self._teachers: list[_Teacher] = []
         for number, model in enumerate(self.models, 1):
             info, what = model.info, f"teacher {number} ({model.info.get('name', model.config.family)})"
@@ -179,8 +186,28 @@ class Teachers:
         """Who they are and how they teach, JSON-able."""
         return {"teachers": [m.info.get("name", m.config.family) for m in self.models], "distillation": asdict(self.how)}
 
-    def _ask(self, t: _Teacher, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        return _of(t.model, x, self.how, t.order)
+    def _ask(self, t: _Teacher, x: np.ndarray, state: Sequence[np.ndarray] = ()
+             ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        return _of(t.model, x, self.how, t.order, state)
+
+    def follow(self, training: Windows) -> None:
+        """From now on, windows that are asked about with their rows are some of these, of the rows that vote."""
+        if training.recordings is None or training.x.shape[1] == 1 or not len(training):
+            return
+        states = []
+        for t in self._teachers:
+            x = t.scaler.prepare(self._rows.select(t.model.info["aps"]))
+            own = replace(training, recordings=replace(training.recordings, x=x))
+            carries = t.model.info.get("recipe", {}).get("carry") and getattr(t.model, "state_shapes", ())
+            states.append(Carried.all_of(own, t.model) if carries else [])
+        self._begun = training.row + training.recordings.delay - training.x.shape[1] + 1, states
+
+    def _states(self, teacher: int, rows: np.ndarray | None) -> list[np.ndarray]:
+        """What windows of these rows (w, t) begin with, of a teacher by its place; [] for the initial state."""
+        if self._begun is None or rows is None:
+            return []
+        first, states = self._begun
+        return [s[np.searchsorted(first, rows[:, 0])] for s in states[teacher]]
 
     def believe(self, rssi: np.ndarray, rows: np.ndarray | None = None) -> Beliefs:
         """Their mean belief about windows (w, t, a) of dBm, the data's access points, gaps bridged, NaN for not heard; rows
@@ -189,7 +216,7 @@ class Teachers:
         total: list[np.ndarray] | None = None
         features: list[np.ndarray] = []
         for i, t in enumerate(self._teachers):
-            *found, own = self._ask(t, t.scaler.transform(rssi[..., t.columns]))
+            *found, own = self._ask(t, t.scaler.transform(rssi[..., t.columns]), self._states(i, rows))
             found = found[:parts]
             total = found if total is None else [a + b for a, b in zip(total, found, strict=True)]
             if own is not None:

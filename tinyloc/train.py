@@ -626,6 +626,8 @@ def prepare(info: Mapping[str, Any], rows: Samples, teachers: Teachers | None = 
     if not teachers and "augmentation" not in info:
         return training, None, None
     augmenter = Augmenter(rows, scaler.hold, length, delay, float(info.get("rate_hz", 0)), how)
+    if teachers:
+        teachers.follow(training)
     taught = teachers.believe(augmenter.windows(training.row), augmenter.rows(training.row)) if teachers else None
     columns = np.array([rows.inputs.index(ap) for ap in info["aps"]])
     return training, taught, Changing(augmenter, scaler, columns, teachers) if "augmentation" in info else None
