@@ -17,7 +17,7 @@ import difflib
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ from tinyloc.reference.mdcsa import POSITIONS, mdcsa_params, out_conv_geometry, 
 from tinyloc.reference.norm import rms_norm, rms_norm_backward
 
 if TYPE_CHECKING:
+    from tinyloc.carry import Carrying
     from tinyloc.data import Windows
     from tinyloc.kernels.op import Node
 
@@ -274,7 +275,7 @@ class Model:
         found: list[np.ndarray] = cache[-2]
         return found
 
-    def carrying(self, t: int) -> Callable[[np.ndarray, Sequence[np.ndarray]], list[np.ndarray]]:
+    def carrying(self, t: int) -> Carrying:
         """What takes rows (b, t, a) and a state to the state after them."""
         return lambda x, state: self.state_after(self.forward(x, state=state)[1])
 
