@@ -33,7 +33,7 @@ from tinyloc.qat import QuantizedGraph
 from tinyloc.quantize import calibrate
 from tinyloc.reference.crf import crf_marginals
 from tinyloc.run import Session
-from tinyloc.train import Inputs, Recipe, as_begun, fit, last_rows
+from tinyloc.train import Changing, Inputs, Recipe, as_begun, fit, last_rows
 
 #: One block and two, with a scan and without, one tap and several.
 MODELS = [Config("mamba", 3, 4, 5, n=3, k=4), Config("mamba", 3, 4, 5, n=2, k=1, blocks=2, tied=True),
@@ -146,6 +146,40 @@ def test_long_recordings_are_gone_through_in_parts(monkeypatch: pytest.MonkeyPat
     assert len(whole.start) == len(lengths)
     for got, want in zip(carried._kept, whole._kept, strict=True):
         np.testing.assert_allclose(got, want, atol=1e-6)
+
+
+def test_what_is_changed_begins_behind_rows_that_were_changed_likewise(house: Dataset) -> None:
+    """The model goes through these from where they begin; where a recording has none, windows begin as others do."""
+    scaler, model = Scaler.fit(house.train), Model.create(Config("mamba", len(house.aps), len(house.rooms), 5, n=3, k=3))
+    for length, hop in ((8, 4), (7, 3), (6, 6)):
+        w = windows(house.train, scaler, length, hop)
+        carried, rng = Carried(w, model.state_shapes, 1.0), np.random.default_rng(2)
+        for _ in range(2):
+            carried.tour(model, rng)
+        assert length <= carried.lead < length + hop and carried.lead % hop == 0
+        changing = Changing(Augmenter(house.train, scaler.hold, length, 0, 5.0, Augmentation(offset=9)), scaler,
+                            np.arange(len(house.aps)))
+        pick = np.array([0, 1, 2, 3, 20, len(w) - 1])
+        before, x, _ = changing.batch(w.row[pick], np.random.default_rng(0), carried.lead)
+        assert before.shape == (6, carried.lead, len(house.aps)) and x.shape == w.x[pick].shape
+        states, first = carried.of(pick, rng, before, model), w.row - length + 1
+        for i, window in enumerate(pick):
+            early = np.flatnonzero(first == first[window] - carried.lead)
+            here = len(early) and w.recordings.first[first[early[0]]] == w.recordings.first[first[window]]  # type: ignore
+            assert carried.earlier[window] == (early[0] if here else -1)
+            known = [kept[window] for kept in carried._kept]
+            if here:
+                rows, begun = before[i : i + 1], [kept[early] for kept in carried._kept]
+                known = [s[0] for s in model.state_after(model.forward(rows, state=begun)[1])]
+            for got, want in zip(states, known, strict=True):
+                np.testing.assert_allclose(got[i], want, atol=1e-6)
+        assert carried.earlier[0] < 0 <= carried.earlier[20]
+        # One device a window, the rows before it among them; what nobody asks for changes no draw.
+        rows, offset = changing.augmenter.windows(w.row[pick], carried.lead), changing.augmenter(
+            w.row[pick], np.random.default_rng(0), carried.lead)
+        assert all(np.nanstd(o - r) < 1e-4 for o, r in zip(offset, rows, strict=True))
+        np.testing.assert_array_equal(rows[:, carried.lead :], changing.augmenter.windows(w.row[pick]))
+        np.testing.assert_array_equal(changing.batch(w.row[pick], np.random.default_rng(0))[1], x)
 
 
 def test_training_is_on_states_that_were_carried(house: Dataset) -> None:

@@ -47,6 +47,11 @@ class Carried:
         self.before[order] = np.roll(order, 1)
         self.part = order[np.searchsorted(self.start[order], first, "right") - 1]
         self.chunk = (first - self.start[self.part]) // self.hop
+        # As many rows before a window as it has, or a few more, so that they begin where another window does.
+        self.lead = -(-windows.x.shape[1] // self.hop) * self.hop
+        number = {int(row): i for i, row in enumerate(first)}
+        self.earlier = np.array([number.get(int(row) - self.lead, -1) if row - self.lead >= at else -1
+                                 for row, at in zip(first, begin, strict=True)])
         #: States after the parts (p, ...), one for each of the shapes; a checkpoint has them.
         self.ends = [np.zeros((len(parts), *shape), np.float32) for shape in shapes]
         self._kept = [np.zeros((len(windows), *shape), np.float32) for shape in shapes]
@@ -86,6 +91,17 @@ class Carried:
             carried.tour(model, rng)
         return carried._kept
 
-    def of(self, pick: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
-        """States (b, ...) that the windows `pick` (b,) begin with."""
-        return self._begin([kept[pick] for kept in self._kept], rng)
+    def of(self, pick: np.ndarray, rng: np.random.Generator, before: np.ndarray | None = None,
+           model: Trainable | None = None) -> list[np.ndarray]:
+        """States (b, ...) that the windows `pick` (b,) begin with.
+
+        before (b, lead, a): where windows are changed, the rows before them, changed likewise; the model goes through these
+        first.  A device's offset is no other from one row to the next, and a model that learned so would expect it.
+        """
+        states = [kept[pick] for kept in self._kept]
+        at = np.flatnonzero(self.earlier[pick] >= 0)
+        if before is not None and model is not None and len(at):
+            after = model.carrying(self.lead)(before[at], [kept[self.earlier[pick[at]]] for kept in self._kept])
+            for state, known in zip(states, after, strict=True):
+                state[at] = known
+        return self._begin(states, rng)

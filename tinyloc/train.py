@@ -309,11 +309,13 @@ class Changing:
     columns: np.ndarray
     teachers: Teachers | None = None
 
-    def batch(self, about: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, Beliefs | None]:
-        """(x, beliefs) of the windows about those rows."""
-        rssi = self.augmenter(about, rng)
+    def batch(self, about: np.ndarray, rng: np.random.Generator, lead: int = 0
+              ) -> tuple[np.ndarray, np.ndarray, Beliefs | None]:
+        """(as many as `lead` rows before each, changed like it, x, beliefs) of the windows about those rows."""
+        rssi = self.augmenter(about, rng, lead)
         x = self.scaler.transform(rssi[..., self.columns])
-        return x, self.teachers.believe(rssi, self.augmenter.rows(about)) if self.teachers else None
+        believed = self.teachers.believe(rssi[:, lead:], self.augmenter.rows(about)) if self.teachers else None
+        return x[:, :lead], x[:, lead:], believed
 
 
 def train(model: Trained, training: Windows, validation: Windows | None, recipe: Recipe | None = None, *,
@@ -371,9 +373,13 @@ def train(model: Trained, training: Windows, validation: Windows | None, recipe:
                 run.carried.tour(working, run.rng)
             for i in range(per_epoch):
                 pick = order[i * batch : (i + 1) * batch]
-                now, belief = (changing.batch(training.row[pick], run.rng) if changing else
-                               (x[pick], taught.take(pick) if taught else None))
-                begun = run.carried.of(pick, run.rng) if run.carried else ()
+                if changing:
+                    before, now, belief = changing.batch(training.row[pick], run.rng, run.carried.lead if run.carried else 0)
+                else:
+                    before, now, belief = x[:0], x[pick], taught.take(pick) if taught else None
+                begun: Sequence[np.ndarray] = ()
+                if run.carried:
+                    begun = run.carried.of(pick, run.rng, before if changing else None, working)
                 loss, grads = loss_and_gradients(working, now, y[pick], run.rng, recipe.dropout, belief, prior, begun)
                 if not math.isfinite(loss):
                     raise ModelError(f"training: the loss became {loss} in epoch {run.epoch + 1}; expected a finite "
