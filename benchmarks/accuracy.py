@@ -26,7 +26,7 @@ from tinyloc.files import write_atomic
 from tinyloc.program import Program
 from tinyloc.quantize import calibrate
 from tinyloc.run import labels
-from tinyloc.train import Inputs, Recipe, fit, last_rows
+from tinyloc.train import Inputs, Recipe, as_begun, fit, last_rows
 from tinyloc.tuned import tuned
 from tinyloc.verify import audit
 
@@ -76,7 +76,7 @@ def measure(data: str, name: str, seed: int, kinds: tuple[str, ...] = (), ours: 
         most = QAT_EPOCHS.get((data, kind), qat.RECIPE.epochs)
         # What has seen the validation rows is not chosen by them.
         epochs = max(2, most // 3) if ours else None
-        made = replace(qat.RECIPE, seed=seed, epochs=epochs or most)
+        made = replace(as_begun(qat.RECIPE, model.info), seed=seed, epochs=epochs or most)
         program = qat.fit(model, d, made, until=epochs, weights=TRAINED[kind])
         found |= {kind: run(program), "int4 bytes" if kind == "int4" else "bytes": audit(program).best.total}
     return found

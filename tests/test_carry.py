@@ -22,9 +22,10 @@ from tinyloc.data import (
     macro_f1,
     windows,
 )
+from tinyloc.data.split import part
 from tinyloc.data.windows import Scaler
 from tinyloc.distill import Distillation, Teachers
-from tinyloc.errors import ConfigError
+from tinyloc.errors import ConfigError, DataError
 from tinyloc.kernels.op import STATE, Node
 from tinyloc.kernels.table import LAYERS
 from tinyloc.model import Config, Model
@@ -110,6 +111,24 @@ def test_states_are_those_of_the_rows_before(lengths: list[int], length: int, ho
             want = model.state_after(model.forward(x[None, None], state=want)[1])
         for got, state in zip(found, want, strict=True):
             np.testing.assert_allclose(got[i], state[0], atol=2e-6, rtol=1e-5)
+
+
+def test_windows_with_rows_before_their_recording_begin_as_it_does(house: Dataset) -> None:
+    """`every_row` repeats the first row; and what has no room is left out, so that windows are far apart."""
+    scaler, model = Scaler.fit(house.train), Model.create(Config("mamba", len(house.aps), len(house.rooms), 5, n=3))
+    whole, rng = every_row(house.train, scaler, 6), np.random.default_rng(0)
+    for w in (whole, replace(whole, x=whole.x[::400], y=whole.y[::400], row=whole.row[::400])):
+        assert w.recordings is not None
+        carried = Carried(w, model.state_shapes, 1.0, len(w.recordings.x))
+        carried.tour(model, rng)
+        assert 0 < carried.hop <= 6
+        first = np.maximum(w.row - 5, w.recordings.first[w.row])
+        for i in range(0, len(w), max(1, len(w) // 40)):
+            want = shaped(model, 1)
+            for x in w.recordings.x[w.recordings.first[first[i]] : first[i]]:
+                want = model.state_after(model.forward(x[None, None], state=want)[1])
+            for got, state in zip(carried._kept, want, strict=True):
+                np.testing.assert_allclose(got[i], state[0], atol=2e-6, rtol=1e-5)
 
 
 def test_some_begin_anew_and_recordings_with_another_ones_end() -> None:
@@ -274,6 +293,8 @@ def test_a_program_goes_on_from_row_to_row(house: Dataset, program: Program, bac
     np.testing.assert_array_equal(run.answers(program, w, backend)[:, 0], want)
     anew = Session(program, "c").run_windows(b.quantize(w.x))[:, -1, 0]
     np.testing.assert_array_equal(run.labels(program, replace(w, recordings=None), backend), anew)
+    none = last_rows(program.info, part(rows, np.zeros(len(rows), bool)))
+    assert run.labels(program, none, backend).shape == (0,)
 
 
 # ---- training as integers ----
@@ -353,15 +374,19 @@ def test_training_as_integers_is_judged_as_firmware_runs(house: Dataset) -> None
     assert graph_of(house, "mdcsa-h4l1")[0].state_shapes == ()
 
 
-def test_it_goes_on_as_it_began(house: Dataset) -> None:
+def test_it_goes_on_as_it_began(house: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """Training as integers carries states where the float model's did, and only there; the bits tell."""
-    quick, made = Recipe(epochs=1, dropout=0.0, lr=1e-3), {}
+    quick = Recipe(epochs=1, dropout=0.0, lr=1e-3)
+    monkeypatch.setattr(qat, "RECIPE", quick)
     for share in (0.0, 0.75):
         model = fit(house, "mamba-h4l1", Recipe(epochs=1, carry=share), window=6)
-        assert as_begun(qat.RECIPE, model.info).carry == share and as_begun(quick, {}).carry == Recipe.carry
-        made[share] = [qat.fit(model, house, replace(quick, carry=c), method="minmax").data for c in (share, 0.75 - share)]
-    for one, other in made.values():
-        assert any(not np.array_equal(one[k], v) for k, v in other.items())
+        usual = qat.fit(model, house, method="minmax").data
+        for other in (0.0, 0.75):
+            made = qat.fit(model, house, replace(quick, carry=other), method="minmax").data
+            assert all(np.array_equal(usual[k], v) for k, v in made.items()) == (other == share)
+    before = {k: v for k, v in model.info["recipe"].items() if k != "carry"}
+    assert as_begun(quick, {"recipe": before}).carry == 0, "of a version that carried none"
+    assert as_begun(quick, {}) == quick
 
 
 # ---- teachers ----
@@ -384,14 +409,17 @@ def test_teachers_are_asked_from_the_states_that_they_were_trained_for(house: Da
         emissions, _ = model.forward(training.x, state=state)
         crf = [model.params[f"crf.{n}"].astype(float) for n in ("transitions", "start", "end")]
         np.testing.assert_allclose(found.rooms, crf_marginals(emissions.astype(float), *crf), atol=1e-6)
+        with pytest.raises(DataError, match="none of those that teachers follow"):
+            teachers.believe(rssi[:2], rows[:2] + 1)
         some = np.array([5, 0, 11])
         np.testing.assert_array_equal(teachers.believe(rssi[some], rows[some]).rooms, found.take(some).rooms)
 
 
 def test_states_that_do_not_change_are_all_old(monkeypatch: pytest.MonkeyPatch) -> None:
     """None is the initial one, also in parts of recordings."""
-    w, model = some([31, 8, 40], 4, 3), Model.create(MODELS[0])
-    for stretch in (1000, 2):
+    model = Model.create(MODELS[0])
+    for w, stretch in ((some([31, 8, 40], 4, 3), 1000), (some([31, 8, 40], 4, 3), 2), (some([25] * 10, 20, 10), 1000),
+                       (some([9, 9], 8, 5), 1000)):  # of the last two a recording has one window
         monkeypatch.setattr(carry, "STRETCH", stretch)
         states = Carried.all_of(w, model)
         assert all((s != 0).any((1, 2)).all() for s in states)

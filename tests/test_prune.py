@@ -413,7 +413,8 @@ def test_what_was_balanced_stays_so(house: Dataset, mamba: Model) -> None:
     assert not np.allclose(balanced, plain, rtol=5e-3)
     once = replace(QUICK, epochs=1)
     a, b, c = (prune(m, house, {"inner": 6}, recipe, rounds=1) for m, recipe in (
-        (with_info(mamba, recipe={"balance": 1.0}), None), (mamba, replace(pruning.RECIPE, balance=1.0)), (mamba, once)))
+        (with_info(mamba, recipe={"balance": 1.0, "carry": Recipe.carry}), None),
+        (mamba, replace(pruning.RECIPE, balance=1.0)), (mamba, once)))
     assert same(a, b) and a.info["recipe"]["balance"] == 1 and c.info["recipe"]["balance"] == 0
 
 

@@ -140,9 +140,10 @@ def adapt(model: Model, dataset: Dataset, recipe: Recipe | None = None, *, minut
           checkpoint: str | Path | None = None, progress: Progress | None = None) -> Adapted:
     """Fine-tunes a model on the training rows of a site's data set and judges it on the test rows.
 
-    recipe: `RECIPE`; its seed chooses the minutes too.  minutes: of labeled rows to train on; None: all.  The best epoch is
-    chosen on the validation rows, and so is what is best of the given model, the fine-tuned one, and one trained anew by the
-    same recipe.  Windows are changed as they were when the model was trained (`info["augmentation"]`).
+    recipe: `RECIPE`, with the model's own balance and share of states carried; its seed chooses the minutes too.  minutes:
+    of labeled rows to train on; None: all.  The best epoch is chosen on the validation rows, and so is what is best of the
+    given model, the fine-tuned one, and one trained anew by the same recipe.  Windows are changed as they were when the
+    model was trained (`info["augmentation"]`).
     checkpoint: a file that is written after every epoch; a killed or interrupted run goes on from there.
     Ctrl-C ends it early: what was best so far is judged, with `interrupted` true; before the first epoch is over it goes
     through.

@@ -30,14 +30,19 @@ class Carried:
     """The states of training windows (w,) of a model with `state_shapes`; `share` of them, and of recordings, begin with
     what rows before left, the others with the initial state."""
 
-    def __init__(self, windows: Windows, shapes: Sequence[tuple[int, ...]], share: float) -> None:
+    def __init__(self, windows: Windows, shapes: Sequence[tuple[int, ...]], share: float, stretch: int | None = None
+                 ) -> None:
         assert windows.recordings is not None
-        self.x, self.share = windows.recordings.x, share
-        first = windows.row + windows.recordings.delay - windows.x.shape[1] + 1
-        begin = windows.recordings.first[first]
-        self.hop = math.gcd(*(first - begin).tolist()) or len(self.x)  # rows from one of the kept states to the next
-        parts = [(at, min(at + STRETCH * self.hop, end), at == start, at + STRETCH * self.hop >= end)
-                 for start, end in windows.recordings.spans for at in range(start, end, STRETCH * self.hop)]
+        self.x, self.share, length = windows.recordings.x, share, windows.x.shape[1]
+        begin = windows.recordings.first[windows.row]
+        first = np.maximum(windows.row + windows.recordings.delay - length + 1, begin)
+        # Rows from one of the kept states to the next; no more than a window's, however few windows there are.
+        self.hop = math.gcd(*(first - begin).tolist())
+        if not 0 < self.hop <= length:
+            self.hop = math.gcd(self.hop, length)
+        step = (stretch or STRETCH) * self.hop
+        parts = [(at, min(at + step, end), at == start, at + step >= end)
+                 for start, end in windows.recordings.spans for at in range(start, end, step)]
         # The longest first: those that go on are always the first ones.
         parts.sort(key=lambda part: (part[0] - part[1], part[0]))
         self.start, self.length = np.array([a for a, *_ in parts]), np.array([b - a for a, b, *_ in parts])
@@ -46,9 +51,13 @@ class Carried:
         self.before = np.empty(len(parts), np.int64)  # the part before each, in the order of rows
         self.before[order] = np.roll(order, 1)
         self.part = order[np.searchsorted(self.start[order], first, "right") - 1]
-        self.chunk = (first - self.start[self.part]) // self.hop
+        chunk = (first - self.start[self.part]) // self.hop
+        # What comes behind the last window matters to nobody but a later part.
+        most = int(chunk.max()) + 1 if len(self.closes) == len(parts) else int(self.length[0]) // self.hop
+        order = np.argsort(chunk, kind="stable")
+        self._of_chunk = np.split(order, np.searchsorted(chunk[order], np.arange(1, most)))
         # As many rows before a window as it has, or a few more, so that they begin where another window does.
-        self.lead = -(-windows.x.shape[1] // self.hop) * self.hop
+        self.lead = -(-length // self.hop) * self.hop
         number = {int(row): i for i, row in enumerate(first)}
         self.earlier = np.array([number.get(int(row) - self.lead, -1) if row - self.lead >= at else -1
                                  for row, at in zip(first, begin, strict=True)])
@@ -72,8 +81,7 @@ class Carried:
         for ends, other in zip(self.ends, others, strict=True):
             ends[self.opens] = other
         go_on = model.carrying(self.hop)
-        for chunk in range(int(self.chunk.max()) + 1):
-            at = np.flatnonzero(self.chunk == chunk)
+        for chunk, at in enumerate(self._of_chunk):
             for kept, now in zip(self._kept, self.ends, strict=True):
                 kept[at] = now[self.part[at]]
             going = int((self.length >= (chunk + 1) * self.hop).sum())
@@ -86,8 +94,9 @@ class Carried:
     @staticmethod
     def all_of(windows: Windows, model: Trainable) -> list[np.ndarray]:
         """States (w, ...) that windows begin with, of a model that does not change, each recording behind another one."""
-        carried, rng = Carried(windows, model.state_shapes, 1.0), np.random.default_rng(0)
-        for _ in range(len(carried.start) - len(carried.opens) + 2):  # no recording has more parts than that less one
+        assert windows.recordings is not None
+        carried, rng = Carried(windows, model.state_shapes, 1.0, len(windows.recordings.x)), np.random.default_rng(0)
+        for _ in range(2):
             carried.tour(model, rng)
         return carried._kept
 

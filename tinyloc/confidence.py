@@ -284,8 +284,8 @@ def _precision(y: np.ndarray, true: np.ndarray, limit: int) -> float:
 
 
 def _least(program: Program, w: Windows, samples: Samples, limit: int, kept: float) -> int:
-    """`info["confidence"]["least"]`, see `calibrate`: those that are silenced stay so for a whole window, and of a Program
-    that is carried on for a whole recording."""
+    """`info["confidence"]["least"]`, see `calibrate`: who is silenced, where more are heard, is drawn for a window, and once
+    for a recording that a Program is carried on through."""
     from tinyloc.run import answers
 
     info = program.info

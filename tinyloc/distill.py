@@ -195,19 +195,26 @@ class Teachers:
         if training.recordings is None or training.x.shape[1] == 1 or not len(training):
             return
         states = []
-        for t in self._teachers:
+        first = training.row + training.recordings.delay - training.x.shape[1] + 1
+        for i, t in enumerate(self._teachers):
             x = t.scaler.prepare(self._rows.select(t.model.info["aps"]))
             own = replace(training, recordings=replace(training.recordings, x=x))
             carries = t.model.info.get("recipe", {}).get("carry") and getattr(t.model, "state_shapes", ())
             states.append(Carried.all_of(own, t.model) if carries else [])
-        self._begun = training.row + training.recordings.delay - training.x.shape[1] + 1, states
+            if self.how.beta:
+                rows = first[:, None] + np.arange(training.x.shape[1])
+                self._statistics[i] = _statistics(self._ask(t, x[rows], states[i])[2])
+        self._begun = first, states
 
     def _states(self, teacher: int, rows: np.ndarray | None) -> list[np.ndarray]:
         """What windows of these rows (w, t) begin with, of a teacher by its place; [] for the initial state."""
         if self._begun is None or rows is None:
             return []
         first, states = self._begun
-        return [s[np.searchsorted(first, rows[:, 0])] for s in states[teacher]]
+        at = np.searchsorted(first, rows[:, 0])
+        if not np.array_equal(first[np.minimum(at, len(first) - 1)], rows[:, 0]):
+            raise DataError("distillation: asked about windows that are none of those that teachers follow")
+        return [s[at] for s in states[teacher]]
 
     def believe(self, rssi: np.ndarray, rows: np.ndarray | None = None) -> Beliefs:
         """Their mean belief about windows (w, t, a) of dBm, the data's access points, gaps bridged, NaN for not heard; rows

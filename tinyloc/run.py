@@ -326,7 +326,7 @@ def answers(program: Program, w: Windows, backend: str = "c") -> np.ndarray:
     """(w, columns) what the Program puts out about the row of each window, as firmware runs it: sample by sample, the state
     carried on through each recording, where it can; else a window a row, each from the initial state."""
     codes = program.buffers[program.input].quantize
-    if not program.carries or w.recordings is None:
+    if not program.carries or w.recordings is None or not len(w):
         return Session(program, backend).run_windows(codes(w.x))[:, -1]
     session = Session(program.retime(1), backend)
 

@@ -49,6 +49,7 @@ STORAGE, FRONT, PICTURE, MODELS, LOCK = "study.db", "front.json", "front.png", "
 NAME = "tinyloc"  # of the study in the storage
 STARTUP = 20  # trials drawn at random before the sampler learns from them
 HOPELESS = 200  # settings in a row over the budget, after which nothing is expected to fit
+SCORED = "row by row"  # what trials' scores are of: those of windows that begin anew are no rivals
 LONELY = 60  # seconds without a worker, after which none is expected to come back
 GLANCE = 5  # seconds between two looks at whether there still are workers
 
@@ -150,7 +151,7 @@ class Study:
         d, goal = self.dataset, asdict(self.goal)
         del goal["trials"]
         return {"data": self.source or d.name, "digest of the rows": d.digest(), "windows": [d.window, d.hop, d.rate_hz],
-                "training as integers": QAT, **goal}
+                "training as integers": QAT, "scored": SCORED, **goal}
 
     def close(self) -> None:
         """Lets another process have the folder."""

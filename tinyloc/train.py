@@ -390,7 +390,7 @@ def train(model: Trained, training: Windows, validation: Windows | None, recipe:
             averaged_vector[:] = run.averaged
             score = math.nan
             if validation is not None:
-                found = averaged.labels(validation) if recipe.carry else averaged.predict(validation.x)
+                found = judged(averaged, validation, recipe)
                 score = macro_f1(validation.y[seen, -1], found[seen], classes)
             if not score <= run.best_score:
                 run.best_score, run.best_epoch = score, run.epoch
@@ -410,6 +410,11 @@ def train(model: Trained, training: Windows, validation: Windows | None, recipe:
     return _with(model, {k: averaged.params[k].copy() for k in model.params}, info)
 
 
+def judged(model: Trainable, w: Windows, recipe: Recipe) -> np.ndarray:
+    """(w,) the rooms by which a training is judged: as a device says them, or where nothing is carried, of windows anew."""
+    return model.labels(w) if recipe.carry else model.predict(w.x)
+
+
 def prior_of(y: np.ndarray, classes: int, balance: float) -> np.ndarray | None:
     """(c,) what `Recipe.balance` adds to each step's emissions, by the rooms y (b, t) of the training windows, or None."""
     if not balance:
@@ -421,10 +426,12 @@ def prior_of(y: np.ndarray, classes: int, balance: float) -> np.ndarray | None:
 
 
 def as_begun(recipe: Recipe, info: Mapping[str, Any]) -> Recipe:
-    """The recipe with the balance and the share of states carried by which the model of that info was trained: it goes on as
-    it began."""
-    before = info.get("recipe", {})
-    return dataclasses.replace(recipe, **{name: before[name] for name in ("balance", "carry") if name in before})
+    """The recipe with the balance and the share of states carried by which the model of that info was trained, if that is
+    known: it goes on as it began.  A recipe that says nothing of them is of before there were any."""
+    if "recipe" not in info:
+        return recipe
+    before = info["recipe"]
+    return dataclasses.replace(recipe, balance=before.get("balance", 0.0), carry=before.get("carry", 0.0))
 
 
 def _with(model: Trained, params: Params, info: Mapping[str, Any] | None = None) -> Trained:
@@ -552,7 +559,7 @@ def _choose_motion(once: Callable[..., Model], dataset: Dataset, recipe: Recipe,
                 return with_info((first or pair)[0], interrupted=True)
         first = first or pair
         seen = [last_rows(m.info, dataset.val) for m in pair]
-        true, (off, on) = seen[0].y[:, -1], (m.labels(w) for m, w in zip(pair, seen, strict=True))
+        true, (off, on) = seen[0].y[:, -1], (judged(m, w, recipe) for m, w in zip(pair, seen, strict=True))
         unit = units(dataset.val, pair[0].info["window"], dataset.rate_hz)
         f1 = [macro_f1(true, labels, len(dataset.rooms)) for labels in (off, on)]
         gain, error = paired_gain(true, off, on, unit)

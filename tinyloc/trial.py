@@ -217,7 +217,7 @@ def evaluate(dataset: Dataset, job: Job) -> Outcome:
     from tinyloc import qat
     from tinyloc.bench import bench
     from tinyloc.confidence import calibrate as count
-    from tinyloc.train import fit, with_info
+    from tinyloc.train import as_begun, fit, with_info
     from tinyloc.verify import audit
 
     made, goal, began = job.made, job.goal, (time.monotonic(), time.thread_time())
@@ -246,7 +246,7 @@ def evaluate(dataset: Dataset, job: Job) -> Outcome:
                              window=made.window, hop=made.hop, **how), **job.info)
 
     def quantized(model: Model, repeat: int, until: int | None = None) -> Program:
-        recipe = seeded(qat.RECIPE, repeat, epochs=max(1, round(QAT * goal.epochs)), balance=made.recipe.balance)
+        recipe = seeded(as_begun(qat.RECIPE, model.info), repeat, epochs=max(1, round(QAT * goal.epochs)))
         return qat.fit(model, dataset, recipe, weights=made.weights, until=until)
 
     found: list[tuple[float, Model, Program]] = []

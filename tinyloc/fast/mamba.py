@@ -267,7 +267,7 @@ def mamba_block(x: np.ndarray, params: Params, state: State | None = None) -> tu
     uz = (unit @ p["in_proj.weight"].T).reshape(b, t, 2 * e)
     conv = np.ascontiguousarray(p["conv.weight"].T)
     past, h = state or (np.zeros((b, len(conv) - 1, e), np.float32), None)
-    past = np.ascontiguousarray(past)
+    past = np.ascontiguousarray(past, np.float32)
     _conv_silu(s, past, uz, conv, p["conv.bias"])
     c_scan = None
     if "x_proj.weight" in p:
@@ -296,7 +296,7 @@ def _selective(gated: np.ndarray, s: np.ndarray, uz: np.ndarray, p: Params, h: n
     a = np.ascontiguousarray(decay_rates(p["a_log"], n).T)
     dt_weight = np.ascontiguousarray(p["dt_proj.weight"].T)
     y, dt, kept = _new(b, t, e), _new(b, t, e), _new(b, -(-t // CHUNK), n, e)
-    state = np.zeros((b, n, e), np.float32) if h is None else np.array(h.transpose(0, 2, 1), order="C")
+    state = np.zeros((b, n, e), np.float32) if h is None else np.array(h.transpose(0, 2, 1), np.float32, order="C")
     _scan(gated, y, dt, kept, state, s, uz, low, dt_weight, p["dt_proj.bias"], a * LOG2E, p["d_skip"], powers)
     return state.transpose(0, 2, 1), (low, a, dt_weight, y, dt, kept, powers)
 

@@ -326,7 +326,7 @@ class Results:
 
 
 def _identity(settings: Settings, data: Dataset, epochs: int) -> dict[str, Any]:
-    recipe = {k: v for k, v in asdict(Recipe(epochs=epochs)).items() if k != "seed"}
+    recipe = {k: v for k, v in asdict(Recipe(epochs=epochs, carry=0)).items() if k != "seed"}
     return {"format": FORMAT, "version": VERSION, "source": dict(settings.source), "rows_sha256": data.digest(),
             "recipe": recipe, "teachers": list(settings.teachers), "ways": {k: asdict(v) for k, v in WAYS.items()},
             "tuned_settings": asdict(tuned(data))}

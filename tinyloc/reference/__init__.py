@@ -7,7 +7,7 @@ float32 in, float32 out; float64 in, float64 out.
 from tinyloc.reference.activation import ACTIVATIONS
 from tinyloc.reference.attention import attention, attention_backward
 from tinyloc.reference.conv import conv1d, conv1d_backward, depthwise_conv1d, depthwise_conv1d_backward
-from tinyloc.reference.crf import crf_filter, crf_marginals, crf_nll, crf_nll_backward, crf_viterbi
+from tinyloc.reference.crf import crf_filter, crf_marginals, crf_nll, crf_nll_backward, crf_totals, crf_viterbi
 from tinyloc.reference.gradcheck import check_grads
 from tinyloc.reference.linear import linear, linear_backward
 from tinyloc.reference.loss import (
@@ -32,7 +32,8 @@ from tinyloc.reference.softmax import log_softmax, log_softmax_backward, softmax
 
 __all__ = [
     "ACTIVATIONS", "attention", "attention_backward", "check_grads", "conv1d", "conv1d_backward",
-    "crf_filter", "crf_marginals", "crf_nll", "crf_nll_backward", "crf_viterbi", "cross_entropy", "cross_entropy_backward",
+    "crf_filter", "crf_marginals", "crf_nll", "crf_nll_backward", "crf_totals", "crf_viterbi",
+    "cross_entropy", "cross_entropy_backward",
     "decay_rates", "depthwise_conv1d", "depthwise_conv1d_backward", "distillation", "distillation_backward",
     "layer_norm", "layer_norm_backward", "linear", "linear_backward", "log_softmax", "log_softmax_backward",
     "mamba_block", "mamba_block_backward", "mamba_params", "mdcsa", "mdcsa_backward", "mdcsa_params", "mse",
