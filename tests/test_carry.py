@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ from tinyloc.qat import QuantizedGraph
 from tinyloc.quantize import calibrate
 from tinyloc.reference.crf import crf_marginals
 from tinyloc.run import Session
-from tinyloc.train import Changing, Inputs, Recipe, as_begun, fit, last_rows
+from tinyloc.train import Changing, Epoch, Inputs, Recipe, as_begun, fit, last_rows
 
 #: One block and two, with a scan and without, one tap and several.
 MODELS = [Config("mamba", 3, 4, 5, n=3, k=4), Config("mamba", 3, 4, 5, n=2, k=1, blocks=2, tied=True),
@@ -103,7 +104,8 @@ def test_states_are_those_of_the_rows_before(lengths: list[int], length: int, ho
     w, model = some(lengths, length, hop, delay), Model.create(config)
     carried, rng = Carried(w, model.state_shapes, 1.0), np.random.default_rng(0)
     carried.tour(model, rng)
-    found = carried.of(np.arange(len(w)), rng)
+    on, found = carried.of(np.arange(len(w)), rng)
+    assert on.all()
     assert w.recordings is not None
     for i, row in enumerate(w.row + delay - length + 1):
         want = shaped(model, 1)
@@ -144,7 +146,8 @@ def test_some_begin_anew_and_recordings_with_another_ones_end() -> None:
     assert (is_end.any(1) | anew).all() and 2 <= anew.sum() <= 16
     assert len(set(is_end[~anew].argmax(1))) == (~anew).sum(), "no two recordings begin with the same end"
     assert (is_end.argmax(1)[~anew] != np.arange(30)[~anew]).any()
-    begun = carried.of(np.arange(len(w)), rng)[1]
+    on, (_, begun) = carried.of(np.arange(len(w)), rng)
+    assert ((begun != 0).any((1, 2)) <= on).all()
     share = (begun == carried._kept[1]).all((1, 2)).mean()
     assert 0.7 < share < 0.85 and ((begun == carried._kept[1]) | (begun == 0)).all()
 
@@ -167,38 +170,42 @@ def test_long_recordings_are_gone_through_in_parts(monkeypatch: pytest.MonkeyPat
         np.testing.assert_allclose(got, want, atol=1e-6)
 
 
-def test_what_is_changed_begins_behind_rows_that_were_changed_likewise(house: Dataset) -> None:
-    """The model goes through these from where they begin; where a recording has none, windows begin as others do."""
-    scaler, model = Scaler.fit(house.train), Model.create(Config("mamba", len(house.aps), len(house.rooms), 5, n=3, k=3))
-    for length, hop in ((8, 4), (7, 3), (6, 6)):
-        w = windows(house.train, scaler, length, hop)
-        carried, rng = Carried(w, model.state_shapes, 1.0), np.random.default_rng(2)
-        for _ in range(2):
-            carried.tour(model, rng)
-        assert length <= carried.lead < length + hop and carried.lead % hop == 0
-        changing = Changing(Augmenter(house.train, scaler.hold, length, 0, 5.0, Augmentation(offset=9)), scaler,
-                            np.arange(len(house.aps)))
-        pick = np.array([0, 1, 2, 3, 20, len(w) - 1])
-        before, x, _ = changing.batch(w.row[pick], np.random.default_rng(0), carried.lead)
-        assert before.shape == (6, carried.lead, len(house.aps)) and x.shape == w.x[pick].shape
-        states, first = carried.of(pick, rng, before, model), w.row - length + 1
-        for i, window in enumerate(pick):
-            early = np.flatnonzero(first == first[window] - carried.lead)
-            here = len(early) and w.recordings.first[first[early[0]]] == w.recordings.first[first[window]]  # type: ignore
-            assert carried.earlier[window] == (early[0] if here else -1)
-            known = [kept[window] for kept in carried._kept]
-            if here:
-                rows, begun = before[i : i + 1], [kept[early] for kept in carried._kept]
-                known = [s[0] for s in model.state_after(model.forward(rows, state=begun)[1])]
-            for got, want in zip(states, known, strict=True):
-                np.testing.assert_allclose(got[i], want, atol=1e-6)
-        assert carried.earlier[0] < 0 <= carried.earlier[20]
-        # One device a window, the rows before it among them; what nobody asks for changes no draw.
-        rows, offset = changing.augmenter.windows(w.row[pick], carried.lead), changing.augmenter(
-            w.row[pick], np.random.default_rng(0), carried.lead)
-        assert all(np.nanstd(o - r) < 1e-4 for o, r in zip(offset, rows, strict=True))
-        np.testing.assert_array_equal(rows[:, carried.lead :], changing.augmenter.windows(w.row[pick]))
-        np.testing.assert_array_equal(changing.batch(w.row[pick], np.random.default_rng(0))[1], x)
+def test_what_is_changed_is_of_one_device_with_its_state(house: Dataset) -> None:
+    """A recording is changed as a whole for the windows that are carried in it; the others are changed each for itself."""
+    scaler, rng = Scaler.fit(house.train), np.random.default_rng(2)
+    w = windows(house.train, scaler, 8, 4)
+    assert w.recordings is not None
+    augmenter = Augmenter(house.train, scaler.hold, 8, 0, 5.0, Augmentation(offset=9))
+    changing = Changing(augmenter, scaler, np.arange(len(house.aps)))
+    rows = augmenter.recordings(w.recordings.spans, rng)
+    moved = rows - augmenter.signals
+    offsets = [moved[a:b] for a, b in w.recordings.spans]
+    assert all(np.nanstd(o) < 1e-4 for o in offsets)
+    assert len({round(float(np.nanmean(o)), 3) for o in offsets}) == len(offsets)
+    pick, on = np.array([0, 3, 20, len(w) - 1]), np.array([True, False, True, False])
+    x, _ = changing.batch(w.row[pick], np.random.default_rng(0), on, rows)
+    anew, _ = changing.batch(w.row[pick], np.random.default_rng(0))
+    np.testing.assert_array_equal(x[~on], anew[~on])
+    np.testing.assert_array_equal(x[on], changing.scaled(rows)[augmenter.rows(w.row[pick[on]])])
+    assert (x[on] != anew[on]).any()
+
+
+@pytest.mark.parametrize("name, carries", [("mamba-h4l1", True), ("mdcsa-h4l1", False)])
+def test_changed_and_carried_goes_on_where_it_was(house: Dataset, tmp_path: Path, name: str, carries: bool) -> None:
+    """A training that was killed, with windows that change: its result is that of one that was not."""
+    recipe, how = Recipe(epochs=3, batch=32), Augmentation(offset=4, dead=0.2)
+    whole = fit(house, name, recipe, window=8, augmentation=how)
+
+    def stop(e: Epoch) -> None:
+        if e.number == 2:
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fit(house, name, recipe, window=8, augmentation=how, checkpoint=tmp_path / "c", progress=stop)
+    again = fit(house, name, recipe, window=8, augmentation=how, checkpoint=tmp_path / "c")
+    anew = fit(house, name, replace(recipe, carry=0), window=8, augmentation=how)
+    assert all(np.array_equal(whole.params[k], v) for k, v in again.params.items())
+    assert all(np.array_equal(whole.params[k], v) for k, v in anew.params.items()) != carries
 
 
 def test_training_is_on_states_that_were_carried(house: Dataset) -> None:

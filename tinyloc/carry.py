@@ -56,19 +56,14 @@ class Carried:
         most = int(chunk.max()) + 1 if len(self.closes) == len(parts) else int(self.length[0]) // self.hop
         order = np.argsort(chunk, kind="stable")
         self._of_chunk = np.split(order, np.searchsorted(chunk[order], np.arange(1, most)))
-        # As many rows before a window as it has, or a few more, so that they begin where another window does.
-        self.lead = -(-length // self.hop) * self.hop
-        number = {int(row): i for i, row in enumerate(first)}
-        self.earlier = np.array([number.get(int(row) - self.lead, -1) if row - self.lead >= at else -1
-                                 for row, at in zip(first, begin, strict=True)])
         #: States after the parts (p, ...), one for each of the shapes; a checkpoint has them.
         self.ends = [np.zeros((len(parts), *shape), np.float32) for shape in shapes]
         self._kept = [np.zeros((len(windows), *shape), np.float32) for shape in shapes]
 
-    def _begin(self, states: Sequence[np.ndarray], rng: np.random.Generator) -> list[np.ndarray]:
-        """Copies of states (n, ...), of which only the share is as it was."""
+    def _begin(self, states: Sequence[np.ndarray], rng: np.random.Generator) -> tuple[np.ndarray, list[np.ndarray]]:
+        """(the share (n,) that is as it was, copies of states (n, ...)); the others are the initial one."""
         carried = rng.random(len(states[0])) < self.share
-        return [np.where(carried.reshape(-1, *[1] * (s.ndim - 1)), s, np.float32(0)) for s in states]
+        return carried, [np.where(carried.reshape(-1, *[1] * (s.ndim - 1)), s, np.float32(0)) for s in states]
 
     def tour(self, model: Trainable, rng: np.random.Generator) -> None:
         """Goes through all recordings with the model, and keeps the states at the windows' first rows.
@@ -76,7 +71,7 @@ class Carried:
         A recording begins as another one ended the last time; a later part of a long one, as the part before it did then.
         """
         other = rng.permutation(self.closes)
-        others = self._begin([ends[other] for ends in self.ends], rng)
+        _, others = self._begin([ends[other] for ends in self.ends], rng)
         self.ends = [ends[self.before] for ends in self.ends]
         for ends, other in zip(self.ends, others, strict=True):
             ends[self.opens] = other
@@ -100,17 +95,6 @@ class Carried:
             carried.tour(model, rng)
         return carried._kept
 
-    def of(self, pick: np.ndarray, rng: np.random.Generator, before: np.ndarray | None = None,
-           model: Trainable | None = None) -> list[np.ndarray]:
-        """States (b, ...) that the windows `pick` (b,) begin with.
-
-        before (b, lead, a): where windows are changed, the rows before them, changed likewise; the model goes through these
-        first.  A device's offset is no other from one row to the next, and a model that learned so would expect it.
-        """
-        states = [kept[pick] for kept in self._kept]
-        at = np.flatnonzero(self.earlier[pick] >= 0)
-        if before is not None and model is not None and len(at):
-            after = model.carrying(self.lead)(before[at], [kept[self.earlier[pick[at]]] for kept in self._kept])
-            for state, known in zip(states, after, strict=True):
-                state[at] = known
-        return self._begin(states, rng)
+    def of(self, pick: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, list[np.ndarray]]:
+        """(which of the windows `pick` (b,) begin with what rows before left, states (b, ...) that all begin with)."""
+        return self._begin([kept[pick] for kept in self._kept], rng)

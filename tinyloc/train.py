@@ -309,13 +309,18 @@ class Changing:
     columns: np.ndarray
     teachers: Teachers | None = None
 
-    def batch(self, about: np.ndarray, rng: np.random.Generator, lead: int = 0
-              ) -> tuple[np.ndarray, np.ndarray, Beliefs | None]:
-        """(as many as `lead` rows before each, changed like it, x, beliefs) of the windows about those rows."""
-        rssi = self.augmenter(about, rng, lead)
-        x = self.scaler.transform(rssi[..., self.columns])
-        believed = self.teachers.believe(rssi[:, lead:], self.augmenter.rows(about)) if self.teachers else None
-        return x[:, :lead], x[:, lead:], believed
+    def scaled(self, rssi: np.ndarray) -> np.ndarray:
+        """What the model reads of rows (..., a) of dBm."""
+        return self.scaler.transform(rssi[..., self.columns])
+
+    def batch(self, about: np.ndarray, rng: np.random.Generator, carried: np.ndarray | None = None,
+              rows: np.ndarray | None = None) -> tuple[np.ndarray, Beliefs | None]:
+        """(x, beliefs) of the windows about those rows, each changed for itself; those that are carried (b,) are cut from
+        `rows` (n, a) instead, recordings that were changed as a whole."""
+        rssi = self.augmenter(about, rng)
+        if carried is not None and rows is not None:
+            rssi[carried] = rows[self.augmenter.rows(about[carried])]
+        return self.scaled(rssi), self.teachers.believe(rssi, self.augmenter.rows(about)) if self.teachers else None
 
 
 def train(model: Trained, training: Windows, validation: Windows | None, recipe: Recipe | None = None, *,
@@ -369,17 +374,18 @@ def train(model: Trained, training: Windows, validation: Windows | None, recipe:
     try:
         while run.epoch < last and (until is not None or run.epoch - run.best_epoch < recipe.patience):
             order, total = run.rng.permutation(len(x)), 0.0
+            rows: np.ndarray | None = None
             if run.carried:
+                if changing and training.recordings:
+                    # A state and what follows it are of one device: a model that was taught otherwise would expect that.
+                    rows = changing.augmenter.recordings(training.recordings.spans, run.rng)
+                    run.carried.x = changing.scaled(rows)
                 run.carried.tour(working, run.rng)
             for i in range(per_epoch):
                 pick = order[i * batch : (i + 1) * batch]
-                if changing:
-                    before, now, belief = changing.batch(training.row[pick], run.rng, run.carried.lead if run.carried else 0)
-                else:
-                    before, now, belief = x[:0], x[pick], taught.take(pick) if taught else None
-                begun: Sequence[np.ndarray] = ()
-                if run.carried:
-                    begun = run.carried.of(pick, run.rng, before if changing else None, working)
+                on, begun = run.carried.of(pick, run.rng) if run.carried else (None, [])
+                now, belief = (changing.batch(training.row[pick], run.rng, on, rows) if changing else
+                               (x[pick], taught.take(pick) if taught else None))
                 loss, grads = loss_and_gradients(working, now, y[pick], run.rng, recipe.dropout, belief, prior, begun)
                 if not math.isfinite(loss):
                     raise ModelError(f"training: the loss became {loss} in epoch {run.epoch + 1}; expected a finite "

@@ -7,6 +7,7 @@ by the last value heard, as `forward_fill` would have done.  Motion channels hav
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -95,17 +96,23 @@ class Augmenter:
         self.hold = int(hold * rate_hz + 1e-6)
         self.weakest = float(np.nanmin(rssi)) if not np.isnan(rssi).all() else 0.0
 
-    def rows(self, about: Ints, lead: int = 0) -> Ints:
-        """(w, lead + t) the rows of the windows about those rows (`Windows.row`), and as many as `lead` before each."""
-        steps = np.arange(self.steps[0] - lead, self.steps[-1] + 1)
-        return np.maximum(about[:, None] + steps, 0)
+    def rows(self, about: Ints) -> Ints:
+        """(w, t) the rows of the windows about those rows (`Windows.row`)."""
+        return np.maximum(about[:, None] + self.steps, 0)
 
-    def windows(self, about: Ints, lead: int = 0) -> Floats:
-        """(w, lead + t, a + m) dBm and dB of them as they are; NaN for not heard."""
-        return self.signals[self.rows(about, lead)]
+    def windows(self, about: Ints) -> Floats:
+        """(w, t, a + m) dBm and dB of them as they are; NaN for not heard."""
+        return self.signals[self.rows(about)]
 
-    def __call__(self, about: Ints, rng: np.random.Generator, lead: int = 0) -> Floats:
+    def __call__(self, about: Ints, rng: np.random.Generator) -> Floats:
         """The same, changed."""
-        rssi, motion = np.split(self.windows(about, lead), [self.aps], axis=2)
+        return self._changed(self.windows(about), rng)
+
+    def recordings(self, spans: Sequence[tuple[int, int]], rng: np.random.Generator) -> Floats:
+        """(n, a + m) all rows, each recording, from a row to before another, changed as one long window."""
+        return np.concatenate([self._changed(self.signals[None, start:end], rng)[0] for start, end in spans])
+
+    def _changed(self, signals: Floats, rng: np.random.Generator) -> Floats:
+        rssi, motion = np.split(signals, [self.aps], axis=2)
         changed = self.how(rssi, rng, self.hold, self.weakest)
         return np.concatenate([changed, self.how.forget(motion, rng)], 2) if motion.size else changed
