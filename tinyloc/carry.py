@@ -73,8 +73,8 @@ class Carried:
         other = rng.permutation(self.closes)
         _, others = self._begin([ends[other] for ends in self.ends], rng)
         self.ends = [ends[self.before] for ends in self.ends]
-        for ends, other in zip(self.ends, others, strict=True):
-            ends[self.opens] = other
+        for ends, begun in zip(self.ends, others, strict=True):
+            ends[self.opens] = begun
         go_on = model.carrying(self.hop)
         for chunk, at in enumerate(self._of_chunk):
             for kept, now in zip(self._kept, self.ends, strict=True):
