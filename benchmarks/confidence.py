@@ -60,10 +60,8 @@ def error_of_labels(model: Model, program: Program, rows: Samples) -> tuple[floa
     w = last_rows(program.info, rows)
     y, true = run.answers(program, w), w.y[:, -1]
     _, args = confidence.decoder(program)
-    if model.carries(w) and w.recordings:
-        labels, margin = w.recordings.follow(lambda x: np.stack(model.margins(x[None]), -1)[0])[w.row].T
-    else:
-        labels, margin = (v[:, -1] for v in model.margins(w.x))
+    labels, margin = w.said(model.carries(w), lambda x: np.stack(model.margins(x[None]), -1)[0],
+                            lambda x: np.stack(model.margins(x), -1)[:, -1]).T
     sure = confidence.reliability_of(program).of(margin / program.buffers[str(args["x"])].scale)
     return (float((y[:, 0] == true).mean()), confidence.calibration_error(y[:, 1] / 255, y[:, 0] == true),
             confidence.calibration_error(sure / 255, labels == true))

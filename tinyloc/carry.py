@@ -35,7 +35,7 @@ class Carried:
         assert windows.recordings is not None
         self.x, self.share, length = windows.recordings.x, share, windows.x.shape[1]
         begin = windows.recordings.first[windows.row]
-        first = np.maximum(windows.row + windows.recordings.delay - length + 1, begin)
+        first = np.maximum(windows.start, begin)
         # Rows from one of the kept states to the next; no more than a window's, however few windows there are.
         self.hop = math.gcd(*(first - begin).tolist())
         if not 0 < self.hop <= length:

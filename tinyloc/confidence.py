@@ -186,24 +186,22 @@ def labels_and_margins(program: Program, w: Windows, batch: int = 1024) -> tuple
 
     _, args = decoder(program)
     decided, codes = str(args.get("scores", args["x"])), program.buffers[program.input].quantize
-    if program.carries and w.recordings is not None:
+
+    def of_recording(x: np.ndarray) -> np.ndarray:
         session = Session(program.retime(1), "numba")
+        return np.stack([np.append(session.run(row)[0, 0], session.value(decided).astype(np.int64))
+                         for row in codes(x)[:, None]])
 
-        def of_recording(rows: np.ndarray) -> np.ndarray:
-            session.reset()
-            return np.stack([np.append(session.run(row)[0, 0], session.value(decided).astype(np.int64))
-                             for row in rows[:, None]])
-
-        both = replace(w.recordings, x=codes(w.recordings.x)).follow(of_recording)[w.row]
-        labels, scores = both[:, 0], both[:, 1:]
-    else:
-        steps, of_labels, of_scores = Steps(program.buffers, program.steps, program.data), [], []
-        for i in range(0, len(w), batch):
-            found = steps.run_windows(codes(w.x[i : i + batch]))
-            of_labels.append(found(program.output)[:, -1, 0])
+    def of_windows(x: np.ndarray) -> np.ndarray:
+        steps, parts = Steps(program.buffers, program.steps, program.data), []
+        for i in range(0, len(x), batch):
+            found = steps.run_windows(codes(x[i : i + batch]))
             value = found(decided).astype(np.int64)
-            of_scores.append(value if "scores" in args else value[:, -1])
-        labels, scores = np.concatenate(of_labels), np.concatenate(of_scores)
+            parts.append(np.column_stack([found(program.output)[:, -1, 0], value if "scores" in args else value[:, -1]]))
+        return np.concatenate(parts)
+
+    both = w.said(program.carries, of_recording, of_windows)
+    labels, scores = both[:, 0], both[:, 1:]
     if "scores" in args:  # behind them it says whether there are any
         scores = scores[:, :-1] + program.data[str(args["end"])]
     return labels.astype(np.int64), margins(np.clip(scores, -(2**15), 2**15 - 1))

@@ -195,7 +195,7 @@ class Teachers:
         if training.recordings is None or training.x.shape[1] == 1 or not len(training):
             return
         states = []
-        first = training.row + training.recordings.delay - training.x.shape[1] + 1
+        first = training.start
         for i, t in enumerate(self._teachers):
             x = t.scaler.prepare(self._rows.select(t.model.info["aps"]))
             own = replace(training, recordings=replace(training.recordings, x=x))

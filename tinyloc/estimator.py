@@ -258,10 +258,8 @@ class TinyLocClassifier(ClassifierMixin, BaseEstimator):
             emissions = model.forward(x)[0] if program is None else _logits(program, x)
             return crf_filter(emissions.astype(np.float64), crf["transitions"], crf["start"], crf["end"])
 
-        carries = model.carries(w) if program is None else program.carries
-        if carries and w.recordings is not None:
-            return w.recordings.follow(lambda x: of(x[None])[0])[w.row]
-        return of(w.x)[:, -1]
+        return w.said(model.carries(w) if program is None else program.carries, lambda x: of(x[None])[0],
+                      lambda x: of(x)[:, -1])
 
 
 def _decoder(program: Program) -> dict[str, np.ndarray]:

@@ -336,9 +336,7 @@ class Model:
     def labels(self, w: Windows) -> np.ndarray:
         """(w,) room of the row that each window is about, as a device says it: a model with states goes on through a whole
         recording, sample by sample; another has a window a row, and so has one whose rows stand alone."""
-        if w.recordings is None or not self.carries(w):
-            return self.predict(w.x)
-        return w.recordings.follow(lambda x: self.margins(x[None])[0][0])[w.row]
+        return w.said(self.carries(w), lambda x: self.margins(x[None])[0][0], self.predict)
 
     def graph(self, t: int) -> list[Node]:
         """The model as nodes of `tinyloc.kernels.table.LAYERS` for windows of t steps; the last one is "label".

@@ -129,10 +129,10 @@ class QuantizedGraph:
     def carrying(self, t: int) -> Carrying:
         """See `train.Trainable`: by the Program's kernels."""
         builder = self.lower(t)
-        run = _runner(builder)
+        run_from = _runner(builder)
 
         def go_on(x: np.ndarray, state: Sequence[np.ndarray]) -> list[np.ndarray]:
-            codes = run(x, state)
+            codes = run_from(x, state)
             return [s.real(codes(s.name)) for s in builder.states.values()]
 
         return go_on
@@ -202,12 +202,12 @@ def _runner(builder: GraphBuilder) -> Callable[..., Callable[[str], np.ndarray]]
     """What takes windows x (b, t, a), and the real values of the states that they begin with, to the codes of any buffer."""
     steps, first = Steps(builder.buffers, builder.steps, builder.data), builder.buffers[builder.nodes[0].out]
 
-    def run(x: np.ndarray, state: Sequence[np.ndarray] = ()) -> Callable[[str], np.ndarray]:
+    def run_from(x: np.ndarray, state: Sequence[np.ndarray] = ()) -> Callable[[str], np.ndarray]:
         begun = {s.name: s.codes(real, builder.buffers[s.name].dtype) for s, real in zip(
             builder.states.values(), state, strict=True)} if state else None
         return steps.run_windows(first.quantize(x), begun)
 
-    return run
+    return run_from
 
 
 def _name(nodes: Sequence[Node], node: Node, param: str) -> str:

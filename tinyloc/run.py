@@ -10,7 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -326,15 +326,16 @@ def answers(program: Program, w: Windows, backend: str = "c") -> np.ndarray:
     """(w, columns) what the Program puts out about the row of each window, as firmware runs it: sample by sample, the state
     carried on through each recording, where it can; else a window a row, each from the initial state."""
     codes = program.buffers[program.input].quantize
-    if not program.carries or w.recordings is None or not len(w):
-        return Session(program, backend).run_windows(codes(w.x))[:, -1]
-    session = Session(program.retime(1), backend)
 
-    def of_recording(rows: np.ndarray) -> np.ndarray:
-        session.reset()
-        return session.run_stream(rows)
+    @cache  # one for all recordings, and none where there are windows: a board's is a firmware that has to be built
+    def session() -> Session:
+        return Session(program.retime(1), backend)
 
-    return replace(w.recordings, x=codes(w.recordings.x)).follow(of_recording)[w.row]
+    def of_recording(x: np.ndarray) -> np.ndarray:
+        session().reset()
+        return session().run_stream(codes(x))
+
+    return w.said(program.carries, of_recording, lambda x: Session(program, backend).run_windows(codes(x))[:, -1])
 
 
 def labels(program: Program, w: Windows, backend: str = "c") -> np.ndarray:

@@ -41,7 +41,7 @@ from tinyloc.errors import ConfigError
 from tinyloc.files import check_writable, write_atomic
 from tinyloc.model import Config, Model
 from tinyloc.pareto import PICTURES, draw, non_dominated
-from tinyloc.trial import QAT, Goal, Job, Made, Outcome, Setting, estimate, evaluate, labels, make
+from tinyloc.trial import QAT, Goal, Job, Made, Outcome, Setting, estimate, evaluate, make
 
 EXTRA = "install it with: pip install 'tinyloc[search]'"
 MODULES = ("optuna", "distributed", "matplotlib")  # of the extra
@@ -236,6 +236,7 @@ class Study:
     def point(self, trial: Any) -> dict[str, Any]:
         """A trial of the front, JSON-able: settings (`Made`, of the kept model), scores, bytes, instructions, and its files
         in the search's folder, wherever that is moved."""
+        from tinyloc import run
         from tinyloc.program import Program
         from tinyloc.train import last_rows, scores
 
@@ -247,7 +248,7 @@ class Study:
             "recipe": model.info["recipe"], "parameters": facts["parameters"],
             "validation": {"macro_f1": self.score(trial), "spread": float(np.std(facts["int8"])), "int8": facts["int8"],
                            "float": facts["float"], "kept": facts["best"]},
-            "test": {"int8": scores(*labels(program, self.dataset, "test"), rooms),
+            "test": {"int8": scores(w.y[:, -1], run.labels(program, w), rooms),
                      "float": scores(w.y[:, -1], model.labels(w), rooms)},
             "bytes": facts["bytes"], "memory": facts["memory"], "streams": facts["streams"],
             "instructions": facts.get("instructions"), "macs": trial.user_attrs["macs"],

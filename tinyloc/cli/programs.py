@@ -43,15 +43,12 @@ def _as_exported(core: str) -> str:
     return f"weights packed, as export --core {core} has them" if packs(core) else "weights as export has them"
 
 
-def _codes(program: Program, source: dict[str, Any], most: int | None, missing: str) -> tuple[Any, Any, Dataset]:
-    """(input codes of a window that ends at each test row, their windows, the data set)."""
+def _codes(program: Program, source: dict[str, Any], most: int | None, missing: str) -> tuple[Any, Dataset]:
+    """(input codes of a window that ends at each test row, the data set)."""
     from tinyloc.train import last_rows
 
     d = load_source(source)
-    w = last_rows(program.info, d.test, missing)
-    if most is not None:
-        w = replace(w, x=w.x[:most], y=w.y[:most], row=w.row[:most])
-    return program.buffers[program.input].quantize(w.x), w, d
+    return program.buffers[program.input].quantize(last_rows(program.info, d.test, missing).x[:most]), d
 
 
 def golden_codes(program: Program, count: int, data: str | None, missing: str, given: dict[str, Any]) -> Any:
@@ -61,7 +58,7 @@ def golden_codes(program: Program, count: int, data: str | None, missing: str, g
     b = program.buffers[program.input]
     if not count:
         return np.empty((0, *b.shape), b.dtype)
-    codes, _, _ = _codes(program, own_source(program.info, data, given), None, missing)
+    codes, _ = _codes(program, own_source(program.info, data, given), None, missing)
     return codes[np.unique(np.linspace(0, len(codes) - 1, count).astype(int))]
 
 
@@ -267,7 +264,7 @@ def verify(model: str, backend: str, data_name: str | None, windows: int | None,
         if not said.equal:
             sys.exit(NO)
         return
-    codes, _, d = _codes(program, own_source(program.info, data_name, given), windows, missing)
+    codes, d = _codes(program, own_source(program.info, data_name, given), windows, missing)
     found = compare(program, codes, [b.strip() for b in backend.split(",") if b.strip()])
     stream = streams_alike(program, codes, found.outputs, found.reference)
     equal = found.equal and stream is not False
@@ -342,13 +339,14 @@ def run(model: str, backend: str, data_name: str | None, stream: bool | None, un
 
     from tinyloc.files import check_writable, write_atomic
     from tinyloc.run import labels as labels_of
-    from tinyloc.train import scores
+    from tinyloc.train import last_rows, scores
 
     program = read_program(model)
     source = own_source(program.info, data_name, given)
     if out:
         check_writable(out, model, source["data"])
-    _, w, d = _codes(program, source, None, missing)
+    d = load_source(source)
+    w = last_rows(program.info, d.test, missing)
     if unknown:
         _answers(model, program, backend, d, w.y[:, -1], out, missing, as_json)
         return

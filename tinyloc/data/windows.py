@@ -196,6 +196,19 @@ class Windows:
     def __len__(self) -> int:
         return len(self.row)
 
+    @property
+    def start(self) -> Ints:
+        """(w,) index of the first row of each window; of `every_row`'s it may lie before the recording."""
+        return self.row + (self.recordings.delay if self.recordings else 0) - self.x.shape[1] + 1
+
+    def said(self, goes_on: bool, of_recording: Callable[[np.ndarray], np.ndarray],
+             of_windows: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """(w, ...) what is said of the row that each window is about: by who goes on from row to row, through whole
+        recordings where they are known (`Recordings.follow`); else of the windows x, each begun anew."""
+        if goes_on and self.recordings is not None and len(self):
+            return self.recordings.follow(of_recording)[self.row]
+        return of_windows(self.x)
+
 
 def _gather(samples: Samples, scaler: Scaler, rows: Ints, about: Ints, delay: int) -> Windows:
     x = scaler.prepare(samples)

@@ -212,9 +212,10 @@ def _train(job: Job, bar: Bar | None = None) -> str:
         checkpoint = path.with_suffix(".checkpoint")
         show, end = bar(task.name) if bar else (None, lambda: None)
         # The paper's windows all begin anew.
-        recipe, more = Recipe(seed=task.seed, epochs=job.epochs, carry=0), dict[str, Any](inputs=EVERY_AP)
+        recipe = Recipe(seed=task.seed, epochs=job.epochs, carry=Recipe.carry if way.tuned else 0)
+        more = dict[str, Any](inputs=EVERY_AP)
         if way.tuned:
-            made = tuned(data, replace(recipe, carry=Recipe.carry), round(way.delay * data.window))
+            made = tuned(data, recipe, round(way.delay * data.window))
             # On RSSI alone, as the paper's: what stands beside each other is to have heard the same.
             recipe, heard = made.recipe, replace(made.inputs, motion="off")
             more = {"inputs": heard, "augmentation": made.augmentation, "refit": made.refit}
