@@ -300,12 +300,12 @@ def script(samples: Samples, inputs: tuple[str, ...] | None = None) -> list[Even
     return made
 
 
-def answers(program: Program, samples: Samples, backend: str = "c") -> Events:
-    """(n,) ANSWERs of a Program's stream at each row of `samples`, anew for each recording.
+def answers(program: Program, samples: Samples, backend: str = "c", as_it_is: bool = False) -> Events:
+    """(n,) ANSWERs of a Program's stream at each row of `samples`, anew for each recording; as_it_is: as for `Stream.of`.
 
     Access points that the samples lack are not heard.  Raises what `Stream.of` raises.
     """
-    stream = Stream.of(program, backend)
+    stream = Stream.of(program, backend, as_it_is)
     made = [replay(stream.anew(), events) for events in script(samples, tuple(program.info["aps"]))]
     return np.concatenate(made) if made else np.zeros(0, ANSWER)
 

@@ -347,13 +347,13 @@ def run(model: str, backend: str, data_name: str | None, stream: bool | None, un
         check_writable(out, model, source["data"])
     d = load_source(source)
     w = last_rows(program.info, d.test, missing)
-    if unknown:
-        _answers(model, program, backend, d, w.y[:, -1], out, missing, as_json)
-        return
-    rooms = tuple(program.info.get("rooms", d.rooms))
     if stream:
         program.retime(1)  # says why where it cannot
     stream = program.carries and stream is not False
+    if unknown:
+        _answers(model, program, backend, d, w.y[:, -1], out, missing, stream, as_json)
+        return
+    rooms = tuple(program.info.get("rooms", d.rooms))
     labels = labels_of(program, w if stream else replace(w, recordings=None), backend)
     result = scores(w.y[:, -1], labels, rooms)
     if out:
@@ -374,7 +374,7 @@ def run(model: str, backend: str, data_name: str | None, stream: bool | None, un
 
 
 def _answers(model: str, program: Program, backend: str, d: Dataset, true: Any, out: str | None, missing: str,
-             as_json: bool) -> None:
+             stream: bool, as_json: bool) -> None:
     """What a device answers at each row of each test recording, and how often that is a room, and right; true (rows,)."""
     import csv
     import io
@@ -386,7 +386,7 @@ def _answers(model: str, program: Program, backend: str, d: Dataset, true: Any, 
     from tinyloc.stream import answers as answers_of
 
     rows, delay = d.test.select(program.info.get("aps", d.aps), missing=missing), int(program.info.get("delay", 0))
-    answers = answers_of(program, rows, backend)
+    answers = answers_of(program, rows, backend, as_it_is=not stream)
     # An answer is about the row so many before, if there is one in its recording.
     about = np.arange(len(rows)) - delay
     true = np.where(about >= rows.starts(), true[np.maximum(about, 0)], -1)
@@ -404,8 +404,8 @@ def _answers(model: str, program: Program, backend: str, d: Dataset, true: Any, 
                              int(a["confidence"]), REASONS[a["reason"]] if a["reason"] else ""])
         write_atomic(out, text.getvalue())
     starts = len(np.unique(rows.starts()))
-    facts = {"model": model, "data": d.name, "simulated": d.simulated, "backend": backend, "rows": len(answers),
-             "starts": starts, "rooms": int(known.sum()), "precision": precision, "unknown": why}
+    facts = {"model": model, "data": d.name, "simulated": d.simulated, "backend": backend, "stream": stream,
+             "rows": len(answers), "starts": starts, "rooms": int(known.sum()), "precision": precision, "unknown": why}
     emit(as_json, facts, f"{d.name}{' (SIMULATED)' if d.simulated else ''}, {len(answers)} answers, {backend}: "
          f"{known.sum()} rooms, {'none' if precision is None else f'{100 * precision:.1f} %'} of them right; unknown: "
          + (", ".join(f"{n} {k}" for k, n in why.items()) or "none")
