@@ -2,7 +2,8 @@
 benchmarks/robustness.py --help`.
 
 The test rows are changed: access points that are gone (the strongest, of the greatest mean received power over the training
-rows, one at a time; and sets drawn at random), a device that hears all signals stronger or weaker, lost packets.
+rows, one at a time; and sets drawn at random), each by itself and with all others of its radio; a device that hears all
+signals stronger or weaker; lost packets.
 Macro-F1 of one Program a seed, mean and spread over the seeds; where several changes are alike (which access point, which
 draw), of a seed's mean, and the least of all.  Models are kept in build/robustness/ and not trained twice.
 """
@@ -27,6 +28,9 @@ from tinyloc.train import Inputs, Recipe, fit, last_rows
 
 AUGMENTATION = Augmentation(offset=5, noise=3, lost=0.2, deaf=1, dead=0.1)
 SHARES, OFFSETS, LOST, DRAWS = (0.01, 0.05, 0.1), (-6, -3, 3, 6), 0.2, 8
+TOGETHER = 0.5  # two access points of one radio: of the rows in which either is heard, so many hear both,
+APART = 3.0  # with levels that differ by less dB on average,
+LEAST = 20  # and there are so many of these rows
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,23 @@ def strongest(rows: Samples) -> list[str]:
     return [rows.aps[i] for i in np.argsort(-power, kind="stable")]
 
 
+def radios(rows: Samples, heard: list[str]) -> list[list[str]]:
+    """The access points of each radio, of those heard.
+
+    A radio often announces several networks, each under an address of its own, and a survey takes each for an access point.
+    They are heard together, as loud as each other, and one day are gone together."""
+    rssi = rows.select(heard).rssi
+    on = ~np.isnan(rssi)
+    count, seen = on.sum(0), on.astype(np.float32)
+    both = seen.T @ seen
+    of = np.arange(len(heard))
+    for i, j in np.argwhere(np.triu(both > TOGETHER * (count[:, None] + count - both), 1)):
+        at = on[:, i] & on[:, j]
+        if at.sum() >= LEAST and np.abs(rssi[at, i] - rssi[at, j]).mean() < APART:
+            of[of == of[j]] = of[i]
+    return [[heard[i] for i in np.flatnonzero(of == radio)] for radio in np.unique(of)]
+
+
 def without(rows: Samples, gone: list[str]) -> Samples:
     """The rows as data that lack some access points."""
     return rows.select([ap for ap in rows.aps if ap not in set(gone)])
@@ -70,14 +91,21 @@ def changes(data: Dataset, most: int, heard: list[str]) -> Iterator[tuple[str, l
     """(what is changed, the test rows changed so, in each of several ways alike).
 
     heard: the access points that a model listens to, of which some are taken."""
-    test, rng = data.test, np.random.default_rng(0)
+    test, rng, other = data.test, np.random.default_rng(0), np.random.default_rng(1)
     yield "as it was", [test]
     first = [ap for ap in strongest(data.train) if ap in set(heard)][:most]
     yield f"1 access point gone; the {len(first)} strongest", [without(test, [ap]) for ap in first]
+    whole = radios(data.train, heard)
+    if several := len(whole) < len(heard):
+        yield "1 radio gone; of each of these", [without(test, gone) for ap in first for gone in whole if ap in gone]
     # By share, not by number: other seeds train on other rows, in which others are heard.
     for count, share in {max(1, round(share * len(heard))): share for share in SHARES}.items():
         draws = [rng.choice(heard, count, replace=False).tolist() for _ in range(DRAWS)]
         yield f"{share:.0%} of them gone, at least 1; {DRAWS} draws", [without(test, gone) for gone in draws]
+        if several:
+            chosen = [other.choice(len(whole), max(1, round(share * len(whole))), replace=False) for _ in range(DRAWS)]
+            yield (f"{share:.0%} of the radios gone, at least 1; {DRAWS} draws",
+                   [without(test, [ap for i in some for ap in whole[i]]) for some in chosen])
     for offset in OFFSETS:
         yield f"{offset:+d} dB", [replace(test, rssi=test.rssi + np.float32(offset))]
     lost = [np.where(rng.random(test.rssi.shape) < LOST, np.float32(np.nan), test.rssi) for _ in range(DRAWS)]
