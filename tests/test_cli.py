@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -407,6 +409,8 @@ def test_help_and_version() -> None:
         for name in commands:
             assert "Usage:" in tinyloc(*group, name, "--help").stdout
     assert tinyloc("--version").stdout.startswith("tinyloc, version")
+    as_module = subprocess.run([sys.executable, "-m", "tinyloc", "--version"], capture_output=True, text=True, check=True)
+    assert as_module.stdout == tinyloc("--version").stdout
 
 
 def test_table() -> None:
