@@ -288,6 +288,18 @@ def test_run_as_a_device_answers_a_window_a_row(place: Path, tmp_path: Path) -> 
     assert facts("run", tmp_path / "c8", "--unknown") == found["--stream"]
 
 
+def test_another_recording_may_name_the_rooms_in_another_order(place: Path, tmp_path: Path) -> None:
+    """Rooms count by name: the same walk, begun in the other room, scores alike; a room more is refused."""
+    lines = (place / "walk.csv").read_text().splitlines()
+    other = tmp_path / "other.csv"
+    other.write_text("\n".join([lines[0], *lines[41:]]))  # begins in the hall
+    assert lines[1].split(",")[1] == "kitchen" and lines[41].split(",")[1] == "hall"
+    found = facts("run", place / "m8", "--data", other, *COLUMNS, "--out", tmp_path / "rooms.csv")
+    assert found["macro_f1"] > 0.8 and set(found["f1"]) == {"kitchen", "hall"}
+    other.write_text("\n".join([lines[0], *(x.replace("hall", "attic") for x in lines[1:])]))
+    assert "has a room 'attic', which the model lacks" in complaint("run", place / "m8", "--data", other, *COLUMNS)
+
+
 @pytest.mark.parametrize(("heading", "options", "says"), [
     ("time,room,ap1,ap2,ap3", (), ""), ("ap3,time,ap1,room,ap2", (), ""),
     ("time;room;ap1;ap2;ap3", ("--delimiter", ";"), ""), ("time\troom\tap1\tap2\tap3", ("--delimiter", r"\t"), ""),
