@@ -187,8 +187,11 @@ def labels_and_margins(program: Program, w: Windows, batch: int = 1024) -> tuple
     _, args = decoder(program)
     decided, codes = str(args.get("scores", args["x"])), program.buffers[program.input].quantize
 
+    session = Session(program.retime(1), "numba") if program.carries else None
+
     def of_recording(x: np.ndarray) -> np.ndarray:
-        session = Session(program.retime(1), "numba")
+        assert session is not None
+        session.reset()
         return np.stack([np.append(session.run(row)[0, 0], session.value(decided).astype(np.int64))
                          for row in codes(x)[:, None]])
 
