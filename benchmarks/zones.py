@@ -32,6 +32,13 @@ def moved(rows: np.ndarray, error: float, hit: float, surveyed: set[tuple[float,
     return found
 
 
+def to_border(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """(n,) meters from the place of each of the test file's rows to the nearest border of zones."""
+    first = {b: train[train[:, BUILDING] == b][:, PLACE].min(0) for b in np.unique(train[:, BUILDING])}
+    cells = (test[:, PLACE] - np.array([first[b] for b in test[:, BUILDING]])) / uji.CELL
+    return np.abs(cells - np.rint(cells)).min(1) * uji.CELL
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--errors", nargs="+", type=float, default=[0, 2, 4, 6, 7, 8, 10], help="mean, in meters")
@@ -42,9 +49,7 @@ def main() -> None:
     train, test = (uji._read(folder, f"{part}Data.csv") for part in ("training", "validation"))
     areas, _, true = uji._zones(train, test)
     surveyed = set(map(tuple, train[:, [BUILDING, FLOOR]].tolist()))
-    first = {b: train[train[:, BUILDING] == b][:, PLACE].min(0) for b in np.unique(train[:, BUILDING])}
-    cells = (test[:, PLACE] - np.array([first[b] for b in test[:, BUILDING]])) / uji.CELL
-    border = np.abs(cells - np.rint(cells)).min(1) * uji.CELL
+    border = to_border(train, test)
     print(f"{len(test)} rows; {(border < 5).mean():.0%} within 5 m of a border, {(border < 10).mean():.0%} within 10 m")
     print("macro-F1; accuracy of zones, by mean error of the position and by the share of floors that are right")
     lines = [["error", *(f"{hit:.0%} of floors" for hit in args.floors)]]
