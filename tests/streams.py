@@ -32,7 +32,7 @@ from tinyloc.model import Config as ModelConfig
 from tinyloc.model import Model, preset
 from tinyloc.program import Buffer, Program
 from tinyloc.quantize import quantize
-from tinyloc.scaling import input_constants
+from tinyloc.scaling import hold_ms, input_constants
 from tinyloc.stream import AHEAD, ANSWER, EVENT, NONE, NOT_HEARD, SATURATED, Config, Events, Stream, replay
 
 HERE = Path(__file__).resolve().parent
@@ -169,8 +169,8 @@ def script(rng: np.random.Generator, config: Config, inputs: int, samples: int) 
 class Scaling:
     """`tl_scaler` of this host's C, with what it points to."""
 
-    def __init__(self, scaler: Scaler, buffer: Buffer) -> None:
-        c = self.constants = input_constants(scaler, buffer)
+    def __init__(self, scaler: Scaler, buffer: Buffer, hold: int | None = None) -> None:
+        c = self.constants = input_constants(scaler, buffer, hold)
         self.aps = ffi.new("tl_ap[]", [dict(mult=m, offset=o, first=f, last=n, fix=k) for m, o, f, n, k in zip(
             c.mult, c.offset, c.first, c.last, c.fix, strict=True)])
         self.fixes = ffi.new("uint8_t[]", c.fixes or b"\0")
@@ -195,7 +195,8 @@ class Native:
         self.program = program.retime(1) if program.can_stream and not as_it_is else program
         self.layout, self.image = plan(self.program), to_image(self.program)
         self.config = config or Config.of(program.info)
-        self.scaling = Scaling(Scaler.from_dict(program.info["scaler"]), self.program.buffers[self.program.input])
+        self.scaling = Scaling(Scaler.from_dict(program.info["scaler"]), self.program.buffers[self.program.input],
+                               hold_ms(program.info))
         self.constants, self.scaler = self.scaling.constants, self.scaling.c
         self.arena = ffi.new("uint32_t[]", max(1, -(-self.layout.arena_bytes // 4)))
         self.model, self.stream = ffi.new("tl_model *"), ffi.new("tl_stream *")

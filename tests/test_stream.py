@@ -24,6 +24,7 @@ from tinyloc.image import ENTRY, HEADER, INPUT, OUTPUT, RAILS, Image
 from tinyloc.kernels._c import ffi, lib
 from tinyloc.program import Program
 from tinyloc.quantize import calibrate
+from tinyloc.scaling import hold_ms, row_ms
 from tinyloc.stream import (
     AHEAD,
     ANSWER,
@@ -594,6 +595,41 @@ def test_figures_come_from_the_model(programs: dict[str, Program]) -> None:
     figures = ffi.new("tl_stream_config *")
     ffi.buffer(figures)[:] = CONFIG.pack()
     assert {n: getattr(figures, n) for n in vars(CONFIG)} == vars(CONFIG) and ffi.sizeof("tl_stream_config") == 14
+
+
+@pytest.mark.parametrize("rate, hold, ms", [
+    (5.0, 1.0, 1000), (1.0, 1.0, 1000), (0.5, 1.0, 1999), (0.5, 3.0, 3000), (0, 1.0, 1000)])
+def test_a_value_stands_in_until_the_next_row_at_least(rate: float, hold: float, ms: int) -> None:
+    assert hold_ms({"rate_hz": rate, "scaler": {"hold": hold}}) == ms
+
+
+def test_rows_that_come_seldom_are_of_all_that_was_heard_since_the_last(programs: dict[str, Program]) -> None:
+    """Packets spread over the 2 s before a question say what they say at its very ms; those of the row before, nothing."""
+    program = programs["mamba"]
+    program = replace(program, info={**program.info, "rate_hz": 0.5})
+    rng, n, aps = np.random.default_rng(12), 200, Config.of(program.info).aps
+    at, ap = np.nonzero(rng.random((n, aps)) < 0.8)
+    packets = np.zeros(len(at), EVENT)
+    packets["ap"], packets["dbm"] = ap, rng.integers(-95, -40, len(at))
+    asked = np.zeros(n, EVENT)
+    asked["ms"], asked["ap"] = 2000 * np.arange(n), NONE
+    made = []
+    for age in (np.zeros(len(at), np.int64), rng.integers(0, 2000, len(at))):
+        packets["ms"] = (2000 * at - age) & 0xFFFFFFFF
+        order = np.argsort(np.concatenate([2000 * at - age - 1.5, 2000 * np.arange(n) - 1.0]), kind="stable")
+        events = np.concatenate([packets, asked])[order]
+        made.append(replay(Stream.of(program), events))
+        assert not streams.differ(streams.Native(program).replay(events), made[-1]).any()
+    assert not streams.differ(*made).any()
+    assert (made[0]["heard"] == np.bincount(at, minlength=n)).all()
+
+
+def test_rows_further_apart_than_firmware_counts_are_refused(programs: dict[str, Program]) -> None:
+    info = programs["mamba"].info
+    assert Config.of({**info, "rate_hz": 1 / 65.535}).period == 65535
+    for what in (Config.of, row_ms):
+        with pytest.raises(ModelError, match=r"rows are 120 s apart .*at most 65\.535 s"):
+            what({**info, "rate_hz": 1 / 120})
 
 
 # ---- recordings, and the float path ----

@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 
 from tinyloc import __version__
-from tinyloc.data.windows import Scaler
 from tinyloc.display import four_bits
 from tinyloc.emulator import toolchain
 from tinyloc.emulator.plan import plan
@@ -27,7 +26,7 @@ from tinyloc.errors import ConfigError, ModelError
 from tinyloc.files import sha256, sync_folder, temporary_folder, write_synced
 from tinyloc.image import Image, sources, to_image
 from tinyloc.program import Buffer, Program
-from tinyloc.scaling import InputConstants, input_constants
+from tinyloc.scaling import InputConstants, constants_of, row_ms
 from tinyloc.stream import Config, Stream, replay, self_test_script, streams
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -217,7 +216,7 @@ extern "C" {{
 #define TL_MODEL_INPUT_SCALE {x.scale!r}
 #define TL_MODEL_INPUT_ZERO ({x.zero_point})
 #define TL_MODEL_RATE_HZ {rate!r} /* 0: rows at no fixed rate */
-#define TL_MODEL_PERIOD_MS {round(1000 / rate) if rate else 0}
+#define TL_MODEL_PERIOD_MS {row_ms(info)}
 #define TL_MODEL_HOLD_MS {constants.hold}
 #define TL_MODEL_NOT_HEARD_DBM ({constants.silent})
 #define TL_MODEL_INPUTS {{{", ".join(f"{w:#010x}u" for w in inputs_digest(info))}}} /* names them to updates in the field */
@@ -257,9 +256,9 @@ const tl_scaler tl_model_scaler = {{
 def model_sources(program: Program) -> dict[str, str]:
     """tl_model.h and tl_model.c of a Program as it is: names, and what `tl_row` and `tl_stream` have to know of it.
 
-    Raises ModelError where `input_constants` does.
+    Raises ModelError where `constants_of` does.
     """
-    constants = input_constants(Scaler.from_dict(program.info["scaler"]), program.buffers[program.input])
+    constants = constants_of(program)
     return _model(program, constants, int(program.info.get("window", program.steps_of_time)))
 
 
@@ -374,12 +373,12 @@ def project(program: Program, windows: np.ndarray, core: str | None = None, stre
     update: with the sources of updates in the field (kernels/update).
     Raises ModelError for a Program without rooms, aps or scaler in its info, ConfigError for an unknown core.
     """
-    x = input_of(program, windows)
+    input_of(program, windows)
     target = toolchain.core(core) if core else None
     made = variant(program, core, stream)
     layout = plan(made)
     image = Image.parse(to_image(made, layout))
-    constants = input_constants(Scaler.from_dict(program.info["scaler"]), x)
+    constants = constants_of(made)
     g = golden(made, np.concatenate([windows, extremes(program)]))
     kernels = _kernel_sources(update)
     c = {**sources(image, layout.arena_bytes), **_model(made, constants, program.steps_of_time),

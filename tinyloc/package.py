@@ -20,14 +20,13 @@ from typing import Any
 
 import numpy as np
 
-from tinyloc.data.windows import Scaler
 from tinyloc.emulator.plan import plan
 from tinyloc.errors import BrokenError, ConfigError, ModelError
 from tinyloc.export import extremes, golden, input_of, inputs_digest, names_data, variant
 from tinyloc.image import INPUT, Image, to_image
 from tinyloc.kernels.table import ABI
 from tinyloc.program import Program
-from tinyloc.scaling import InputConstants, input_constants
+from tinyloc.scaling import InputConstants, constants_of
 from tinyloc.stream import Config, streams
 
 MAGIC, VERSION, HEADER, ENTRY = 0x4B504C54, 1, 28, 12
@@ -77,7 +76,7 @@ def payload(program: Program, windows: np.ndarray, core: str | None = None, stre
     Raises ModelError for a Program without rooms, aps or scaler in its info, or that `stream.streams` is not of; ConfigError
     for an unknown core.
     """
-    x = input_of(program, windows)
+    input_of(program, windows)
     made, info = variant(program, core, stream), program.info
     if not streams(made):
         raise ModelError("the model has states that saturate, and takes a window at once, which a device's stream refuses; "
@@ -86,7 +85,7 @@ def payload(program: Program, windows: np.ndarray, core: str | None = None, stre
     count, windows_data = golden_data(made, np.concatenate([windows, extremes(program)[2:]]))
     rooms, aps = [str(r) for r in info["rooms"]], [str(a) for a in info["aps"]]
     sections = [(IMAGE, 1, to_image(made, layout)),
-                (SCALER, 1, scaler_data(input_constants(Scaler.from_dict(info["scaler"]), x))),
+                (SCALER, 1, scaler_data(constants_of(made))),
                 (STREAM, 1, Config.of({**info, "window": program.steps_of_time}).pack()
                  + struct.pack("<H", int(info.get("delay", 0)))),
                 (ROOMS, len(rooms), names_data(rooms)), (GOLDEN, count, windows_data)]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from tinyloc.data import Scaler
 from tinyloc.errors import ModelError
-from tinyloc.program import Buffer
+from tinyloc.program import Buffer, Program
 
 DBM = np.arange(-128, 128, dtype=np.int64)  # the whole numbers for which the input's constants hold
 FRACTION = 24  # bits of them
 AP_BYTES = 12  # of a tl_ap
+MOST_MS = 65535  # of a time in 16 bits: what a value is held for, and from one row to the next
 
 
 @dataclass(frozen=True)
@@ -79,18 +82,42 @@ def _line(u: np.ndarray) -> tuple[int, int]:
     return best[1:] if best else (0, 0)
 
 
-def input_constants(scaler: Scaler, buffer: Buffer) -> InputConstants:
+def row_ms(info: Mapping[str, Any]) -> int:
+    """ms from one row to the next, by a model's info; 0 at no fixed rate.  Raises ModelError above MOST_MS."""
+    rate = float(info.get("rate_hz") or 0)
+    if rate and round(1000 / rate) > MOST_MS:
+        raise ModelError(f"rows are {1 / rate:g} s apart (rate_hz = {rate:g}), and firmware counts at most "
+                         f"{MOST_MS / 1000:g} s from one to the next: expected times in seconds, of more frequent rows")
+    return round(1000 / rate) if rate else 0
+
+
+def hold_ms(info: Mapping[str, Any]) -> int:
+    """ms for which firmware lets a value stand in for silence: what the scaler holds it for, or what lies between two rows.
+
+    A row of a recording is of all that was heard since the row before it, however long ago that was, and so is a row of a
+    device; what came at the very ms of the row before belongs to that one."""
+    return max(round(float(info["scaler"]["hold"]) * 1000), row_ms(info) - 1)
+
+
+def constants_of(program: Program) -> InputConstants:
+    """`input_constants` of a Program with a scaler.  Raises ModelError where that or `row_ms` does."""
+    scaler = Scaler.from_dict(program.info["scaler"])
+    return input_constants(scaler, program.buffers[program.input], hold_ms(program.info))
+
+
+def input_constants(scaler: Scaler, buffer: Buffer, hold: int | None = None) -> InputConstants:
     """The integers with which the C code gives the float path's codes; all 256 dBm of each input are checked.
 
+    hold: ms; None: the scaler's.
     Raises ModelError when the input is not int8, or silence or hold do not fit the constants.
     """
     if buffer.dtype != "int8":
         raise ModelError(f"input {buffer.name!r}: expected int8, found {buffer.dtype}")
-    silent, hold = round(scaler.not_heard), round(scaler.hold * 1000)
+    silent, hold = round(scaler.not_heard), round(scaler.hold * 1000) if hold is None else hold
     if silent != scaler.not_heard or not DBM[0] <= silent <= DBM[-1]:
         raise ModelError(f"scaler: not_heard is {scaler.not_heard:g}, expected a whole number from {DBM[0]} to {DBM[-1]}")
-    if not 0 <= hold < 1 << 16:
-        raise ModelError(f"scaler: hold is {scaler.hold:g} s, expected 0 to 65.535")
+    if not 0 <= hold <= MOST_MS:
+        raise ModelError(f"scaler: hold is {hold / 1000:g} s, expected 0 to {MOST_MS / 1000:g}")
     want = float_codes(scaler, buffer)
     least, most = (int(v) for v in buffer.quantize(np.array([0.0, 1.0])))
     a = len(want) - scaler.motion

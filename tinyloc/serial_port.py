@@ -19,7 +19,7 @@ import numpy as np
 from tinyloc.errors import ConfigError, TinylocError
 from tinyloc.export import image_crc, scaler_crc, sign_runs, stream_crc
 from tinyloc.program import Program
-from tinyloc.scaling import input_constants
+from tinyloc.scaling import constants_of
 from tinyloc.stream import streams
 from tinyloc.verify import Difference
 
@@ -191,7 +191,6 @@ class Verdict:
 
 def check(program: Program, report: Report) -> Verdict:
     """Recomputes a report with the host's C kernels.  Raises BoardError when its input does not fit its own image."""
-    from tinyloc.data.windows import Scaler
     from tinyloc.image import to_image
     from tinyloc.pack import pack
     from tinyloc.run import Session
@@ -220,8 +219,7 @@ def check(program: Program, report: Report) -> Verdict:
                 ("run", "state") if step == len(made.steps) else ("run", made.output))
             difference = Difference(w, step, op, buffer)
             break
-    scaler = "scaler" in made.info and report.scaler == scaler_crc(
-        input_constants(Scaler.from_dict(made.info["scaler"]), b))
+    scaler = "scaler" in made.info and report.scaler == scaler_crc(constants_of(made))
     told = "scaler" in made.info and report.stream == (stream_crc(made) if streams(made) else None)
     return Verdict(report.image, report.runs, windows, core, True, scaler, told, difference, report.passed)
 

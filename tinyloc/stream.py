@@ -20,7 +20,7 @@ from tinyloc.data.windows import DBM_LEAST, DBM_MOST
 from tinyloc.errors import ModelError
 from tinyloc.model import Model
 from tinyloc.program import Program
-from tinyloc.scaling import input_constants
+from tinyloc.scaling import MOST_MS, constants_of, hold_ms, row_ms
 
 UNKNOWN = -1
 REASONS = ("room", "silent", "few", "warming up", "unsure", "gap", "backwards", "saturated")  # by their numbers in C
@@ -60,17 +60,17 @@ class Config:
         """That of a Program, by its info: rows that stand alone have no period; of those of a walk, as many may be missed as
         values are held for, two at least.  Without `info["confidence"]` every label counts, once it is about a row.
 
-        Raises ModelError when the info lacks access points or scaler.
+        Raises ModelError when the info lacks access points or scaler, or rows are too far apart (`row_ms`).
         """
         if lacking := [k for k in ("aps", "scaler") if k not in info]:
             raise ModelError(f"the model does not name its {lacking[0]}: expected aps and scaler in its info, as `tinyloc "
                              "train` writes them")
-        rate, window, sure = float(info.get("rate_hz") or 0), int(info.get("window", 1)), info.get("confidence", {})
-        period = min(round(1000 / rate), 65535) if rate and window > 1 else 0
+        window, sure = int(info.get("window", 1)), info.get("confidence", {})
+        period = row_ms(info) if window > 1 else 0
         # Longer ones could be made up for too, but then one row counts as many: of a window a row of flat, precision falls
         # from 0.984 to 0.933.
-        gap = max(round(float(info["scaler"]["hold"]) * 1000), 2 * period) if period else 65535
-        return Config(window, period, min(gap, 65535), int(sure.get("warm_up", int(info.get("delay", 0)) + 1)),
+        gap = max(round(float(info["scaler"]["hold"]) * 1000), 2 * period) if period else MOST_MS
+        return Config(window, period, min(gap, MOST_MS), int(sure.get("warm_up", int(info.get("delay", 0)) + 1)),
                       len(info["aps"]) - len(info.get("motion", ())), int(sure.get("least", 1)),
                       int(sure.get("threshold", 0)))
 
@@ -149,7 +149,7 @@ class Integers:
             raise ModelError("the model has states that saturate, and takes a window at once: what saturates between its "
                              "rows cannot be seen; expected one row a run")
         self.program, self.alone = program, self.rows != 1 or int(program.info.get("window", 1)) == 1
-        constants = input_constants(Scaler.from_dict(program.info["scaler"]), b)
+        constants = constants_of(program)
         self.hold, self.silent = constants.hold, constants.silent
         self._codes: list[list[int]] = constants.codes().tolist()
         self._session, self._window = Session(program, backend), np.zeros(b.shape, np.int8)
@@ -355,7 +355,7 @@ def float_replay(model: Model, program: Program, events: Events) -> Events:
 
     config, scaler = Config.of(program.info), Scaler.from_dict(program.info["scaler"])
     recorder = _Recorder(1 if program.can_stream else program.steps_of_time)
-    stream = Stream(recorder, config, len(scaler.lo), round(scaler.hold * 1000))
+    stream = Stream(recorder, config, len(scaler.lo), hold_ms(program.info))
     found: list[list[int]] = []
     where: list[tuple[int, int] | None] = []
     for ms, dbm, ap in events.tolist():

@@ -186,15 +186,14 @@ class Beside:
 
 def beside(program: Program) -> Beside | None:
     """What `tl_stream` takes beside `program` as it is; None where it lacks what a stream needs."""
-    from tinyloc.data.windows import Scaler
-    from tinyloc.scaling import input_constants
+    from tinyloc.scaling import constants_of
     from tinyloc.stream import streams
 
     info = program.info
     if not streams(program) or any(k not in info for k in ("rooms", "aps", "scaler")):
         return None
     try:
-        constants = input_constants(Scaler.from_dict(info["scaler"]), program.buffers[program.input])
+        constants = constants_of(program)
     except ModelError:
         return None
     names = [str(n).encode() for n in (*info["aps"], *info["rooms"])]
