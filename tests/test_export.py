@@ -449,6 +449,48 @@ def test_cmake_host(folders: dict[str, Path], tmp_path: Path) -> None:
 
 
 @needs_cc
+def test_two_models_in_one_firmware(programs: dict[str, Program], projects: dict[str, dict[str, bytes]], built: Any,
+                                    tmp_path: Path) -> None:
+    """The second has a name of its own; only its own files go beside the first's."""
+    x = {n: np.zeros((0, *programs[n].buffers[programs[n].input].shape), np.int8) for n in ("mamba-h4l1", "mdcsa-h4l1")}
+    first, second = (project(programs[p], x[p], name=n) for p, n in (("mamba-h4l1", "model"), ("mdcsa-h4l1", "attic")))
+    own = {n: t for n, t in second.items() if n.startswith("src/tl_attic")}
+    assert sorted(own) == [f"src/tl_attic{n}" for n in (".c", ".h", "_image.c", "_image.h")]
+    left = re.compile(r"TL_MODEL|TINYLOC_MODEL|tl_model_|tl_model\.[ch]|tinyloc_model|tl_image\.|TL_IMAGE_H")
+    kernels = {n for n in first if second.get(n) == first[n] and n.startswith("src/")}
+    assert not [n for n in second.keys() - kernels - {"model.bin"} if left.search(n) or left.search(second[n].decode())]
+    write_project(second, tmp_path / "alone")
+    assert "PASS" in run(built(tmp_path / "alone", tmp_path / "selftest"))
+    for n, t in {**first, **own}.items():
+        (tmp_path / "both" / n).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "both" / n).write_bytes(t)
+    (tmp_path / "main.c").write_text("""#include "tl_attic.h"
+#include "tl_model.h"
+static uint32_t arena[2][(TL_MODEL_ARENA_BYTES + TL_ATTIC_ARENA_BYTES) / 4 + 1];
+int main(void)
+{
+    tl_model a, b;
+    return tl_open(&a, tl_model_image, sizeof tl_model_image, arena[0], sizeof arena[0], tl_model_kernels)
+           || tl_open(&b, tl_attic_image, sizeof tl_attic_image, arena[1], sizeof arena[1], tl_attic_kernels)
+           || a.steps == b.steps || tl_model_scaler.count != TL_MODEL_APS || tl_attic_scaler.count != TL_ATTIC_APS;
+}
+""")
+    library = [p for p in (tmp_path / "both" / "src").glob("*.c") if p.name not in ("tl_golden.c", "tl_selftest.c")]
+    run(COMPILERS[0], *STRICT, "-I", tmp_path / "both" / "src", tmp_path / "main.c", *library, "-o", tmp_path / "main")
+    run(tmp_path / "main")
+
+
+@pytest.mark.parametrize("name, says", [
+    ("selftest", "its files would be there twice"), ("golden", "its files would be there twice"),
+    ("all", "tl_all_kernels would be there twice"), ("err", "TL_ERR_STREAM would be there twice"),
+    *((n, "expected a lower-case letter") for n in ("", "A", "x-y", "1a", "a" * 33))])
+def test_a_name_that_is_taken_or_none(programs: dict[str, Program], name: str, says: str) -> None:
+    p = programs["mamba-h4l1"]
+    with pytest.raises(ConfigError, match=re.escape(f"name {name!r}: {says}")):
+        project(p, np.zeros((0, *p.buffers[p.input].shape), np.int8), name=name)
+
+
+@needs_cc
 def test_symbols_have_the_prefix(folders: dict[str, Path], tmp_path: Path) -> None:
     if not shutil.which("nm"):
         pytest.skip("no nm")

@@ -364,14 +364,38 @@ def input_of(program: Program, windows: np.ndarray) -> Buffer:
     return x
 
 
+def _named(files: Mapping[str, bytes], name: str, kernels: Iterable[bytes]) -> dict[str, bytes]:
+    """The files, with symbols, macros and names of files that are `name`'s instead of `model`'s, so that two models fit into
+    one firmware.  kernels: texts whose identifiers are taken.  Raises ConfigError."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,31}", name):
+        raise ConfigError(f"name {name!r}: expected a lower-case letter, then such letters, digits or _; 32 at most")
+    if name == "model":
+        return dict(files)
+
+    def renamed(text: str) -> str:
+        text = re.sub(r"\btl_model(?=_|\.[ch]\b)", f"tl_{name}", text).replace("tinyloc_model", f"tinyloc_{name}")
+        text = re.sub(r"(TL|TINYLOC)_MODEL(?=_|\b)", rf"\1_{name.upper()}", text)
+        text = re.sub(r"\btl_image(?=\.[ch]\b)", f"tl_{name}_image", text)
+        return text.replace("TL_IMAGE_H", f"TL_{name.upper()}_IMAGE_H")
+
+    made = {renamed(n): renamed(t.decode()).encode() for n, t in files.items()}
+    own = {w for t in made.values() for w in re.findall(rf"\btl_{name}_\w+", t.decode(), re.I)}
+    taken = sorted(own & {w for t in kernels for w in re.findall(r"\btl_\w+", t.decode(), re.I)})
+    if taken or len(made) < len(files):
+        raise ConfigError(f"name {name!r}: {taken[0] if taken else 'its files'} would be there twice; expected another one")
+    return made
+
+
 def project(program: Program, windows: np.ndarray, core: str | None = None, stream: bool | None = None,
-            update: bool = False) -> dict[str, bytes]:
+            update: bool = False, name: str = "model") -> dict[str, bytes]:
     """Path -> content of the C project of `program`.
 
     windows: (w, rows, access points) codes of golden windows, to which the extremes are added; may be empty.
     core: the Cortex-M to pack weights for; None: the plain kernels, which suit all.  stream: as `variant` has it.
     update: with the sources of updates in the field (kernels/update).
-    Raises ModelError for a Program without rooms, aps or scaler in its info, ConfigError for an unknown core.
+    name: what symbols, macros and files of the model have after tl_ and TL_; another one for a second model of a firmware.
+    Raises ModelError for a Program without rooms, aps or scaler in its info, ConfigError for an unknown core and for a name
+    that is taken or none.
     """
     input_of(program, windows)
     target = toolchain.core(core) if core else None
@@ -380,16 +404,15 @@ def project(program: Program, windows: np.ndarray, core: str | None = None, stre
     image = Image.parse(to_image(made, layout))
     constants = constants_of(made)
     g = golden(made, np.concatenate([windows, extremes(program)]))
-    kernels = _kernel_sources(update)
+    kernels = {f"src/{n}": t for n, t in _kernel_sources(update).items()}
     c = {**sources(image, layout.arena_bytes), **_model(made, constants, program.steps_of_time),
          **_golden(g, scaler_crc(constants), stream_crc(made) if streams(made) else None)}
-    files: dict[str, bytes] = {f"src/{n}": t for n, t in kernels.items()}
-    files |= {f"src/{n}": t.encode() for n, t in c.items()}
+    own = {f"src/{n}": t.encode() for n, t in c.items()}
     templates = {p.relative_to(TEMPLATES).as_posix(): p.read_bytes() for p in sorted(TEMPLATES.rglob("*"))
                  if p.is_file() and "__pycache__" not in p.parts}
-    listed = sorted(n for n in (*files, *templates) if n.startswith("src/") and n.endswith(".c"))
+    listed = sorted(n for n in (*kernels, *own, *templates) if n.startswith("src/") and n.endswith(".c"))
     library = [n for n in listed if Path(n).name not in SELF_TEST]
-    name = _slug(str(program.info.get("name", "model")))
+    of = _slug(str(program.info.get("name", "model")))
     by_row = made.steps_of_time == 1 and program.steps_of_time != 1
     use = README_STREAM if streams(made) else README_AT_ONCE
     window = "window, sizeof window" if made.steps_of_time != 1 else "0, 0"
@@ -398,8 +421,8 @@ def project(program: Program, windows: np.ndarray, core: str | None = None, stre
     values = {
         "TRAINED": str(info.get("dataset", "data that it does not name")) + (
             " data: a SIMULATED house, no radio was involved" if info.get("simulated") else ""),
-        "NAME": f"tinyloc_{name}", "VERSION": __version__, "CPU_FLAGS": flags,
-        "DESCRIPTION": f"Indoor localization: {name}, {len(info['aps']) - len(info.get('motion', ()))} access points, "
+        "NAME": f"tinyloc_{of if name == 'model' else name}", "VERSION": __version__, "CPU_FLAGS": flags,
+        "DESCRIPTION": f"Indoor localization: {of}, {len(info['aps']) - len(info.get('motion', ()))} access points, "
                        + "motion, " * bool(info.get("motion")) + f"{len(info['rooms'])} rooms",
         "SOURCES": "\n".join(f"  {n}" for n in listed), "LIBRARY": "\n".join(f"    ../{n}" for n in library),
         "IMAGE_BYTES": f"{len(image.data):,}", "FOUR_BITS": f", {said}" if (said := four_bits(made.four_bits)) else "",
@@ -412,7 +435,8 @@ def project(program: Program, windows: np.ndarray, core: str | None = None, stre
         "STATIC": use["STATIC"] + README_WINDOW * (made.steps_of_time != 1 and streams(made)),
         "MOTION": README_MOTION.replace("@HEAR@", use["HEAR"]) if info.get("motion") else "",
     }
-    files |= {n: _fill(t, values) for n, t in templates.items()}
+    own |= {n: _fill(t, values) for n, t in templates.items()}
+    files = kernels | _named(own, name, kernels.values())
     flash = max(FLASH_BYTES, 1 << (len(image.data) + (64 << 10)).bit_length())
     ram = max(RAM_BYTES, 1 << (layout.arena_bytes + (16 << 10)).bit_length())
     files["cortex-m/link.ld"] = (
@@ -421,8 +445,9 @@ def project(program: Program, windows: np.ndarray, core: str | None = None, stre
     for n in ("startup.c", "aeabi.c", "semihost.h"):
         files[f"cortex-m/{n}"] = (toolchain.FIRMWARE / n).read_bytes()
     files["model.bin"] = image.data
-    head = {"format": "tinyloc-export", "tinyloc": __version__, "name": name, "core": target.cpu if target else None,
-            "stream": by_row, "image_bytes": len(image.data), "image_crc": f"{image_crc(image.data):08x}",
+    head = {"format": "tinyloc-export", "tinyloc": __version__, "name": of, "symbols": f"tl_{name}_",
+            "core": target.cpu if target else None, "stream": by_row, "image_bytes": len(image.data),
+            "image_crc": f"{image_crc(image.data):08x}",
             "arena_bytes": layout.arena_bytes, "steps": len(made.steps), "windows": len(g.input)}
     files[MANIFEST] = (json.dumps({**head, "sha256": {n: hashlib.sha256(files[n]).hexdigest() for n in sorted(files)}},
                                   indent=2) + "\n").encode()

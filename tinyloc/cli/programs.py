@@ -287,13 +287,15 @@ def verify(model: str, backend: str, data_name: str | None, windows: int | None,
 @click.option("--windows", default=4, show_default=True, type=click.IntRange(0, 255),
               help="Golden windows of the test rows, beside the extremes; with 0 no data are read.")
 @click.option("--update", is_flag=True, help="With the C that updates the model in the field; see `tinyloc package`.")
+@click.option("--name", default="model", show_default=True,
+              help="What its files, symbols and macros have after tl_: one each, where a firmware has several models.")
 @click.option("--force", is_flag=True, help="Move a folder aside that holds anything but an earlier export.")
 @click.option("--data", "data_name", help=DATA_HELP + " [what the model was trained on]")
 @click.option("--seed", type=int, help="Of the data's split. [the model's]")
 @MISSING
 @CSV
 @JSON
-def export(model: str, out: str, core: str | None, stream: bool | None, windows: int, update: bool, force: bool,
+def export(model: str, out: str, core: str | None, stream: bool | None, windows: int, update: bool, name: str, force: bool,
            data_name: str | None, missing: str, as_json: bool, **given: Any) -> None:
     """Write an int8 Program (MODEL) as a C project.
 
@@ -305,7 +307,7 @@ def export(model: str, out: str, core: str | None, stream: bool | None, windows:
 
     program = read_program(model)
     codes = golden_codes(program, windows, data_name, missing, given)
-    files = project(program, codes, core, stream, update)
+    files = project(program, codes, core, stream, update, name)
     if odd := unlike_packets(program.info):
         click.echo(f"tinyloc: {model}: {odd}", err=True)
     aside = write_project(files, out, force)
