@@ -158,7 +158,8 @@ def text(code: int) -> str:
 def codes() -> Iterator[tuple[str, int]]:
     """(name, number) of each TL_UPDATE_ code, in order."""
     for name in ("OK", "FLASH", "SIZE", "SHORT", "MAGIC", "FORMAT", "DAMAGED", "KEY", "SIGNATURE", "OLD", "PAYLOAD",
-                 "VERSION", "ABI", "INPUTS", "ARENA", "MODEL", "SELF_TEST", "HANGS", "NONE", "PATCH", "BASE", "ORDER"):
+                 "VERSION", "ABI", "INPUTS", "ARENA", "MODEL", "SELF_TEST", "HANGS", "NONE", "PATCH", "BASE", "ORDER",
+                 "GEOMETRY"):
         yield name, int(getattr(lib, f"TL_UPDATE_{name}"))
 
 

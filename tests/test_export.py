@@ -389,7 +389,7 @@ def test_the_readme_tells_weights_of_four_bits(programs: dict[str, Program], cor
 
 
 @needs_cc
-@pytest.mark.parametrize("name", ["mamba", "mdcsa"])
+@pytest.mark.parametrize("name", ["mamba", "mamba-window", "mdcsa"])
 def test_the_readmes_example_compiles(folders: dict[str, Path], name: str, tmp_path: Path) -> None:
     readme = (folders[name] / "README.md").read_text()
     assert "SIMULATED" in readme
@@ -399,6 +399,42 @@ def test_the_readmes_example_compiles(folders: dict[str, Path], name: str, tmp_p
         "void example(uint32_t ap, int16_t dbm, uint32_t now_ms);\nvoid example(uint32_t ap, int16_t dbm, uint32_t now_ms)\n"
         f"{{\n{code}\nuse(room);\n}}\n")
     run(COMPILERS[0], *STRICT, "-I", folders[name] / "src", "-fsyntax-only", tmp_path / "example.c")
+
+
+@needs_cc
+def test_the_readmes_loop_without_a_stream(folders: dict[str, Path], built: Any, tmp_path: Path) -> None:
+    """A window begins as rows like the first one, as that of `tl_stream` and of training does; then it moves on by a row."""
+    readme = (folders["mamba-window"] / "README.md").read_text()
+    assert "tl_stream" not in readme and "tinyloc watch" not in readme, "that firmware has no stream"
+    static, loop = re.search(r"(static tl_model model;\n.*?)\n\nint32_t error.*?/\* every TL_MODEL_PERIOD_MS \*/\n(.*?)```",
+                             readme, re.S).groups()  # type: ignore[union-attr]
+    (tmp_path / "main.c").write_text(f"""#include "tl_model.h"
+#include <string.h>
+{static}
+static int answer(uint32_t now_ms, uint32_t like_the_last)
+{{
+{loop}
+    uint32_t n = 1;
+    while (n < TL_MODEL_ROWS && !memcmp(rows[TL_MODEL_ROWS - 1 - n], rows[TL_MODEL_ROWS - 1], sizeof rows[0]))
+        n++;
+    return !room || n != like_the_last;
+}}
+int main(void)
+{{
+    if (tl_open(&model, tl_model_image, sizeof tl_model_image, arena, sizeof arena, tl_model_kernels))
+        return 1;
+    tl_forget(&tl_model_scaler, heard);
+    for (uint32_t i = 0; i < 3; i++) {{
+        tl_hear(&tl_model_scaler, heard, 0, (int16_t)(-50 - 20 * (int32_t)i), 1000 * i);
+        if (answer(1000 * i, i ? 1 : TL_MODEL_ROWS))
+            return 2;
+    }}
+    return 0;
+}}
+""")
+    library = [p for p in (folders["mamba-window"] / "src").glob("*.c") if p.name not in ("tl_golden.c", "tl_selftest.c")]
+    run(COMPILERS[0], *STRICT, "-I", folders["mamba-window"] / "src", tmp_path / "main.c", *library, "-o", tmp_path / "main")
+    run(tmp_path / "main")
 
 
 def flip(text: str, what: str) -> str:

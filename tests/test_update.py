@@ -325,6 +325,21 @@ def test_codes_have_texts() -> None:
         assert word in texts[1 + CODES[name]], name
 
 
+@pytest.mark.parametrize("sizes", [
+    dict(unit_bytes=0), dict(unit_bytes=2), dict(unit_bytes=12), dict(unit_bytes=64), dict(unit_bytes=256),
+    dict(page_bytes=0), dict(page_bytes=128), dict(page_bytes=272), dict(slot_bytes=0), dict(slot_bytes=256),
+    dict(slot_bytes=1000)], ids=str)
+def test_flash_of_other_sizes_is_refused_and_left_alone(sizes: dict[str, int]) -> None:
+    """A unit of 256 bytes, which an RP2040's flash has, went beyond the buffers of 32."""
+    p = updates.packages()["old"]
+    d = running(p)
+    before = d.flash.memory.copy()
+    for name, value in sizes.items():
+        setattr(d.flash.driver, name, value)
+    assert NAMES[d.install(p.data, p.id)] == NAMES[d.boot()] == "GEOMETRY" and not d.booted.valid and not d.booted.refused
+    assert (d.flash.memory == before).all()
+
+
 @pytest.mark.parametrize("part", [*PARTS.values(), SMALL], ids=lambda p: p.name)
 @pytest.mark.parametrize("chunk", [1, 13, 244])
 def test_updates_one_after_the_other(part: Part, chunk: int) -> None:

@@ -48,6 +48,15 @@ README_STREAM = {
             "const char *room = answer.room == TL_UNKNOWN ? 0 : tl_model_rooms[answer.room]; /* 0: see answer.reason */",
 }
 README_WINDOW = "\nstatic int8_t window[TL_MODEL_ROWS * TL_MODEL_APS];"
+README_WATCH = """To watch a device, have it print what it hears, and when it asks; `tinyloc watch MODEL --serial PORT`
+runs the same stream on the host, shows room and confidence live, and records:
+
+```c
+printf("%lu %u %d\\n", (unsigned long)now_ms, (unsigned)ap, (int)dbm); /* each packet */
+printf("%lu ?\\n", (unsigned long)now_ms);                             /* where it asks for the answer */
+```
+
+"""
 # Of several rows at once by a model whose states may saturate: tl_stream could not see it.
 README_AT_ONCE = {
     "STATIC": "static tl_heard heard[TL_MODEL_APS];",
@@ -55,8 +64,12 @@ README_AT_ONCE = {
     "START": "tl_forget(&tl_model_scaler, heard);\n",
     "HEAR": "tl_hear(&tl_model_scaler, heard",
     "LOOP": "static int8_t rows[TL_MODEL_ROWS][TL_MODEL_APS]; /* the oldest first */\n"
+            "static uint32_t first = 1; /* a window begins as rows like the first one */\n"
             "memmove(rows[0], rows[1], sizeof rows - sizeof rows[0]);\n"
             "tl_row(&tl_model_scaler, heard, rows[TL_MODEL_ROWS - 1], now_ms);\n"
+            "for (uint32_t i = TL_MODEL_ROWS - 1; first && i; i--)\n"
+            "    memcpy(rows[i - 1], rows[i], sizeof rows[0]);\n"
+            "first = 0;\n"
             "memcpy(tl_input(&model), rows, sizeof rows); /* a run overwrites it */\ntl_reset(&model);\ntl_run(&model);\n"
             "const uint8_t *y = tl_output(&model);\n"
             "const char *room = tl_model_rooms[y[(TL_MODEL_LABELS - 1) * TL_MODEL_LABEL_BYTES]];",
@@ -432,6 +445,7 @@ def project(program: Program, windows: np.ndarray, core: str | None = None, stre
         "FOR": f"{target.cpu} (weights packed)" if target and made.info.get("packed") else
                "any core" + (f", {target.cpu} among them" if target else ""),
         "WINDOWS": len(g.input), **use, "OPEN": use["OPEN"].replace("@WINDOW@", window),
+        "WATCH": README_WATCH if use is README_STREAM else "",
         "STATIC": use["STATIC"] + README_WINDOW * (made.steps_of_time != 1 and streams(made)),
         "MOTION": README_MOTION.replace("@HEAR@", use["HEAR"]) if info.get("motion") else "",
     }

@@ -30,7 +30,8 @@ TL_APART const char *tl_update_text(int32_t code)
         "no slot holds a model that may run\0"
         "the patch is malformed\0"
         "the patch is for another model than the one that runs\0"
-        "more or fewer bytes than were announced, or a call out of order\0";
+        "more or fewer bytes than were announced, or a call out of order\0"
+        "the flash's pages, units or slots have sizes that cannot be used\0";
     const char *p = texts;
     for (code = code < 0 || code > TL_UPDATE_COUNT ? TL_UPDATE_COUNT : code; code > 0; code--)
         while (*p++)
@@ -44,8 +45,6 @@ TL_APART int32_t tl_update_ed25519(const tl_update_key *k, const uint8_t *digest
 }
 
 static uint32_t half(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[1] << 8; }
-
-static uint32_t word(const uint8_t *p) { return half(p) | half(p + 2) << 16; }
 
 TL_APART static int32_t differ(const uint8_t *a, const uint8_t *b, uint32_t n)
 {
@@ -129,14 +128,14 @@ TL_APART static int32_t read_envelope(const tl_flash *f, uint32_t slot_at, uint3
         return TL_UPDATE_SIZE;
     if (f->read(f->context, slot_at, b.header, HEADER))
         return TL_UPDATE_FLASH;
-    if (word(b.header) != 0x96f3b83du)
+    if (tl_word(b.header) != 0x96f3b83du)
         return TL_UPDATE_MAGIC;
     e->payload_at = half(b.header + 8);
-    e->payload_bytes = word(b.header + 12);
+    e->payload_bytes = tl_word(b.header + 12);
     for (uint32_t i = 0; i < 8; i++)
         e->version[i] = b.header[20 + i];
     uint32_t protected_bytes = half(b.header + 10);
-    if (e->payload_at < HEADER || e->payload_at & 3u || word(b.header + 16) != NOT_BOOTABLE)
+    if (e->payload_at < HEADER || e->payload_at & 3u || tl_word(b.header + 16) != NOT_BOOTABLE)
         return TL_UPDATE_FORMAT;
     /* bytes is at least 224, payload_at and protected_bytes less than 2^16 */
     if (e->payload_at + protected_bytes > bytes || e->payload_bytes > bytes - e->payload_at - protected_bytes)
@@ -166,7 +165,7 @@ TL_APART static int32_t read_envelope(const tl_flash *f, uint32_t slot_at, uint3
         return TL_UPDATE_DAMAGED;
     for (uint32_t i = 0; i < 32; i++)
         e->hash[i] = digest[i];
-    e->counter = word(t->counter);
+    e->counter = tl_word(t->counter);
     return TL_UPDATE_OK;
 }
 

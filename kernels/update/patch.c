@@ -15,11 +15,6 @@
 enum { MAGIC = 0x50444c54, VERSION = 1, BITS = 12, RATE = 4, TOP = 1u << 24 }; /* "TLDP" */
 enum { HEADER, LENGTH, FLAG, OFFSET, BYTES };                                  /* phases: what the next bit belongs to */
 
-static uint32_t load(const uint8_t *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
 void tl_patch_begin(tl_patch *p, const tl_update_device *d, const tl_booted *running)
 {
     p->device = d;
@@ -43,11 +38,11 @@ static void expect(tl_patch *p, uint32_t phase, uint32_t bits)
 TL_APART static int32_t begin(tl_patch *p)
 {
     const uint8_t *h = p->buffer;
-    uint32_t bytes = load(h + 8);
+    uint32_t bytes = tl_word(h + 8);
     /* First, as the buffer has no room for what is sent behind a header that is refused. */
     expect(p, LENGTH, 24);
     p->range = 0xffffffffu;
-    if (load(h) != MAGIC || load(h + 4) != VERSION)
+    if (tl_word(h) != MAGIC || tl_word(h + 4) != VERSION)
         return TL_UPDATE_PATCH;
     if (!p->running->valid)
         return TL_UPDATE_BASE;

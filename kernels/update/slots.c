@@ -26,14 +26,20 @@ typedef struct {
     uint32_t bytes, id[2], sequence, crc; /* crc: of those before */
 } record;
 
+/* 1 if its sizes are such as tl_flash asks for: a unit goes through buffers of TL_UPDATE_MAX_UNIT bytes. */
+TL_APART static int32_t usable(const tl_flash *f)
+{
+    uint32_t unit = f->unit_bytes, page = f->page_bytes, rest = f->slot_bytes;
+    if (unit < 4 || unit > TL_UPDATE_MAX_UNIT || unit & (unit - 1u) || page < 256 || page & 31u || page > rest >> 1)
+        return 0;
+    while (rest >= page) /* cores without a division would call one */
+        rest -= page;
+    return !rest;
+}
+
 static uint32_t capacity(const tl_flash *f) { return f->slot_bytes - f->page_bytes; }
 
 static uint32_t marks_at(const tl_flash *f, uint32_t slot_at) { return slot_at + capacity(f); }
-
-static uint32_t load(const uint8_t *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
 
 /* ERASED, EXACT, or OTHER, which a unit that cannot be read is too. */
 TL_APART static int32_t mark(const tl_flash *f, uint32_t slot_at, uint32_t which)
@@ -43,8 +49,8 @@ TL_APART static int32_t mark(const tl_flash *f, uint32_t slot_at, uint32_t which
     if (f->read(f->context, marks_at(f, slot_at) + MARKS + which * f->unit_bytes, unit, f->unit_bytes))
         return OTHER;
     for (uint32_t i = 0; i < f->unit_bytes; i += 4) {
-        ones &= load(unit + i);
-        wrong |= load(unit + i) ^ (uint32_t)MARK;
+        ones &= tl_word(unit + i);
+        wrong |= tl_word(unit + i) ^ (uint32_t)MARK;
     }
     return ones == 0xffffffffu ? ERASED : wrong ? OTHER : EXACT;
 }
@@ -113,6 +119,9 @@ TL_APART int32_t tl_update_boot(const tl_update_device *d, tl_booted *b)
     const tl_flash *f = d->flash;
     uint32_t tried = 0; /* bits of the slots */
     b->refused = TL_UPDATE_OK;
+    b->valid = 0;
+    if (!usable(f))
+        return TL_UPDATE_GEOMETRY;
     for (;;) {
         record r, newest;
         uint32_t best = 2;
@@ -164,6 +173,8 @@ TL_APART int32_t tl_update_begin(tl_update *u, const tl_update_device *d, const 
     record r;
     u->device = 0; /* until it is begun */
     *from = 0;
+    if (!usable(f))
+        return TL_UPDATE_GEOMETRY;
     if (bytes < TL_UPDATE_LEAST || bytes > capacity(f))
         return TL_UPDATE_SIZE;
     /* With nothing that runs, a slot that may still be alive is kept. */
@@ -171,8 +182,8 @@ TL_APART int32_t tl_update_begin(tl_update *u, const tl_update_device *d, const 
     sequence = running->valid ? running->sequence : find(f, f->slot_bytes - u->slot_at, &r) ? r.sequence : 0;
     sequence++;
     u->bytes = bytes;
-    u->id[0] = load(id);
-    u->id[1] = load(id + 4);
+    u->id[0] = tl_word(id);
+    u->id[1] = tl_word(id + 4);
     u->least_counter = d->least_counter;
     if (running->valid && running->envelope.counter > u->least_counter)
         u->least_counter = running->envelope.counter;
@@ -242,7 +253,7 @@ TL_APART int32_t tl_update_finish(tl_update *u)
         return TL_UPDATE_ORDER;
     u->device = 0;
     int32_t error = tl_update_check(d, u->slot_at, u->bytes, u->least_counter, &e);
-    if (!error && (load(e.hash) != u->id[0] || load(e.hash + 4) != u->id[1]))
+    if (!error && (tl_word(e.hash) != u->id[0] || tl_word(e.hash + 4) != u->id[1]))
         error = TL_UPDATE_DAMAGED; /* another package than the one announced */
     if (error == TL_UPDATE_FLASH)
         return error;

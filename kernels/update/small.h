@@ -12,4 +12,10 @@
 #define TL_APART
 #endif
 
+/* The little-endian word at p, wherever that lies. */
+static inline uint32_t tl_word(const uint8_t *p)
+{
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
 #endif

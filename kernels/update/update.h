@@ -97,6 +97,7 @@ enum {
     TL_UPDATE_PATCH,     /* the patch is malformed */
     TL_UPDATE_BASE,      /* the patch is for another model than the one that runs */
     TL_UPDATE_ORDER,     /* more bytes than were announced, fewer, or a call out of order */
+    TL_UPDATE_GEOMETRY,  /* pages, units or slots of sizes that tl_flash does not take */
     TL_UPDATE_COUNT
 };
 
@@ -161,8 +162,9 @@ const char *tl_package_name(const char *names, uint32_t i);
 /* ---- flash and slots ---- */
 
 /* Two slots, one behind the other; the last page of each has its marks.  Offsets are from the first slot's start.  Erased
- * flash reads as ones; a unit is programmed once after an erase.  The functions return 0, or else it did not work; a read
- * that its error correction cannot save is one (on STM32L4 and U5: in the NMI handler). */
+ * flash reads as ones, which that of STM32L0 and L1 does not: it cannot hold slots.  A unit is programmed once after an
+ * erase; one in NOR flash that takes 256 bytes at once, as an RP2040's, is 32 of them beside ones.  The functions return 0,
+ * or else it did not work; a read that its error correction cannot save is one (on STM32L4 and U5: in the NMI handler). */
 typedef struct tl_flash {
     void *context;
     int32_t (*read)(void *context, uint32_t at, void *to, uint32_t bytes);
@@ -221,7 +223,8 @@ int32_t tl_update_check(const tl_update_device *d, uint32_t at, uint32_t bytes, 
 /* Envelope and hash alone: the package is whole, as a slot's is that has been checked before. */
 int32_t tl_update_hash(const tl_update_device *d, uint32_t at, uint32_t bytes, tl_envelope *e);
 
-/* At boot: finds the newest model that may run, opens it, and tests and confirms it if it is new.  0, or TL_UPDATE_NONE.
+/* At boot: finds the newest model that may run, opens it, and tests and confirms it if it is new.  0, or TL_UPDATE_NONE, or
+ * TL_UPDATE_GEOMETRY, by which flash is not touched.
  * Its hash is computed again and its counter, inputs and sizes are compared with the device's, which may be those of a newer
  * firmware than the one that took it; its signature is not: flash was checked before it was activated, and what writes there
  * otherwise can write the firmware too.  Keys are not looked at.  A firmware that revokes one raises least_counter beyond
