@@ -214,7 +214,10 @@ class Package:
 
     @staticmethod
     def parse(data: bytes) -> Package:
-        """Reads a package and checks all but the signature.  Raises ModelError naming the part that is wrong."""
+        """Reads a package, checks envelope, hash and where all lies.  Raises ModelError naming the part that is wrong.
+
+        The signature, and whether scaler, golden windows and image go together, a device checks (`tinyloc.emulator.flash` is
+        one): it may refuse what is read here."""
         if len(data) < LEAST:
             raise ModelError(f"package: {len(data)} bytes, expected at least {LEAST}")
         magic, _, header, protected, size, flags = struct.unpack_from("<IIHHII", data)
@@ -341,7 +344,7 @@ def _tlvs(data: bytes, magic: int) -> list[tuple[int, bytes]]:
 
 
 class _Payload:
-    """The sections of a payload, checked as the device does."""
+    """The sections of a payload, each there once and within its bounds."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
