@@ -205,6 +205,9 @@ def test_package_and_show(files: Path, program: Program) -> None:
     facts = json.loads(said)
     found = Package.parse((files / "a.bin").read_bytes())
     assert facts["id"] == found.id.hex() and facts["bytes"] == len(found.data) and found.windows == 1
+    assert facts["core"] is None and "for any core, no weights packed (--core)" in make(files, "1.2.0", "c.bin").output
+    packed = make(files, "1.2.0", "c.bin", "--core", "m4").output
+    assert "; for cortex-m4" in packed and "no weights" not in packed
     shown = run("package", "--show", files / "a.bin", "--public", files / "public.pem").output
     assert "the signature is right" in shown and ", ".join(program.info["rooms"]) in shown
     assert f"0x{package.device_key(updates.key())[2][0]:02x}" in shown

@@ -22,7 +22,10 @@ from tinyloc import data, site_plan
 from tinyloc.data import Samples
 from tinyloc.data.csv_file import read_csv
 from tinyloc.errors import DataError, ModelError
+from tinyloc.export import variant
+from tinyloc.image import to_image
 from tinyloc.model import Model
+from tinyloc.package import Package
 from tinyloc.program import Program
 from tinyloc.site_plan import FILE, MODELS, Plan, Step, checks, visits
 from tinyloc.watch import is_recording, recorded_csv
@@ -323,7 +326,7 @@ def small(monkeypatch: pytest.MonkeyPatch, level: int) -> None:
 def test_compare_and_deploy(site: Path, small: None, tmp_path: Path) -> None:
     pytest.importorskip("jinja2", reason="the extra report is not installed: pip install 'tinyloc[report]'")
     out = site / "p"
-    asked = ("--data", site / "walk.csv", *COLUMNS, "--ram", "64K", "--epochs", "6", "--out", out)
+    asked = ("--data", site / "walk.csv", *COLUMNS, "--mcu", "nrf52832", "--epochs", "6", "--out", out)
     before = facts(*asked)
     assert {s["state"] for s in before["steps"]} == {"to do"} and before["compared"] == [] and before["next"] == "record"
     found = facts("--out", out, "--run", "compare")
@@ -363,6 +366,11 @@ def test_compare_and_deploy(site: Path, small: None, tmp_path: Path) -> None:
     assert "PASS" in text and text.count("[x]") == 10
     states = {s["name"]: s["state"] for s in facts("--out", out)["steps"]}
     assert (states["export"], states["self-test"], states["verify"], states["watch"]) == ("done", "done", "to do", "to do")
+    # The firmware takes updates, and this package is one: a firmware's kernels are those that its own image needs.
+    program, firmware = Program.load(out / f"{found['chosen']}.int8.safetensors"), out / "firmware"
+    image = Package.parse((out / "model.bin").read_bytes()).image.data
+    assert (firmware / "src" / "update.h").exists() and image == (firmware / "model.bin").read_bytes()
+    assert image == to_image(variant(program, "m4")) != to_image(variant(program))
     assert facts("--out", out, "--run", "record")["next"] is None
     with board(out / "selftest") as port:
         text = plan("--out", out, "--run", "deploy", "--key", key, "--port", port).stdout

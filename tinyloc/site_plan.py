@@ -257,14 +257,13 @@ class Plan:
         source = (*self.data_files(), program)
         return [
             Step("export", "deploy", "the C project for your firmware",
-                 ("tinyloc", "export", str(program), *(["--core", core] if core else []), "--out", str(folder)), source,
-                 (manifest,)),
+                 ("tinyloc", "export", str(program), *core, "--update", "--out", str(folder)), source, (manifest,)),
             Step("self-test", "deploy", "its self-test on this machine",
                  ("sh", "-c", f"cd {shlex.quote(str(folder))} && {RUN_SELF_TEST}"), (manifest,), (test,)),
             Step("package", "deploy", "a signed package, for updates in the field",
-                 ("tinyloc", "package", str(program), "--key", secret, "--version", "1.0.0", "--out", str(package)), source,
-                 (package,), by_hand="" if key else "needs your key, --key; if you have none yet: imgtool keygen -t ed25519 "
-                 f"-k {secret}"),
+                 ("tinyloc", "package", str(program), *core, "--key", secret, "--version", "1.0.0", "--out", str(package)),
+                 source, (package,), by_hand="" if key else "needs your key, --key; if you have none yet: imgtool keygen -t "
+                 f"ed25519 -k {secret}"),
             Step("verify", "deploy", "the board's signatures against this machine's, step by step",
                  ("tinyloc", "verify", str(program), "--serial", where), (manifest, program),
                  by_hand="" if port else "needs the board, with the self-test flashed, and its --port"),
@@ -273,14 +272,16 @@ class Plan:
                  by_hand="is for you to walk with"),
         ]
 
-    def _core(self) -> str | None:
+    def _core(self) -> list[str]:
+        """The option of export and package alike: a firmware links the kernels of the image that it was exported with, and
+        refuses a package whose weights are packed in another way."""
         from tinyloc.bench import core_of
         from tinyloc.emulator.mcu import find
 
         try:
-            return f"cortex-{core_of(find(self.target['mcu']))}" if self.target.get("mcu") else None
+            return ["--core", f"cortex-{core_of(find(self.target['mcu']))}"] if self.target.get("mcu") else []
         except ConfigError:  # its core is none of those that weights are packed for
-            return None
+            return []
 
     # -- what was done --
 

@@ -85,9 +85,11 @@ def package_(model: str | None, key: str | None, number: str | None, out: str | 
         raise ConfigError(f"package: expected {', '.join(needed)}; {lacking[0]} is missing (or --show FILE)")
     assert model and key and number and out
     from tinyloc import package
+    from tinyloc.emulator import toolchain
     from tinyloc.files import check_writable, write_atomic
 
     package.version_of(number)
+    target = toolchain.core(core).cpu if core else None
     program = read_program(model)
     read = (model, key, old, data_name, program.info.get("source", {}).get("data"))
     for file in (out, *([f"{out}.patch"] if old else [])):
@@ -97,8 +99,8 @@ def package_(model: str | None, key: str | None, number: str | None, out: str | 
     payload = package.payload(program, codes, core, stream, ap_names)
     signer = _key(key, True)
     made = package.Package.parse(package.sign(payload, signer, number, counter))
-    lines = [f"{out}: {_summary(made)}"]
-    facts: dict[str, Any] = {"out": out, **made.to_dict()}
+    lines = [f"{out}: {_summary(made)}; for {target or 'any core, no weights packed (--core)'}"]
+    facts: dict[str, Any] = {"out": out, "core": target, **made.to_dict()}
     if base is not None:
         from tinyloc.patch import encode
 
