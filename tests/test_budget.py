@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 from test_cli import COLUMNS, complaint, facts, tinyloc, walk
 
+from tinyloc import export, image
 from tinyloc.bench import can_count
 from tinyloc.budget import JUDGES, KEYS, peak, read
 from tinyloc.cli import main
 from tinyloc.emulator.toolchain import compilers
-from tinyloc.errors import ConfigError
+from tinyloc.errors import ConfigError, ModelError
 from tinyloc.program import Program
 from tinyloc.verify import audit, beside, needs
 
@@ -100,6 +101,29 @@ def test_scores_and_signatures(place: Path, tmp_path: Path) -> None:
     assert f"expected {'0' * 8}: the model is another one" in bad["rows"][1]["text"]
 
 
+@pytest.mark.parametrize(("options", "how"), [
+    ((), "(no weights packed, a sample a run)"), (("--core", "m4"), "(weights packed, a sample a run)"),
+    (("--at-once",), "(no weights packed, a window of 8 samples a run)"),
+    (("--core", "m4", "--at-once"), "(weights packed, a window of 8 samples a run)")])
+def test_the_signature_of_any_export(place: Path, tmp_path: Path, options: tuple[str, ...], how: str) -> None:
+    crc = facts("export", place / "m8.safetensors", "--out", tmp_path / "c", "--windows", "0", *options)["image_crc"]
+    (row,) = facts("check", toml(place, "b.toml", signature=crc))["rows"]
+    assert row["kept"] and row["found"] == crc and row["text"] == f"signature of the image: {crc} {how}"
+
+
+def test_the_signature_where_one_export_is_too_large(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = Program.load(place / "m8.safetensors")
+
+    def to_image(p: Program) -> bytes:
+        if p.steps_of_time != 1:
+            raise ModelError("the arena has more bytes than an image can address")
+        return image.to_image(p)
+
+    monkeypatch.setattr(export, "to_image", to_image)
+    found = export.variant_of(program, export.image_crc(image.to_image(program.retime(1))))
+    assert found and found[0].steps_of_time == 1 and found[1] is None and export.variant_of(program, 0) is None
+
+
 @pytest.mark.skipif(not can_count(), reason="the extra mcu is not installed: pip install 'tinyloc[mcu]'")
 def test_instructions_and_measured_memory(place: Path) -> None:
     n = facts("bench", place / "m8.safetensors", "--core", "cortex-m0plus")["total"]["instructions"]
@@ -139,6 +163,8 @@ def test_what_fits_is_what_is_linked(place: Path, name: str, compiler: str) -> N
 def test_a_microcontroller_is_a_budget(place: Path) -> None:
     found = facts("check", toml(place, "b.toml", mcu="nrf52810", ram="4K"))["rows"]
     assert [(r["row"], r["limit"]) for r in found] == [("ram", 4096), ("flash", 192 * 1024)]
+    found = facts("check", toml(place, "b.toml", mcu="nrf52810", ram="4K", core="m4"))["rows"]
+    assert [(r["row"], r["limit"]) for r in found] == [("ram", 4096), ("flash", 192 * 1024)], "it is that of the part"
     assert set(JUDGES) < set(KEYS)
 
 
@@ -148,6 +174,8 @@ def test_a_microcontroller_is_a_budget(place: Path) -> None:
     ({"mcu": "nrf52382"}, "did you mean 'nrf52832'"),
     ({"mcu": "atmega328p"}, "there is no build for atmega328p: the C needs"),
     ({"mcu": "nrf52810", "ram": "1M"}, "more than nrf52810 has"),
+    ({"mcu": "nrf52832", "core": "cortex-m0plus"}, "model 1: --core cortex-m0plus beside --mcu nrf52832, whose core is"),
+    ({"mcu": "nrf52832", "core": "m5"}, "did you mean 'm"),
     ({"signature": "xyz"}, "expected eight hexadecimal digits"), ({"file": None, "ram": 1}, "no file"),
     ({"measured": 1, "ram": 1}, "measured = 1; expected bool"),
     ({"instructions": True}, "instructions = True; expected int")])

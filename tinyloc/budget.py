@@ -13,7 +13,8 @@
     macro_f1 = 0.8                         # at least, of int8 labels on the test rows of `data`
     data = "walk.csv"                      # beside the TOML file, or the name of a data set; [what it was trained on]
     columns = {time = "t", room = "label", rssi = ["ap*"]}
-    signature = "1c3f5a70"                 # CRC-32 of the image, as `tinyloc export` prints it: not a bit may change
+    signature = "1c3f5a70"                 # CRC-32 of the image, as `tinyloc export` prints it, with --core, --at-once or
+                                           # without: not a bit may change
 
 Each row of a model that limits something is judged on its own: `tinyloc check`, or pytest (`tinyloc.pytest_plugin`).
 """
@@ -176,6 +177,10 @@ class Demands:
         return scores(*labels(self.program, d, "test"), tuple(info.get("rooms", d.rooms)))
 
 
+def _per(samples: int) -> str:
+    return "a sample" if samples == 1 else f"a window of {samples} samples"
+
+
 def _over(found: int, limit: int, unit: str = "B") -> str:
     if found <= limit:
         return f"{found:,} of {limit:,} {unit}, {limit - found:,} to spare"
@@ -240,8 +245,7 @@ def _instructions(model: Demands, limit: int) -> tuple[int, bool, str]:
     b = model.benchmark
     found = b.total.instructions
     by_op = {op: c.instructions for op, c in b.by_op().items()}
-    per = "a sample" if b.samples == 1 else f"a window of {b.samples} samples"
-    text = f"instructions of {per} on {b.core}: {_over(found, limit, 'instructions')}; {_largest(by_op, '')}"
+    text = f"instructions of {_per(b.samples)} on {b.core}: {_over(found, limit, 'instructions')}; {_largest(by_op, '')}"
     return found, found <= limit, text
 
 
@@ -254,13 +258,17 @@ def _macro_f1(model: Demands, limit: float) -> tuple[float, bool, str]:
 
 
 def _signature(model: Demands, limit: str) -> tuple[str, bool, str]:
-    from tinyloc.export import image_crc
+    from tinyloc.export import image_crc, variant_of
     from tinyloc.image import to_image
 
+    exported = variant_of(model.program, int(limit, 16))
+    if exported:
+        made, core = exported
+        how = f"{'weights packed' if core else 'no weights packed'}, {_per(made.steps_of_time)} a run"
+        return limit.lower(), True, f"signature of the image: {limit.lower()} ({how})"
     found = f"{image_crc(to_image(model.best[0])):08x}"
-    kept = found == limit.lower()
-    return found, kept, f"signature of the image: {found}" + ("" if kept else (
-        f", expected {limit.lower()}: the model is another one; if that is meant, put the new one into the budget"))
+    return found, False, (f"signature of the image: {found} (no weights packed), expected {limit.lower()}: the model is "
+                          "another one, however it is exported; if that is meant, put the new one into the budget")
 
 
 #: A row's name -> (found, whether it is kept, one line).
@@ -301,6 +309,7 @@ def _toml(path: Path) -> dict[str, Any]:
 
 
 def _demands(path: Path, number: int, entry: Mapping[str, Any]) -> Demands:
+    from tinyloc.bench import check_core
     from tinyloc.emulator.mcu import budget, buildable, parse_size
 
     where = f"{path}, model {number}"
@@ -318,7 +327,7 @@ def _demands(path: Path, number: int, entry: Mapping[str, Any]) -> Demands:
         sizes = {k: str(entry[k]) for k in ("ram", "flash", "all_in_ram") if k in entry}
         limits = {k: parse_size(v) for k, v in sizes.items()}
         if "mcu" in entry:
-            buildable(entry["mcu"])
+            check_core(buildable(entry["mcu"]), entry.get("core"))
             chip = budget(entry["mcu"], sizes.get("ram"), sizes.get("flash"))
             limits |= {"ram": chip.ram_bytes} | ({"flash": chip.flash_bytes} if chip.flash_bytes is not None else {})
     except TinylocError as e:

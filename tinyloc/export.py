@@ -6,6 +6,7 @@ same bytes.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -363,6 +364,19 @@ def variant(program: Program, core: str | None = None, stream: bool | None = Non
     if stream is None:
         stream = audit(found).streams
     return found.retime(1) if stream else found
+
+
+def variant_of(program: Program, crc: int) -> tuple[Program, str | None] | None:
+    """The Program of the project whose image has that CRC-32, with whose packing of weights ("dsp", None for the plain
+    one); None where no project of this one has it."""
+    from tinyloc.pack import pack
+
+    for whole, core in ((program, None), (pack(program), "dsp")):
+        for made in (whole, *((whole.retime(1),) if whole.can_stream else ())):
+            with contextlib.suppress(ModelError):  # too large for an image in this way of running it
+                if image_crc(to_image(made)) == crc:
+                    return made, core
+    return None
 
 
 def input_of(program: Program, windows: np.ndarray) -> Buffer:
