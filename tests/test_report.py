@@ -148,7 +148,8 @@ def test_schema_is_one_and_strict() -> None:
     assert blocks == set(of_models)
 
 
-def test_facts_are_those_of_the_other_commands(place: Path, known: dict[str, Any]) -> None:
+def test_facts_are_those_of_the_other_commands(place: Path, known: dict[str, Any], tmp_path: Path) -> None:
+    text = text_of(tree((place / "report.html").read_text(encoding="utf-8")))
     for path, m in zip(programs(place), known["models"], strict=True):
         s = m["sections"]
         counted = said("audit", path, "--json")["memory"]
@@ -166,6 +167,12 @@ def test_facts_are_those_of_the_other_commands(place: Path, known: dict[str, Any
         assert s["exactness"]["equal"] is said("verify", path, "--json")["equal"] is True
         assert s["accuracy"]["float"]["macro_f1"] == Model.load(place / f"{m['name']}.safetensors").info["test"]["macro_f1"]
         assert s["origin"]["files"][0]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+        image = s["origin"]["image"]
+        exported = said("export", path, "--core", image["core"], "--windows", 0, "--out", tmp_path / "c", "--json")
+        assert image == {"bytes": exported["image_bytes"], "crc32": exported["image_crc"], "core": "cortex-m4",
+                         "way": "stream" if exported["stream"] else "window"}
+        page_says = f"CRC-32 {image['crc32']}, as tinyloc export --core cortex-m4 prints it, "
+        assert page_says + ("sample by sample" if exported["stream"] else "a window at once") in text
 
 
 @mcu
@@ -535,7 +542,7 @@ def test_bad_input_is_named(place: Path, known: dict[str, Any], tmp_path: Path) 
         ((tmp_path / "list.json",), "expected the JSON facts of a report (format 'tinyloc-report'), found format None"),
         ((tmp_path / "cut.json",), "cannot be read as the JSON facts of a report"),
         ((tmp_path / "nan.json",), "NaN is no number of JSON"),
-        ((tmp_path / "next.json",), "tinyloc-report version 99; this tinyloc reads version 3"),
+        ((tmp_path / "next.json",), "tinyloc-report version 99; this tinyloc reads version 4"),
         ((tmp_path / "odd.json",), "$.target.ram: 'much' is not"),
         ((place / "facts.json", m8), "expected it alone, without other models"),
         ((place / "facts.json", "--mcu", "nrf52810"), "expected it alone, without --mcu"),

@@ -18,7 +18,7 @@ from typing import Any
 from tinyloc import __version__
 from tinyloc.errors import ConfigError, ModelError
 
-FORMAT, VERSION = "tinyloc-report", 3
+FORMAT, VERSION = "tinyloc-report", 4
 EXTRA = "install it with: pip install 'tinyloc[report]'"
 
 

@@ -288,9 +288,8 @@ def settings(info: Mapping[str, Any]) -> Facts:
 
 def origin(s: Subject) -> Facts:
     """Digests, settings and seeds of the Program, and the commands that repeat what the report says of it."""
-    import zlib
-
     from tinyloc.emulator.mcu import format_size
+    from tinyloc.export import image_crc, variant
     from tinyloc.image import to_image
 
     info, path = s.program.info, s.path
@@ -300,15 +299,16 @@ def origin(s: Subject) -> Facts:
     data += ["--missing", s.missing] if s.missing != MISSING[0] else []
     part = ["--mcu", s.target.mcu.name] if s.target.mcu else []
     core = part or ["--core", s.target.core]
+    cortex = s.target.core if s.target.core.startswith("cortex-") else None  # others have no firmware
     limits = [word for kind, n in s.target.limits.items() for word in (f"--{kind}", format_size(n))]
     commands = [["tinyloc", "quantize", path, *data, "--out", file]] if s.quantized else []
     commands += [["tinyloc", "verify", file, *data, "--backend", ",".join((*HOST, s.target.core))],
-                 ["tinyloc", "audit", file, *part, *limits, *([] if not s.target.core.startswith("cortex-") else
-                                                     ["--measured", *([] if part else core)])],
+                 ["tinyloc", "audit", file, *part, *limits, *(["--measured", *([] if part else core)] if cortex else [])],
                  ["tinyloc", "run", file, *data]]
-    if s.target.core.startswith("cortex-"):
+    if cortex:
         commands.insert(-1, ["tinyloc", "bench", file, *core])
-    image = to_image(s.program)
+    exported = variant(s.program, cortex)
+    image = to_image(exported)
     proofs: Mapping[str, Any] = info.get("proofs", {})
     halves = {"four_bits": list(s.program.four_bits)} if s.program.four_bits else {}
     tight = max(proofs, key=lambda k: proofs[k][0] / (proofs[k][1] or 1), default=None)
@@ -316,8 +316,9 @@ def origin(s: Subject) -> Facts:
             "files": [{"what": "float model" if s.quantized else "Program", "path": path, "sha256": s.sha256},
                       *([{"what": "float model", "path": s.floats[0], "sha256": s.floats[1]}]
                         if s.floats and not s.quantized else [])],
-            "image": {"bytes": len(image), "crc32": f"{zlib.crc32(image):08x}"}, "data_digest": s.dataset.digest(),
-            "source": dict(s.source), "settings": settings(info) | halves,
+            "image": {"bytes": len(image), "crc32": f"{image_crc(image):08x}", "core": cortex,
+                      "way": "stream" if exported.steps_of_time < s.program.steps_of_time else "window"},
+            "data_digest": s.dataset.digest(), "source": dict(s.source), "settings": settings(info) | halves,
             "proofs": {"count": len(proofs), "tightest": tight and {"what": tight, "bound": proofs[tight][0],
                                                                     "limit": proofs[tight][1]}},
             "commands": commands}
