@@ -240,9 +240,21 @@ def test_what_cannot_be_judged_fails(firmware: pytest.Pytester) -> None:
     result = firmware.runpytest_inprocess()
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["*gone: ram cannot be judged: *no such file*"])
-    (firmware.path / "budget.toml").write_text('[[model]]\nfile = "gone"\nrum = "4K"\n')
-    result = firmware.runpytest_inprocess()
-    assert result.ret != 0 and "did you mean 'ram'" in result.stdout.str() + result.stderr.str()
+
+
+@pytest.mark.parametrize(("text", "says"), [
+    ('[[model]]\nfile = "gone"\nrum = "4K"\n', "*budget.toml, model 1: unknown key 'rum'; did you mean 'ram'*"),
+    ("bad = [", "*budget.toml: no TOML (*"), (None, "*budget.toml: No such file or directory; expected a budget file")])
+@pytest.mark.parametrize("tests", ["tests", "."])  # the budget lies elsewhere, or in what is collected
+def test_a_budget_that_cannot_be_read_is_one_failure(firmware: pytest.Pytester, text: str | None, says: str,
+                                                     tests: str) -> None:
+    (firmware.path / "budget.toml").unlink()
+    if text is not None:
+        (firmware.path / "budget.toml").write_text(text)
+    result = firmware.runpytest_inprocess(tests)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines([says])
+    assert "Traceback" not in result.stdout.str() and "FAILED budget.toml::budget" in result.stdout.str()
 
 
 def test_the_readmes_budget_and_action() -> None:

@@ -16,14 +16,16 @@ import pytest
 
 if TYPE_CHECKING:
     from tinyloc.budget import Row
+    from tinyloc.errors import TinylocError
 
 
 class BudgetError(Exception):
-    """A row that is not kept, or cannot be judged; its text is the report."""
+    """A row that is not kept, or cannot be judged, or a budget that cannot be read; its text is the report."""
 
 
 class BudgetFile(pytest.File):
-    """A budget: its rows are its tests."""
+    """A budget: its rows are its tests.  One that cannot be read is a test that fails: other tests run beside it, as they
+    would not after an error of collection."""
 
     def collect(self) -> Iterable[BudgetItem]:
         from tinyloc.budget import read
@@ -32,7 +34,8 @@ class BudgetFile(pytest.File):
         try:
             models = read(self.path)
         except TinylocError as e:
-            raise self.CollectError(str(e)) from None
+            yield BudgetItem.from_parent(self, name="budget", row=e)
+            return
         seen: dict[str, int] = {}
         for row in (r for m in models for r in m.rows):
             seen[row.id] = seen.get(row.id, 0) + 1
@@ -41,15 +44,17 @@ class BudgetFile(pytest.File):
 
 
 class BudgetItem(pytest.Item):
-    """A row of a budget."""
+    """A row of a budget, or why it has none."""
 
-    def __init__(self, *, row: Row, **kwargs: Any) -> None:
+    def __init__(self, *, row: Row | TinylocError, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.row = row
 
     def runtest(self) -> None:
         from tinyloc.errors import TinylocError
 
+        if isinstance(self.row, TinylocError):
+            raise BudgetError(str(self.row))
         try:
             verdict = self.row.judge()
         except TinylocError as e:
@@ -66,7 +71,7 @@ class BudgetItem(pytest.Item):
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
-        return self.path, None, f"budget: {self.row.id}"
+        return self.path, None, f"budget: {self.name}"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
