@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from tinyloc.emulator.cycles import estimate, timing
-from tinyloc.emulator.elf import EXTRA, Elf
+from tinyloc.emulator.elf import EXTRA, Elf, Function
 from tinyloc.emulator.toolchain import EMULATED, FIRMWARE, Build, Core, Memory, core, host_library, link
 from tinyloc.errors import BrokenError, ConfigError
 from tinyloc.kernels.op import DTYPES, Args, Op
@@ -110,13 +110,12 @@ class Profile:
         order = np.argsort(-total, kind="stable")
         return {self.elf.functions[i].name: int(total[i]) for i in order.tolist() if total[i]}
 
-    def only(self, functions: set[str]) -> Profile:
+    def only(self, functions: set[Function]) -> Profile:
         """The share of these functions."""
         inside = np.zeros(len(self.executed), bool)
         addresses = np.array([x.address for x in self.elf.instructions])
-        for f in self.elf.functions:
-            if f.name in functions:
-                inside |= (addresses >= f.start) & (addresses < f.end)
+        for f in functions:
+            inside |= (addresses >= f.start) & (addresses < f.end)
         return Profile(self.elf, self.executed * inside, self.taken * inside)
 
     def differences(self, other: Profile) -> list[str]:

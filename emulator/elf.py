@@ -142,6 +142,15 @@ class Elf:
             raise unknown("symbol", name, self.symbols)
         return self.symbols[name]
 
+    def function(self, name: str) -> Function:
+        """That of a name; where files have static ones of the same name, the global one.  Raises ConfigError with the
+        nearest name."""
+        address = self.symbols.get(name, -1) & ~1  # a table of symbols has the global ones last (ELF, symbol table)
+        found = self.function_at(address)
+        if found is None or found.start != address:
+            raise unknown("function", name, [f.name for f in self.functions])
+        return found
+
     def function_at(self, address: int) -> Function | None:
         """The function that holds `address`."""
         i = bisect.bisect_right(self._starts, address & ~1) - 1
@@ -249,9 +258,9 @@ class Elf:
         raise ModelError(f"{f.name}: the stack pointer is computed at run time ({add})")
 
     @cached_property
-    def taken_addresses(self) -> set[str]:
+    def taken_addresses(self) -> set[Function]:
         """Functions whose address stands in constant data or in a MOVW and MOVT: what an indirect call may reach."""
-        known = {f.start | 1: f.name for f in self.functions}
+        known = {f.start | 1: f for f in self.functions}
         found = set()
         for base, data in self.segments:
             skip = 64 if base == self.text_start else 0  # the vector table is called by the hardware
@@ -267,10 +276,10 @@ class Elf:
                 low[half.group(1)] = int(half.group(2), 0)
         return found
 
-    def calls(self, f: Function) -> set[str]:
+    def calls(self, f: Function) -> set[Function]:
         """What a function may call: its calls and tail calls, and for an indirect one every function whose address is
         taken.  Raises ModelError for an indirect call when there is none."""
-        out: set[str] = set()
+        out: set[Function] = set()
         for x in self.body(f):
             jump = x.base in ("blx", "bx") and x.operands != "lr"
             if (jump and x.target is None) or (x.base == "mov" and x.operands.startswith("pc,")):
@@ -281,18 +290,17 @@ class Elf:
             elif x.base in ("bl", "b", "blx", "cbz", "cbnz") and x.target is not None:
                 to = self.function_at(x.target)
                 if to and (x.base == "bl" or not f.start <= x.target < f.end):
-                    out.add(to.name)
+                    out.add(to)
         return out
 
-    def reachable(self, entry: str) -> set[str]:
+    def reachable(self, entry: str) -> set[Function]:
         """`entry` and everything that it may call, directly or not."""
-        by_name = {f.name: f for f in self.functions}
-        found, todo = set(), [entry]
+        found, todo = set(), [self.function(entry)]
         while todo:
-            name = todo.pop()
-            if name not in found:
-                found.add(name)
-                todo += self.calls(by_name[name])
+            f = todo.pop()
+            if f not in found:
+                found.add(f)
+                todo += self.calls(f)
         return found
 
     def stack_bound(self, entry: str) -> tuple[int, list[str]]:
@@ -301,19 +309,16 @@ class Elf:
         Interrupts are not in it: each nesting level adds 32 bytes (104 with the FPU) and its handler's own.
         Raises ModelError for recursion and for frames computed at run time.
         """
-        by_name = {f.name: f for f in self.functions}
-        if entry not in by_name:
-            raise unknown("function", entry, by_name)
-        done: dict[str, tuple[int, list[str]]] = {}
+        done: dict[Function, tuple[int, list[str]]] = {}
 
-        def deepest(name: str, chain: list[str]) -> tuple[int, list[str]]:
-            if name in chain:
-                loop = " -> ".join([*chain[chain.index(name):], name])
+        def deepest(f: Function, chain: list[Function]) -> tuple[int, list[str]]:
+            if f in chain:
+                loop = " -> ".join(g.name for g in [*chain[chain.index(f):], f])
                 raise ModelError(f"recursion: {loop}; the stack has no bound")
-            if name not in done:
-                below = [deepest(c, [*chain, name]) for c in sorted(self.calls(by_name[name]))]
-                most, path = max(below, key=lambda b: b[0], default=(0, []))
-                done[name] = self.frame(by_name[name]) + most, [name, *path]
-            return done[name]
+            if f not in done:
+                called = sorted(self.calls(f), key=lambda g: (g.name, g.start))
+                most, path = max((deepest(g, [*chain, f]) for g in called), key=lambda b: b[0], default=(0, []))
+                done[f] = self.frame(f) + most, [f.name, *path]
+            return done[f]
 
-        return deepest(entry, [])
+        return deepest(self.function(entry), [])

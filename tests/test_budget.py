@@ -136,6 +136,8 @@ def test_instructions_and_measured_memory(place: Path) -> None:
     found = facts("check", budget, code=1)["rows"]
     assert [(r["found"], r["kept"]) for r in found] == [(linked["ram"], True), (linked["flash"], False)]
     assert "stack" in found[0]["text"] and ".text" in found[1]["text"]
+    bare = facts("audit", place / "m8.safetensors", "--ram", "64K", "--flash", "512K", "--measured", "--optimize", "-O0")
+    assert bare["measured"]["stack"] <= bare["measured"]["stack_bound"], "also where tl_run's and the stream's run are calls"
     alone = toml(place, "b.toml", measured=True, model_alone=True, ram="24K")
     assert facts("check", alone)["rows"][0]["found"] < linked["ram"]
 

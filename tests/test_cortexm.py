@@ -33,14 +33,16 @@ ELEMENTS = 8000  # of outputs, at level 1: larger cases are left to level 2
 
 
 def build(folder: Path, source: str, which: str = "m4", memory: Memory | None = None, compiler: str = "clang",
-          keep: tuple[str, ...] = ()) -> tuple[Machine, Elf]:
-    """A machine with the firmware `source` (a C file with a main, or functions that `keep` names)."""
-    path = folder / "firmware.c"
+          keep: tuple[str, ...] = (), more: str = "") -> tuple[Machine, Elf]:
+    """A machine with the firmware `source` (a C file with a main, or functions that `keep` names); more: a second file."""
+    path, beside = folder / "firmware.c", folder / "more.c"
     path.write_text('#include "semihost.h"\n#include <stdint.h>\n' + source)
+    beside.write_text(more)
     b = Build(core(which), compiler, "-O2", include=(FIRMWARE,))
     extra = [] if "main(" in source else [FIRMWARE / "no_main.c"]
     memory = memory or Memory(64 << 10, 16 << 10)
-    elf = toolchain.link(b, b.compile([path, FIRMWARE / "startup.c", FIRMWARE / "aeabi.c", *extra]), memory, keep)
+    files = [path, *([beside] if more else []), FIRMWARE / "startup.c", FIRMWARE / "aeabi.c", *extra]
+    elf = toolchain.link(b, b.compile(files), memory, keep)
     return Machine(core(which), elf, memory), elf
 
 
@@ -711,6 +713,40 @@ def test_stack_bound_follows_calls_through_pointers(which: str, compiler: str, t
     m.paint_stack()
     m.call(through, 0)
     assert 120 <= m.stack_used() < 200
+
+
+@pytest.mark.parametrize("which", EMULATED)
+@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize(("first", "second"), [(30, 700), (700, 30)])
+def test_static_functions_of_one_name_are_two(which: str, compiler: str, first: int, second: int, tmp_path: Path) -> None:
+    """Neither takes the other's place in the bound, and one that calls the other is no recursion."""
+    source = """
+    int deep(int x);
+    int f(int x);
+    static __attribute__((noinline)) int same(int x)
+    { volatile int y[WORDS]; y[x & 15] = x; return deep(y[x & 15]) + y[x & 7]; }
+    int f(int x) { return same(x) + 1; }
+    """
+    more = """
+    int deep(int x);
+    static __attribute__((noinline)) int same(int x) { volatile int y[WORDS]; y[x & 15] = x; return y[x & 15] + 2; }
+    int deep(int x) { return same(x) + 1; }
+    """
+    m, elf = build(tmp_path, source.replace("WORDS", str(first)), which, compiler=compiler, keep=("f",),
+                   more=more.replace("WORDS", str(second)))
+    bound, chain = elf.stack_bound("f")
+    assert chain == ["f", "same", "deep", "same"] and sorted(g.name for g in elf.reachable("f")) == sorted(chain)
+    m.call("f", 1)
+    assert 4 * (first + second) < m.stack_used() <= bound < 4 * (first + second) + 100
+    alone = elf.stack_bound("deep")[0]
+    assert 4 * second < alone < 4 * second + 50
+    before = m.profile()
+    m.call("f", 1)
+    whole = m.profile() - before
+    shares = [whole.only({g}).instructions for g in elf.reachable("f")]
+    assert all(shares) and sum(shares) == whole.only(elf.reachable("f")).instructions
+    with pytest.raises(ConfigError, match="did you mean 'deep'"):
+        elf.stack_bound("depp")
 
 
 def test_a_frame_of_unknown_size_has_no_bound(tmp_path: Path) -> None:
