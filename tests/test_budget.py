@@ -180,9 +180,22 @@ def test_a_microcontroller_is_a_budget(place: Path) -> None:
     ({"mcu": "nrf52832", "core": "m5"}, "did you mean 'm"),
     ({"signature": "xyz"}, "expected eight hexadecimal digits"), ({"file": None, "ram": 1}, "no file"),
     ({"measured": 1, "ram": 1}, "measured = 1; expected bool"),
-    ({"instructions": True}, "instructions = True; expected int")])
+    ({"instructions": True}, "instructions = True; expected int"),
+    ({"instructions": 0}, "model 1: instructions = 0; expected 1 or more"),
+    ({"macro_f1": 1.1}, "model 1: macro_f1 = 1.1; expected 0 to 1"), ({"macro_f1": 80}, "macro_f1 = 80; expected 0 to 1"),
+    ({"macro_f1": -0.1}, "macro_f1 = -0.1; expected")])
 def test_bad_budgets_are_named(place: Path, rows: dict[str, Any], words: str) -> None:
     assert words in complaint("check", toml(place, "bad.toml", **rows))
+
+
+def test_the_help_names_every_key() -> None:
+    said = tinyloc("check", "--help").stdout
+    assert [k for k in KEYS if not re.search(rf"\b{k}\b", said)] == []
+
+
+def test_nan_is_no_score(tmp_path: Path) -> None:
+    (tmp_path / "b.toml").write_text('[[model]]\nfile = "m"\nmacro_f1 = nan\n')
+    assert "macro_f1 = nan; expected 0 to 1" in complaint("check", tmp_path / "b.toml")
 
 
 def test_bad_files(place: Path) -> None:

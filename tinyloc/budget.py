@@ -322,6 +322,11 @@ def _demands(path: Path, number: int, entry: Mapping[str, Any]) -> Demands:
         raise ConfigError(f"{where}: no file; expected that of an int8 Program")
     if "signature" in entry and not re.fullmatch(r"[0-9a-fA-F]{8}", entry["signature"]):
         raise ConfigError(f"{where}: signature = {entry['signature']!r}; expected eight hexadecimal digits")
+    # A slip, such as 80 for 80 %: no model keeps it.
+    if not 0 <= entry.get("macro_f1", 0) <= 1:
+        raise ConfigError(f"{where}: macro_f1 = {entry['macro_f1']!r}; expected 0 to 1")
+    if entry.get("instructions", 1) < 1:
+        raise ConfigError(f"{where}: instructions = {entry['instructions']}; expected 1 or more")
     limits: dict[str, Any] = {}
     try:
         sizes = {k: str(entry[k]) for k in ("ram", "flash", "all_in_ram") if k in entry}

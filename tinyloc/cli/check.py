@@ -16,8 +16,8 @@ def check(budget: str, as_json: bool) -> None:
     """Judge models by a budget file.
 
     BUDGET is a TOML file, budget.toml if none is named: a table [[model]] for each, with its file and any of mcu, ram,
-    flash, all_in_ram, measured, instructions, core, macro_f1, data, columns, seed and signature.  Exit code 1: a row is not
-    kept.
+    flash, all_in_ram, measured, model_alone, instructions, core, macro_f1, data, columns, seed and signature.  Exit code 1:
+    a row is not kept.
     """
     from tinyloc.budget import read
 
