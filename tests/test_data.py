@@ -401,6 +401,9 @@ def test_load_rejects(name: str, options: dict[str, Any], message: str) -> None:
 
 def test_none_is_an_option_not_given() -> None:
     assert data.load("simulated", house=None, split=None, minutes=4).name == "simulated"
+    for seed in (5, 6):
+        described = data.load_source({"data": "simulated", "seed": seed, "columns": {}, "minutes": 4})
+        assert described.digest() == data.load("simulated", seed=seed, minutes=4).digest()
 
 
 @pytest.mark.parametrize("root", [None, "empty"])
@@ -660,6 +663,8 @@ def test_csv(tmp_path: Path) -> None:
     path = tmp_path / "my house.csv"
     path.write_text("\ufeff" + "\r\n".join(table()) + "\n\n", encoding="utf-8")
     d = data.load(path, columns={"window": 4, "hop": 2})
+    described = {"data": str(path), "seed": 0, "columns": {"window": 4, "hop": 2}}
+    assert data.load_source(described).digest() == d.digest() and data.load_source(described).window == 4
     check_no_leak(d)
     assert (d.name, d.rooms, d.aps, d.rate_hz) == ("my house", ("kitchen", "hall"), ("rssi_1", "rssi_2"), 1.0)
     assert not d.simulated and str(path) in d.note

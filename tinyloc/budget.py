@@ -161,19 +161,18 @@ class Demands:
     @cached_property
     def scores(self) -> dict[str, Any]:
         """Those of the int8 labels on the test rows."""
-        from tinyloc.data import load
+        from tinyloc.data import load_source
         from tinyloc.train import scores
         from tinyloc.trial import labels
 
         info = self.program.info
-        source = dict(info.get("source", {})) if "data" not in self.given else {"data": self.given["data"]}
-        if not source:
+        own = {"data": self.given["data"]} if "data" in self.given else info.get("source", {})
+        if not own:
             raise ConfigError("the model does not say which data it was trained on; name them (data)")
-        beside = self.folder / source["data"]
-        name = beside if beside.is_file() else source["data"]
-        columns = {**source.pop("columns", {}), **self.given.get("columns", {})}
-        seed = self.given.get("seed", source.pop("seed", 0))
-        d = load(name, seed=seed, columns=columns or None, **{k: v for k, v in source.items() if k not in ("data", "seed")})
+        beside = self.folder / own["data"]
+        d = load_source({**own, "data": str(beside) if beside.is_file() else own["data"],
+                         "seed": self.given.get("seed", own.get("seed", 0)),
+                         "columns": {**own.get("columns", {}), **self.given.get("columns", {})}})
         return scores(*labels(self.program, d, "test"), tuple(info.get("rooms", d.rooms)))
 
 

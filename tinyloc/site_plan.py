@@ -171,7 +171,7 @@ class Step:
 class Plan:
     """What is asked for a site, and what was done: `out`/plan.json.
 
-    source: as `tinyloc.cli.common.load_source` takes it; target: "mcu", "ram", "flash" as on the command line; epochs: at
+    source: as `tinyloc.data.load_source` takes it; target: "mcu", "ram", "flash" as on the command line; epochs: at
     most, None for training's own; done: of each step, how it was run; record: what `checks` found, and on which data.
     """
 

@@ -126,10 +126,9 @@ def source_of(data: str, seed: int, given: dict[str, Any]) -> dict[str, Any]:
 
 def load_source(source: dict[str, Any]) -> Dataset:
     """The data set that `source_of` describes."""
-    from tinyloc.data import load
+    from tinyloc.data import load_source as load
 
-    rest = {k: v for k, v in source.items() if k not in ("data", "seed", "columns")}
-    return load(source["data"], seed=source["seed"], columns=source["columns"] or None, **rest)
+    return load(source)
 
 
 def own_source(info: Any, data: str | None, given: dict[str, Any]) -> dict[str, Any]:

@@ -33,8 +33,8 @@ from tinyloc.errors import ConfigError, DataError, unknown
 __all__ = [
     "DATASETS", "HOLD", "MISSING", "NOT_HEARD", "POWER", "ROOT", "SIGNALS", "SOURCES", "Area", "Augmentation", "Augmenter",
     "Dataset", "Recordings", "Samples", "Scaler", "Source", "Windows", "accuracy", "class_f1", "confusion", "count_windows",
-    "every_row", "forward_fill", "join", "level_of", "load", "load_csv", "locate", "macro_f1", "motion_levels",
-    "paired_gain", "windows",
+    "every_row", "forward_fill", "join", "level_of", "load", "load_csv", "load_source", "locate", "macro_f1",
+    "motion_levels", "paired_gain", "windows",
 ]
 
 SOURCES: dict[str, Source] = {s.SOURCE.name: s.SOURCE for s in (simulate, flat, ujiindoorloc, tetam, byrne)}
@@ -70,6 +70,12 @@ def load(name_or_path: str | Path, *, seed: int = 0, columns: Mapping[str, Any] 
         raise ConfigError(f"{source.name}: is no CSV file; expected none of its options ({', '.join(sorted(columns))})")
     _known(source.name, options, source.options)
     return source.load(seed=seed, **options)
+
+
+def load_source(source: Mapping[str, Any]) -> Dataset:
+    """The data set of a description that JSON can hold, as models keep theirs (info "source"): "data", a name or a path,
+    and what else `load` takes."""
+    return load(source["data"], **{k: v for k, v in source.items() if k != "data"})
 
 
 def _known(what: str, given: Mapping[str, Any], known: frozenset[str]) -> None:

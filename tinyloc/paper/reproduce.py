@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from tinyloc.bench import can_count
-from tinyloc.data import SOURCES, Dataset, accuracy, load, macro_f1
+from tinyloc.data import SOURCES, Dataset, accuracy, load_source, macro_f1
 from tinyloc.distill import Distillation
 from tinyloc.errors import ConfigError
 from tinyloc.files import check_writable, write_atomic
@@ -190,9 +190,7 @@ def default_epochs(data: Dataset) -> int:
 
 @lru_cache(2)
 def _dataset(source: str, seed: int) -> Dataset:
-    given = dict(json.loads(source))
-    name, columns = given.pop("data"), given.pop("columns", None)
-    return load(name, seed=seed, columns=columns or None, **given)
+    return load_source({**json.loads(source), "seed": seed})
 
 
 def _file(out: Path, seed: int, preset: str, what: str) -> Path:
@@ -380,7 +378,7 @@ def reproduce(settings: Settings, out: str | Path, *, jobs: int = 1, say: Callab
 
     jobs: processes at a time; say: told a line for each model that is done; bar: a progress bar a training (one process).
     Raises ConfigError when the folder holds another run, a preset does not exist or no teacher is larger than its student,
-    and what `load` raises.
+    and what `load_source` raises.
     """
     out, source = Path(out), json.dumps(dict(settings.source), sort_keys=True)
     data = _dataset(source, 0)
