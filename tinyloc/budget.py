@@ -116,15 +116,11 @@ class Demands:
     @cached_property
     def measured(self) -> Measured:
         """Of the linked firmware, run with the extremes and a random window as input."""
-        import numpy as np
-
         from tinyloc.bench import measure, memory_of
+        from tinyloc.export import extremes
 
         program, _ = self.best
-        b = program.buffers[program.input]
-        rng = np.random.default_rng(0)
-        x = [*(np.full(b.shape, v, b.dtype) for v in (-128, 127)), rng.integers(-128, 128, b.shape).astype(b.dtype)]
-        return measure(program, self.core, memory_of(None, None, None), np.stack(x), model_alone=self.model_alone)
+        return measure(program, self.core, memory_of(None, None, None), extremes(program), model_alone=self.model_alone)
 
     @property
     def model_alone(self) -> bool:

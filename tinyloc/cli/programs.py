@@ -82,11 +82,10 @@ def audit(model: str, ram: str | None, flash: str | None, mcu: str | None, all_i
     where MODEL has what one needs.  Code and stack are counted with --measured only, from the linked image.
     Exit code 1: it does not fit, or there is no build for the microcontroller.
     """
-    import numpy as np
-
     from tinyloc.bench import check_core
     from tinyloc.emulator.mcu import budget as find_budget
     from tinyloc.emulator.mcu import find, parse_size
+    from tinyloc.export import extremes
     from tinyloc.verify import audit as count
     from tinyloc.verify import beside, compare, fits, needs
 
@@ -102,9 +101,7 @@ def audit(model: str, ram: str | None, flash: str | None, mcu: str | None, all_i
         limits = {"ram": given.ram_bytes, "flash": given.flash_bytes}
     found = count(program)
     best, streams = found.best, found.streams
-    b = program.buffers[program.input]
-    rng = np.random.default_rng(0)
-    x = np.stack([np.full(b.shape, v, b.dtype) for v in (-128, 127)] + [rng.integers(-128, 128, b.shape).astype(b.dtype)])
+    x = extremes(program)
     proof = {"window": compare(program, x, ("numba", "arena"))}
     if found.stream:
         proof["stream"] = compare(program.retime(1), x[:, :1], ("numba", "arena"))
