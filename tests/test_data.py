@@ -318,6 +318,18 @@ def test_time_blocks_do_not_cross_sessions() -> None:
     assert split.time_blocks(s, 5.0).tolist() == [i // 5 for i in range(20)] + [4] * 5 + [5] * 4 + [6]
 
 
+@pytest.mark.parametrize("time, recording, gap, want", [
+    ([0, 1, 21, 41.5, 42], None, split.GAP, [0, 0, 0, 1, 1]),
+    ([0, 1, 21, 41.5, 42], None, 5, [0, 0, 1, 2, 2]),
+    ([0, 1, 0, 21.5], [3, 3, 1, 1], split.GAP, [0, 0, 1, 2]),
+    ([5], None, split.GAP, [0]),
+    ([], [], split.GAP, [])])
+def test_sessions_end_with_recordings_and_before_gaps(time: list[float], recording: list[int] | None, gap: float,
+                                                      want: list[int]) -> None:
+    got = split.sessions(np.array(time, float), gap, None if recording is None else np.array(recording, np.int64))
+    assert got.tolist() == want and got.dtype == np.int64
+
+
 def check_no_leak(d: Dataset) -> None:
     """No row in two parts, windows in each, and a scaler whose range is that of the training rows."""
     keys = [{(t, r.tobytes()) for t, r in zip(p.time, p.rssi, strict=True)} for p in (d.train, d.val, d.test)]
@@ -473,7 +485,7 @@ def test_flat() -> None:
     assert 0.2 < len(d.val) / 4104 < 0.3
     np.testing.assert_array_equal(d.val.time, data.load("flat").val.time)
     assert not np.array_equal(d.val.time, data.load("flat", seed=1).val.time)
-    assert (np.diff(d.train.time)[np.diff(d.train.session) == 0] <= flat.GAP).all()
+    assert (np.diff(d.train.time)[np.diff(d.train.session) == 0] <= split.GAP).all()
     assert (flat.walk().room == -1).all() and len(flat.walk()) == 876
 
 
@@ -696,6 +708,35 @@ def test_csv_in_milliseconds_is_noticed(step: int, window: int, said: bool, tmp_
     path.write_text("\n".join([heading, *(f"{i * step},{row.split(',', 1)[1]}" for i, row in enumerate(rows))]))
     note = data.load_csv(path, window=window).note
     assert note.endswith(f" A row each {step} s: are these times in milliseconds?") == said
+
+
+@pytest.mark.parametrize("pause", [21, 3600, 28_800, 86_400])
+def test_a_pause_in_a_csv_changes_no_split_and_no_window(pause: int, tmp_path: Path) -> None:
+    """What follows it is as what follows in a file with a column of sessions."""
+    plain, paused = tmp_path / "plain.csv", tmp_path / "paused.csv"
+    heading, *rows = table()
+    apart = [(f"{i + (pause if i >= 320 else 0)},{row.split(',', 1)[1]}", f",{i >= 320}") for i, row in enumerate(rows)]
+    paused.write_text("\n".join([heading, *(row for row, _ in apart)]))
+    plain.write_text("\n".join([heading + ",who", *(row + who for row, who in apart)]))
+    d = data.load_csv(paused, window=4, hop=2)
+    check_no_leak(d)
+    assert d.digest() == data.load_csv(plain, window=4, hop=2, session="who").digest()
+    assert d.note.endswith(" Gaps of more than 20 s: 1; the rows behind each are a session of their own.")
+    for part in (d.train, d.val, d.test):
+        assert np.diff(part.time)[np.diff(part.session) == 0].max() == 1
+        assert np.bincount(part.session).min() >= 16, "blocks of 5 windows of 4 rows, cut into equal shares"
+    assert len(data.windows(d.train, Scaler.fit(d.train), 4, 2)) > 0.8 * len(d.train) / 2
+
+
+@pytest.mark.parametrize("step, missing, said", [(0.2, 100, ""), (0.2, 101, "20"), (1, 20, ""), (1, 21, "20"), (4, 10, ""),
+                                                 (4, 11, "40"), (60, 10, ""), (60, 11, "600")])
+def test_gaps_in_a_csv_are_long_for_its_rows(step: float, missing: int, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    heading, *rows = table()
+    path.write_text("\n".join([heading, *(f"{step * (i + (missing - 1 if i >= 300 else 0)):.10g},{row.split(',', 1)[1]}"
+                                          for i, row in enumerate(rows))]))
+    note = data.load_csv(path, window=4).note
+    assert (f" Gaps of more than {said} s: 1;" in note) if said else "Gaps" not in note
 
 
 def test_csv_of_what_no_device_hears(tmp_path: Path) -> None:

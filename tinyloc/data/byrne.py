@@ -25,7 +25,7 @@ import numpy.typing as npt
 from tinyloc.data.grid import regular
 from tinyloc.data.motion import GRAVITY, motion_levels, unit_of
 from tinyloc.data.source import Source, locate
-from tinyloc.data.split import hold_out, part, time_blocks
+from tinyloc.data.split import GAP, hold_out, part, sessions, time_blocks
 from tinyloc.data.table import Dataset, Floats, Ints, Samples
 from tinyloc.errors import ConfigError, DataError
 
@@ -34,7 +34,6 @@ RATE_HZ = 5.0
 REACH = 0.5  # seconds between a row and the annotation that labels it
 BLOCK = 60.0  # seconds a validation block
 VAL = 0.25
-GAP = 20.0  # seconds without any reception that end a session
 ACCELEROMETER = "accelerometer_filtered.dat"
 
 
@@ -164,7 +163,7 @@ def _experiment(house: _House, name: str, aps: dict[int, int], room_of: dict[int
         room = np.where(np.abs(when[near] - grid) <= REACH + 1e-6, label[near], -1)
     # Rows in which nothing was heard for long carry nothing; they end a session.  The first row is heard.
     last = np.maximum.accumulate(np.where(np.isnan(rssi).all(axis=1), 0, np.arange(len(grid))))
-    session = np.cumsum(np.diff(grid[last], prepend=grid[0]) > GAP, dtype=np.int64)
+    session = sessions(grid[last])
     keep = grid - grid[last] <= GAP + 1e-6
     motion = house.motion(name, grid)[keep, None] if moves else None
     return grid[keep], rssi[keep], room[keep], session[keep], motion

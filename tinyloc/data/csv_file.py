@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from tinyloc.data.motion import level_of
-from tinyloc.data.split import hold_out, part, time_blocks
+from tinyloc.data.split import GAP, hold_out, part, sessions, time_blocks
 from tinyloc.data.table import Bools, Dataset, Ints, Samples
 from tinyloc.data.windows import DBM_LEAST, DBM_MOST
 from tinyloc.errors import ConfigError, DataError
@@ -23,6 +23,7 @@ MISSING = frozenset({"", "nan", "na", "n/a", "null", "none"})
 BLOCK_WINDOWS = 5  # windows a block of the split
 VAL, TEST = 0.2, 0.2
 SEPARATORS = (",", ";", "\t", "|")
+GAP_ROWS = 10  # row periods from row to row that end a session, where they are longer than `GAP`
 SLOW = 60  # seconds from row to row beyond which a window of several rows is hardly about where somebody is
 # Beyond these a column holds something else: signals, and seconds, of which a double no longer tells one from the next.
 MOST_SIGNAL, MOST_TIME, MOST_RATE = 1e6, 2.0**53, 1e6
@@ -109,7 +110,8 @@ def load_csv(path: str | Path, *, time: str = "time", room: str = "room",
              not_heard: float | None = None, window: int = 20, hop: int = 10, seed: int = 0) -> Dataset:
     """Rows of a CSV file with a heading, split into train, val and test (60/20/20).
 
-    time       column of seconds (any origin), rising within a session
+    time       column of seconds (any origin), rising within a session.  After more than 20 s without a row, and more than
+               ten times the usual step, another session begins; `note` says how often
     room       column of labels; empty: unlabeled
     rssi       columns of dBm, by name or by prefix ("ap*"); empty, NaN, NA, null or `not_heard`: not heard.
                A column in which nothing was ever heard is dropped, a constant one kept, and one with dBm so low
@@ -140,7 +142,7 @@ def load_csv(path: str | Path, *, time: str = "time", room: str = "room",
 def read_csv(path: Path, *, time: str = "time", room: str = "room", rssi: str | Sequence[str] = ("rssi_*",),
              motion: str | Sequence[str] = (), session: str | None = None, delimiter: str = ",",
              not_heard: float | None = None) -> tuple[Samples, float, str]:
-    """(all rows, rows a second, what is odd about the columns) of a file as `load_csv` takes it, whole."""
+    """(all rows, rows a second, what is odd about them) of a file as `load_csv` takes it, whole."""
     heading, rows = _rows(path, delimiter)
     signals = _signals(path, heading, [rssi] if isinstance(rssi, str) else rssi)
     asked = [motion] if isinstance(motion, str) else list(motion)
@@ -208,19 +210,23 @@ def read_csv(path: Path, *, time: str = "time", room: str = "room", rssi: str | 
     if not any(heard):
         raise DataError(f"{path}: nothing was heard in any of the columns {', '.join(signals)}")
     constant = [s for s, v in zip(signals, values.T, strict=True) if v.min() == v.max()]  # NaN is unequal
-    samples = Samples(times, values[:, heard].astype(np.float32), label, recording, tuple(rooms),
-                      tuple(s for s, h in zip(signals, heard, strict=True) if h),
-                      motion=level_of(moved) if motions else None, motions=tuple(motions))
-
     steps = np.diff(times)[recording[1:] == recording[:-1]]
     rate = 1 / max(float(np.median(steps)), 1e-300) if len(steps) else 0.0
     if rate > MOST_RATE:
         raise DataError(f"{path}, column {time!r}: rows are {1 / rate:.3g} s apart, expected {1 / MOST_RATE:g} s at least")
+    # Firmware starts anew after less, max(1 s, 2 periods): here scans that came late are to make no sessions of a few rows.
+    gap = max(GAP, GAP_ROWS / rate) if rate else GAP
+    session_of = sessions(times, gap, recording)
+    samples = Samples(times, values[:, heard].astype(np.float32), label, session_of, tuple(rooms),
+                      tuple(s for s, h in zip(signals, heard, strict=True) if h),
+                      motion=level_of(moved) if motions else None, motions=tuple(motions))
     dropped = [s for s, h in zip(signals, heard, strict=True) if not h]
     note = f" Dropped, never heard: {', '.join(dropped)}." if dropped else ""
     note += f" Constant, carries nothing: {', '.join(constant)}." if constant else ""
     faint = [s for s, v in zip(signals, values.T, strict=True) if (v < DBM_LEAST).any()]
     note += f" Below {DBM_LEAST} dBm, which a device drops (not heard?): {', '.join(faint)}." if faint else ""
+    if gaps := int(session_of[-1]) + 1 - len(recordings):
+        note += f" Gaps of more than {gap:g} s: {gaps}; the rows behind each are a session of their own."
     return samples, rate, note
 
 

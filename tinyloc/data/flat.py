@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinyloc.data.source import Source, locate
-from tinyloc.data.split import hold_out, part, time_blocks
+from tinyloc.data.split import hold_out, part, sessions, time_blocks
 from tinyloc.data.table import Area, Dataset, Ints, Samples
 from tinyloc.errors import DataError
 
@@ -22,7 +22,6 @@ AREAS = {"bedroom": Area(0, 2.12, 2.64, 7.1), "living": Area(2.64, 2.12, 6.32, 7
          "bathroom": Area(3.96, 0, 6.22, 2.12)}
 APS = tuple(f"rssi_{i}" for i in range(1, 7))
 RATE_HZ = 3.0
-GAP = 20.0  # seconds between rows that end a session
 BLOCK = 20.0  # seconds a validation block: five windows of 4 s
 VAL = 0.25
 
@@ -52,9 +51,8 @@ def _read(path: Path, positions: bool) -> Samples:
         except ValueError as e:
             raise DataError(f"{path}: {e}") from e
     time = (table[:, 0] - table[0, 0]) * 1e-9
-    session = np.concatenate([[0], np.cumsum(np.diff(time) > GAP)])
     room = room_of(table[:, 1], table[:, 2]) if positions else np.full(len(table), -1)
-    return Samples(time, table[:, -len(APS):], room, session, ROOMS, APS)
+    return Samples(time, table[:, -len(APS):], room, sessions(time), ROOMS, APS)
 
 
 def load(seed: int = 0) -> Dataset:

@@ -5,11 +5,22 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import numpy.typing as npt
 
 from tinyloc.data.table import Bools, Ints, Samples
 
+GAP = 20.0  # seconds from row to row that end a session
 UNIT_WINDOWS = 5  # of `units`
 _DRAWS = 300  # random choices that `hold_out` compares; more change the result by under a percent of the rows
+
+
+def sessions(time: npt.NDArray[np.float64], gap: float = GAP, recording: Ints | None = None) -> Ints:
+    """(n,) id, from 0, of the session that a row lies in: it ends with the recording, and before a gap of more than `gap`
+    seconds from row to row."""
+    new = np.diff(time, prepend=time[:1]) > gap
+    if recording is not None:
+        new |= np.diff(recording, prepend=recording[:1]) != 0
+    return np.cumsum(new, dtype=np.int64)
 
 
 def time_blocks(samples: Samples, seconds: float) -> Ints:
