@@ -296,8 +296,18 @@ def test_another_recording_may_name_the_rooms_in_another_order(place: Path, tmp_
     assert lines[1].split(",")[1] == "kitchen" and lines[41].split(",")[1] == "hall"
     found = facts("run", place / "m8", "--data", other, *COLUMNS, "--out", tmp_path / "rooms.csv")
     assert found["macro_f1"] > 0.8 and set(found["f1"]) == {"kitchen", "hall"}
+    given = ("--data", other, *COLUMNS, "--out", tmp_path / "made")
+    makes = (("quantize", place / "m", *given), ("quantize", place / "m", *given, "--qat", "--epochs", "1"),
+             ("prune", place / "m", *given, "--inner", "50%", "--epochs", "1", "--rounds", "1", "--teacher", place / "m"))
+    *_, pruned = [facts(*command) for command in makes]
+    assert pruned["unpruned_test"]["macro_f1"] > 0.8 and set(pruned["test"]["f1"]) == {"kitchen", "hall"}
+    assert Model.load(tmp_path / "made").info["rooms"] == ["kitchen", "hall"]
+    other.write_text("\n".join([lines[0], *(x for x in lines[1:] if "hall" in x)]))
+    for command in makes:
+        tinyloc(*command)
     other.write_text("\n".join([lines[0], *(x.replace("hall", "attic") for x in lines[1:])]))
-    assert "has a room 'attic', which the model lacks" in complaint("run", place / "m8", "--data", other, *COLUMNS)
+    for command in (*makes, ("run", place / "m8", "--data", other, *COLUMNS)):
+        assert "has a room 'attic', which the model lacks" in complaint(*command)
 
 
 @pytest.mark.parametrize(("heading", "options", "says"), [

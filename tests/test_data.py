@@ -77,6 +77,19 @@ def test_access_points_are_selected_by_name() -> None:
     assert whole.select(["a1"]).test.rssi.tolist() == samples.rssi[:, 1:2].tolist() and whole.select(["a1"]).aps == ("a1",)
 
 
+def test_rooms_are_numbered_as_in_a_model() -> None:
+    samples = rows(room=np.array([0, 1, -1, 1, 0, 0]))
+    both = samples.with_rooms(["hall", "attic", "kitchen"])
+    assert both.rooms == ("hall", "attic", "kitchen") and both.room.tolist() == [2, 0, -1, 0, 2, 2]
+    assert samples.with_rooms(["kitchen", "hall"]) is samples
+    assert samples.take(samples.room != 1).with_rooms(["kitchen"]).room.tolist() == [0, -1, 0, 0], "a hall in no row"
+    with pytest.raises(DataError, match="the data has a room 'hall', which the model lacks; it knows kitchen, attic"):
+        samples.with_rooms(["kitchen", "attic"])
+    area = {"hall": Area(0, 0, 1, 1), "kitchen": Area(1, 0, 2, 1)}
+    whole = Dataset("x", *(samples.take(samples.room != 1),) * 3, 2, 1, 1.0, False, "", area).with_rooms(["kitchen"])
+    assert whole.rooms == ("kitchen",) == tuple(whole.areas) and whole.test.room.tolist() == [0, -1, 0, 0]
+
+
 def test_missing_access_points_may_be_silent() -> None:
     samples = rows(width=3, rssi=np.arange(18.0).reshape(6, 3))
     some = samples.select(["b", "a2", "c"], missing="silent")

@@ -26,7 +26,7 @@ from tinyloc.kernels.table import LAYERS, asked
 from tinyloc.model import Model, preset
 from tinyloc.program import Buffer, Program
 from tinyloc.qat import QuantizedGraph
-from tinyloc.quantize import Tensors, build, quantize
+from tinyloc.quantize import Tensors, build, calibrate, quantize
 from tinyloc.reference.gradcheck import check_grads
 from tinyloc.run import Numba, Session, Steps
 from tinyloc.train import Epoch, Inputs, Recipe, fit, loss_and_gradients, train, with_info
@@ -375,6 +375,20 @@ def test_ctrl_c_keeps_the_best_so_far(house: Dataset, models: dict[str, Model]) 
 
     how = qat.fit(models["mdcsa-h8l1"], house, QUICK, method="minmax", progress=interrupt).info["qat"]
     assert how["interrupted"] and how["epochs"] == 2 and how["best_epoch"] in (1, 2)
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_rooms_count_by_name(house: Dataset, models: dict[str, Model], trained: bool) -> None:
+    """Data that name their rooms in another order, or one more that does not occur, make the same Program."""
+    def made(data: Dataset) -> Program:
+        model = models["mamba-h8l1-lean"]
+        return qat.fit(model, data, QUICK, method="minmax") if trained else calibrate(model, data, "minmax")
+
+    want = made(house)
+    for other in (house.with_rooms(house.rooms[::-1]), house.with_rooms((*house.rooms, "attic"))):
+        got = made(other)
+        assert got.info["rooms"] == want.info["rooms"] and got.data.keys() == want.data.keys()
+        assert all(np.array_equal(v, got.data[k]) for k, v in want.data.items())
 
 
 def test_bad_input(house: Dataset, models: dict[str, Model]) -> None:

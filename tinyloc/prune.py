@@ -462,9 +462,9 @@ def prune(model: Model, dataset: Dataset, keep: Mapping[str, int | float] | None
     Of the inputs, "aps", motion channels stay: whether they pay was decided when the model was trained (`train.fit`).
     Of a dimension that every block or head has for itself, each loses its own least important; so they stay equally wide.
     Ctrl-C during the last training keeps the best so far, with `info["interrupted"]`; before it, it goes through.
-    Raises ConfigError for targets that make no sense, DataError for data of other rooms or without an access point that the
-    model hears, ModelError for a model that does not say what it was trained on, or a checkpoint of another run; BrokenError
-    when the budget is not met after all.
+    Raises ConfigError for targets that make no sense, DataError for data with a room that the model lacks or without an
+    access point that it hears, ModelError for a model that does not say what it was trained on, or a checkpoint of another
+    run; BrokenError when the budget is not met after all.
     """
     recipe, info = recipe or recipe_for(model), model.info
     targets = resolve(model.config, keep or {})
@@ -480,11 +480,8 @@ def prune(model: Model, dataset: Dataset, keep: Mapping[str, int | float] | None
         raise ConfigError(f"pruning: {rounds} rounds and {between} epochs between, expected at least 1")
     if not {"scaler", "window", "rooms", "aps"} <= info.keys():
         raise ModelError("pruning: the model does not say what it was trained on; expected a model that `fit` made")
-    if tuple(info["rooms"]) != dataset.rooms:
-        raise DataError(f"{dataset.name}: the model knows other rooms ({len(info['rooms'])}) than the data have "
-                        f"({len(dataset.rooms)})")
     dataset.train.select(info["aps"], missing=missing)  # says what is lacking
-    dataset = heard_by(dataset, (info["aps"], *(t.info.get("aps", ()) for t in teachers)), missing)
+    dataset = heard_by(dataset.with_rooms(info["rooms"]), (info["aps"], *(t.info.get("aps", ()) for t in teachers)), missing)
     asked = None
     if teachers or distillation:
         asked = Teachers(teachers, dataset, int(info["window"]), int(info.get("delay", 0)), distillation,

@@ -243,10 +243,11 @@ def fit(model: FloatModel, dataset: Dataset, recipe: Recipe | None = None, *, me
     (`train.fit`'s `refit`) and cannot be judged by them.  `info["qat"]` has recipe, score, epochs, the best of them, whether
     Ctrl-C ended it, teachers and distillation.
     missing: of access points that the model hears, or a teacher, and the data lack (`Samples.select`).
-    Raises DataError when the data set lacks access points that may not be missing, or has other rooms than the model.
+    Raises DataError when the data set lacks access points that may not be missing, or has a room that the model lacks.
     """
     recipe, info = recipe or as_begun(RECIPE, model.info), model.info
     calibration = calibration_of(model, dataset, missing)
+    dataset = dataset.with_rooms(info.get("rooms", dataset.rooms))
     lacking = [k for k in ("scaler", "aps", "window") if k not in info]
     if lacking:
         raise DataError(f"the model does not say its {lacking[0]}; expected a model that `tinyloc.train.fit` made")

@@ -492,6 +492,7 @@ def _training(model: FloatModel, dataset: Dataset, missing: str) -> tuple[Sample
     """(training rows as the model hears them, its scaler, rows of its windows)."""
     info = model.info
     rows = dataset.train.select(info.get("aps", dataset.aps), f"{dataset.name}: the model", missing)
+    rows = rows.with_rooms(info.get("rooms", dataset.rooms))
     scaler = Scaler.from_dict(info["scaler"]) if "scaler" in info else Scaler.fit(rows)
     return rows, scaler, int(info.get("window", dataset.window))
 
@@ -500,14 +501,9 @@ def calibration_of(model: FloatModel, dataset: Dataset, missing: str = MISSING[0
     """Windows (b, t, a) of the data set's training rows, one a row, scaled and cut as the model's info says.
 
     Access points that the model does not hear are left out.  Raises DataError when the data set lacks one that it hears,
-    unless `missing` lets it count as not heard (`Samples.select`), or has other rooms than the model was trained for.
+    unless `missing` lets it count as not heard (`Samples.select`), or has a room that the model lacks.
     """
-    info = model.info
     rows, scaler, length = _training(model, dataset, missing)
-    if "rooms" in info and tuple(info["rooms"]) != dataset.rooms:
-        known, got = info["rooms"], dataset.rooms
-        raise DataError(f"{dataset.name}: the model was trained for other rooms ({', '.join(known[:4])}, ...; {len(known)} "
-                        f"of them) than the data has ({', '.join(got[:4])}, ...; {len(got)})")
     return windows(rows, scaler, length, 1).x
 
 

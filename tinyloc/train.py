@@ -663,15 +663,8 @@ def last_rows(info: Mapping[str, Any], samples: Samples, missing: str = MISSING[
     if not {"scaler", "window"} <= info.keys():
         raise DataError("the model does not say how its input is made: expected scaler and window in its info, as `fit` "
                         "writes them")
-    w = every_row(samples.select(info.get("aps", samples.aps), missing=missing), Scaler.from_dict(info["scaler"]),
-                  int(info["window"]), int(info.get("delay", 0)))
-    known = list(info.get("rooms", samples.rooms))
-    if known == list(samples.rooms):
-        return w
-    lacking = [r for i, r in enumerate(samples.rooms) if r not in known and (samples.room == i).any()]
-    if lacking:
-        raise DataError(f"the data has a room {lacking[0]!r}, which the model lacks; it knows {', '.join(known)}")
-    return dataclasses.replace(w, y=samples.numbers_in(known)[w.y])
+    rows = samples.select(info.get("aps", samples.aps), missing=missing).with_rooms(info.get("rooms", samples.rooms))
+    return every_row(rows, Scaler.from_dict(info["scaler"]), int(info["window"]), int(info.get("delay", 0)))
 
 
 def scores(true: np.ndarray, predicted: np.ndarray, rooms: tuple[str, ...]) -> dict[str, Any]:

@@ -243,7 +243,7 @@ def prune(model: str, out: str, ram: str | None, total: str | None, flash: str |
     f1 = []
     for each in (m, pruned):
         w = last_rows(each.info, d.test, missing)
-        f1.append(scores(w.y[:, -1], each.labels(w), d.rooms))
+        f1.append(scores(w.y[:, -1], each.labels(w), tuple(m.info["rooms"])))
     pruned = with_info(pruned, source=source, test=f1[1])
     pruned.save(out)
     if not pruned.info["interrupted"]:

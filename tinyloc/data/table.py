@@ -158,6 +158,16 @@ class Samples:
         known = list(rooms)
         return np.array([known.index(r) if r in known else -1 for r in self.rooms] + [-1])
 
+    def with_rooms(self, rooms: Sequence[str]) -> Samples:
+        """The same rows, their rooms numbered as in `rooms`, those of a model.  Raises DataError for one that occurs and is
+        not there; it may have others."""
+        if tuple(rooms) == self.rooms:
+            return self
+        lacking = [r for i, r in enumerate(self.rooms) if r not in rooms and (self.room == i).any()]
+        if lacking:
+            raise DataError(f"the data has a room {lacking[0]!r}, which the model lacks; it knows {', '.join(rooms)}")
+        return dataclasses.replace(self, room=self.numbers_in(rooms)[self.room], rooms=tuple(rooms))
+
     def counts(self) -> dict[str, int]:
         """Labeled rows a room."""
         counts = np.bincount(self.room[self.room >= 0], minlength=len(self.rooms))
@@ -276,3 +286,8 @@ class Dataset:
         """The data set as heard by the access points of those names alone, in that order; see `Samples.select`."""
         parts = {part: getattr(self, part).select(aps, who, missing) for part in ("train", "val", "test")}
         return dataclasses.replace(self, **parts)
+
+    def with_rooms(self, rooms: Sequence[str]) -> Dataset:
+        """The data set with rooms numbered as in `rooms`; see `Samples.with_rooms`."""
+        parts = {part: getattr(self, part).with_rooms(rooms) for part in ("train", "val", "test")}
+        return dataclasses.replace(self, **parts, areas={r: a for r, a in self.areas.items() if r in rooms})
