@@ -288,6 +288,36 @@ def test_run_as_a_device_answers_a_window_a_row(place: Path, tmp_path: Path) -> 
     assert facts("run", tmp_path / "c8", "--unknown") == found["--stream"]
 
 
+def test_data_that_have_changed_are_told_of(place: Path, tmp_path: Path) -> None:
+    """A recording that goes on is split anew: a model's own commands say so in one line, and once a load."""
+    file, m, m8 = tmp_path / "walk.csv", tmp_path / "m", tmp_path / "m8"
+    lines = (place / "walk.csv").read_text().splitlines(keepends=True)
+    file.write_text("".join(lines[:721]))
+    tinyloc("train", "--data", file, *COLUMNS, "--model", "mamba-h4l1", "--epochs", "2", "--out", m)
+    tinyloc("quantize", m, "--out", m8)
+    kept = Model.load(m).info["source"]
+    assert kept["rows_sha256"] == load_source(kept).digest() == Program.load(m8).info["source"]["rows_sha256"]
+    budget = tmp_path / "tinyloc.toml"
+    budget.write_text('[[model]]\nfile = "m8"\nmacro_f1 = 0.01\n')
+    commands: list[tuple[Any, ...]] = [
+        ("run", m8), ("quantize", m, "--out", tmp_path / "q"), ("report", m8, "--out", tmp_path / "r.html"),
+        ("check", budget), ("verify", m8),
+        ("prune", m, "--inner", "50%", "--epochs", "1", "--rounds", "1", "--out", tmp_path / "p")]
+    said = f"note: {file}: its rows are not those that the model was trained on; they are split anew, and test may hold"
+    for grown in (False, True):
+        file.write_text("".join(lines if grown else lines[:721]))
+        for command in commands:
+            text = tinyloc(*command).stderr
+            assert (text.startswith(said) and text.count("\n") == 1) if grown else not text, command
+    assert Model.load(tmp_path / "p").info["source"] == kept, "it has seen the rows that there were"
+    for command in (("run", m8, "--data", place / "walk.csv", *COLUMNS), ("run", m8, "--window", "7"),
+                    ("train", "--data", file, *COLUMNS, "--epochs", "1", "--out", tmp_path / "new")):
+        assert not tinyloc(*command).stderr, command
+    program = Program.load(m8)
+    replace(program, info={**program.info, "source": {k: v for k, v in kept.items() if k != "rows_sha256"}}).save(m8)
+    assert not tinyloc("run", m8).stderr, "a file of a version that kept no digest"
+
+
 def test_another_recording_may_name_the_rooms_in_another_order(place: Path, tmp_path: Path) -> None:
     """Rooms count by name: the same walk, begun in the other room, scores alike; a room more is refused."""
     lines = (place / "walk.csv").read_text().splitlines()

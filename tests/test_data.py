@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,7 @@ from tinyloc import data
 from tinyloc.data import MISSING, Dataset, Samples, Scaler, byrne, flat, simulate, split, ujiindoorloc
 from tinyloc.data.grid import regular
 from tinyloc.data.table import Area
-from tinyloc.errors import ConfigError, DataError, TinylocError
+from tinyloc.errors import ChangedWarning, ConfigError, DataError, TinylocError
 
 NAN = float("nan")
 REAL = Path(os.environ.get("TINYLOC_DATA", "/nonexistent"))
@@ -422,6 +423,16 @@ def test_walls_between_rooms() -> None:
 def test_load_rejects(name: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(TinylocError, match=message):
         data.load(name, **options)
+
+
+def test_load_tells_of_other_rows() -> None:
+    given: dict[str, Any] = {"minutes": 4, "test_minutes": 1}
+    before = data.load("simulated", **given).digest()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        data.load("simulated", rows_sha256=before, **given)
+    with pytest.warns(ChangedWarning, match="^simulated: its rows are not those that the model was trained on"):
+        data.load("simulated", rows_sha256=before, seed=1, **given)
 
 
 def test_none_is_an_option_not_given() -> None:

@@ -571,7 +571,7 @@ def test_command(house: Dataset, tmp_path: Path) -> None:
     found, pruned = json.loads(r.stdout), Model.load(tmp_path / "p")
     assert pruned.config.sizes == {**model.config.sizes, "aps": 5, "inner": 8, "state": 4} == found["sizes"]
     assert found["parameters"] == pruned.parameters and found["test"] == pruned.info["test"]
-    assert pruned.info["source"] == source and pruned.info["distillation"]["alpha"] == 0.5
+    assert pruned.info["source"] == {**source, "rows_sha256": data.digest()} and pruned.info["distillation"]["alpha"] == 0.5
     assert sorted(p.name for p in tmp_path.iterdir()) == ["m", "nowhere", "p", "walk.csv"]
     for command in (["quantize", str(tmp_path / "p"), "--out", str(tmp_path / "p8"), "--calibration", "minmax"],
                     ["verify", str(tmp_path / "p8")], ["run", str(tmp_path / "p8"), "--stream"],

@@ -26,6 +26,10 @@ class BrokenError(TinylocError):
     """A promise that does not hold when it is tried out; not bad input but a "no": the command line exits with 1 on it."""
 
 
+class ChangedWarning(UserWarning):
+    """Data that are no longer what they were when a model was trained on them; the command line says so in one line."""
+
+
 def unknown(what: str, name: object, known: Iterable[str]) -> ConfigError:
     """`ConfigError` for a name that is not in `known`, offering the nearest one; what is no string is none."""
     names = sorted(known)

@@ -412,7 +412,8 @@ def _drive(study: Study, client: Any, progress: Callable[[Progress], None] | Non
     """Keeps every thread of the cluster busy until the study has its trials."""
     from distributed import wait
 
-    goal, info = study.goal, {"source": study.source} if study.source else {}
+    goal = study.goal
+    info = {"source": {"rows_sha256": study.dataset.digest(), **study.source}} if study.source else {}
     # A task's result, not a scattered value: when the worker that holds it dies, the scheduler makes it again.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a large graph: it is the data, sent once

@@ -9,7 +9,20 @@ from typing import Any
 
 import click
 
-from tinyloc.cli.common import CSV, DATA_HELP, JSON, NO, SEED, emit, load_source, main, progress_bar, source_of, table
+from tinyloc.cli.common import (
+    CSV,
+    DATA_HELP,
+    JSON,
+    NO,
+    SEED,
+    emit,
+    load_source,
+    main,
+    progress_bar,
+    source_of,
+    table,
+    trained_on,
+)
 
 
 @main.command()
@@ -53,7 +66,7 @@ def adapt(model: str, data_name: str, out: str, minutes: float | None, epochs: i
         end()
     kept = found.chosen != "before"
     if kept:
-        with_info(found.model, source=source, test=found.scores[found.chosen]).save(out)
+        with_info(found.model, source=trained_on(source, d), test=found.scores[found.chosen]).save(out)
     if not found.interrupted:
         checkpoint.unlink(missing_ok=True)
     names = {"before": "as it was", "adapted": "adapted", "anew": "trained anew on these minutes"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import click
 
 from tinyloc import __version__
 from tinyloc.display import MEMORY
-from tinyloc.errors import BrokenError, ConfigError, TinylocError, unknown
+from tinyloc.errors import BrokenError, ChangedWarning, ConfigError, TinylocError, unknown
 
 if TYPE_CHECKING:
     from tinyloc.data import Augmentation, Dataset
@@ -31,7 +32,10 @@ class Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.simplefilter("always", ChangedWarning)
+                warnings.showwarning = _show(warnings.showwarning)
+                return super().invoke(ctx)
         except BrokenError as e:
             click.echo(f"tinyloc: no: {e}", err=True)
             sys.exit(NO)
@@ -41,6 +45,17 @@ class Group(click.Group):
         except KeyboardInterrupt:
             click.echo("tinyloc: interrupted", err=True)
             sys.exit(130)
+
+
+def _show(otherwise: Callable[..., None]) -> Callable[..., None]:
+    """What shows warnings: in one line those that are for users, `otherwise` the others."""
+    def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+        if issubclass(category, ChangedWarning):
+            click.echo(f"note: {message}", err=True)
+        else:
+            otherwise(message, category, *where)
+
+    return show
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -131,6 +146,12 @@ def load_source(source: dict[str, Any]) -> Dataset:
     return load(source)
 
 
+def trained_on(source: dict[str, Any], d: Dataset) -> dict[str, Any]:
+    """`source` as a model keeps it: with the digest of its rows, by which `load` tells that they have changed; that of the
+    rows that the model was trained on first stays."""
+    return {"rows_sha256": d.digest(), **source}
+
+
 def own_source(info: Any, data: str | None, given: dict[str, Any]) -> dict[str, Any]:
     """The data that the user names, else that which the model was trained on; with the options that are given.  Of another
     CSV file, the model's own access points are the columns of dBm, unless the user or their names say which are."""
@@ -145,7 +166,10 @@ def own_source(info: Any, data: str | None, given: dict[str, Any]) -> dict[str, 
         if hears and not any(h.startswith("rssi_") for h in heading):  # else the reader's own default
             asked["columns"]["rssi"] = hears
         return asked
-    return {**own, **asked, "columns": {**own["columns"], **asked["columns"]}}
+    whole = {**own, **asked, "columns": {**own["columns"], **asked["columns"]}}
+    if whole != own:
+        whole.pop("rows_sha256", None)  # another split or other columns were asked for
+    return whole
 
 
 def csv_heading(path: str | Path, delimiter: str) -> list[str]:

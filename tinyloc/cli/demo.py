@@ -8,7 +8,21 @@ from typing import Any
 
 import click
 
-from tinyloc.cli.common import BYTES, CSV, DATA_HELP, JSON, NO, SEED, emit, load_source, main, progress_bar, source_of, table
+from tinyloc.cli.common import (
+    BYTES,
+    CSV,
+    DATA_HELP,
+    JSON,
+    NO,
+    SEED,
+    emit,
+    load_source,
+    main,
+    progress_bar,
+    source_of,
+    table,
+    trained_on,
+)
 
 
 @main.command()
@@ -37,7 +51,7 @@ def demo(data_name: str, out: str, models: tuple[str, ...], epochs: int | None, 
     name = d.name + (" (a SIMULATED house: no radio was involved)" if d.simulated else "")
     say(f"data: {name}, {len(d.aps)} access points, {len(d.rooms)} rooms, {len(d.train)} + {len(d.val)} + {len(d.test)} "
         "rows for training, validation and test")
-    found = main_job(d, Path(out), models=models or MODELS, recipe=recipe, source=source, say=say,
+    found = main_job(d, Path(out), models=models or MODELS, recipe=recipe, source=trained_on(source, d), say=say,
                      progress=lambda label: progress_bar(label, as_json))
     head = ["model", "F1 float", "F1 int8", "bit-exact", *(label for label, _ in BYTES), "RAM", "all in RAM",
             *(f"fits {b // 1024} KB" for b in BUDGETS)]

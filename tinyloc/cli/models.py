@@ -26,6 +26,7 @@ from tinyloc.cli.common import (
     progress_bar,
     source_of,
     table,
+    trained_on,
 )
 from tinyloc.errors import ConfigError
 
@@ -143,7 +144,7 @@ def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch:
     finally:
         end()
     w = last_rows(model.info, d.test)
-    model = with_info(model, source=source, test=scores(w.y[:, -1], model.labels(w), d.rooms))
+    model = with_info(model, source=trained_on(source, d), test=scores(w.y[:, -1], model.labels(w), d.rooms))
     model.save(out)
     info = model.info
     if not info["interrupted"]:
@@ -244,7 +245,7 @@ def prune(model: str, out: str, ram: str | None, total: str | None, flash: str |
     for each in (m, pruned):
         w = last_rows(each.info, d.test, missing)
         f1.append(scores(w.y[:, -1], each.labels(w), tuple(m.info["rooms"])))
-    pruned = with_info(pruned, source=source, test=f1[1])
+    pruned = with_info(pruned, source=trained_on(source, d), test=f1[1])
     pruned.save(out)
     if not pruned.info["interrupted"]:
         forget(checkpoint)

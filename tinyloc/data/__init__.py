@@ -4,6 +4,7 @@ it."""
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from tinyloc.data.windows import (
     forward_fill,
     windows,
 )
-from tinyloc.errors import ConfigError, DataError, unknown
+from tinyloc.errors import ChangedWarning, ConfigError, DataError, unknown
 
 __all__ = [
     "DATASETS", "HOLD", "MISSING", "NOT_HEARD", "POWER", "ROOT", "SIGNALS", "SOURCES", "Area", "Augmentation", "Augmenter",
@@ -43,12 +44,13 @@ _CSV = frozenset(inspect.signature(load_csv).parameters) - {"path", "seed"}
 
 
 def load(name_or_path: str | Path, *, seed: int = 0, columns: Mapping[str, Any] | None = None,
-         **options: Any) -> Dataset:
+         rows_sha256: str | None = None, **options: Any) -> Dataset:
     """The data set of that name (see `DATASETS`), or the CSV file at that path.
 
     seed     chooses the validation part, and the house of "simulated"
     columns  for a CSV file: the keywords of `load_csv`, such as {"rssi": "ap*", "not_heard": 100}
     options  what the source takes (`SOURCES[name].options`: house, split, minutes, ...); None is "not given"
+    rows_sha256  what `Dataset.digest` was when a model was trained on it: a `ChangedWarning` says if it is another now
 
     Raises `ConfigError` for a name or an option that does not exist, `DataError` for files that cannot be
     used.
@@ -65,11 +67,16 @@ def load(name_or_path: str | Path, *, seed: int = 0, columns: Mapping[str, Any] 
             raise DataError(f"{path}: is a folder; expected a CSV file or a data set ({', '.join(DATASETS)})")
         _known(str(path), options, frozenset())
         _known("columns", columns or {}, _CSV)
-        return load_csv(path, seed=seed, **(columns or {}))
-    if columns:
-        raise ConfigError(f"{source.name}: is no CSV file; expected none of its options ({', '.join(sorted(columns))})")
-    _known(source.name, options, source.options)
-    return source.load(seed=seed, **options)
+        made = load_csv(path, seed=seed, **(columns or {}))
+    else:
+        if columns:
+            raise ConfigError(f"{source.name}: is no CSV file; expected none of its options ({', '.join(sorted(columns))})")
+        _known(source.name, options, source.options)
+        made = source.load(seed=seed, **options)
+    if rows_sha256 is not None and rows_sha256 != made.digest():
+        warnings.warn(f"{name_or_path}: its rows are not those that the model was trained on; they are split anew, and test "
+                      "may hold rows that it has seen", ChangedWarning, stacklevel=2)
+    return made
 
 
 def load_source(source: Mapping[str, Any]) -> Dataset:
