@@ -102,27 +102,26 @@ class Trace:
             raise Cannot("numbers of several steps are brought into one row")
         return source, row[:, 0], channel
 
-    def matrix(self, at: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
-        """(addresses (R, D), the way back): channels are the last axis, or the last but one where that has fewer kinds of
-        rows."""
-        ways: list[tuple[int, bool, np.ndarray]] = []
-        for swap in (False, True)[: 1 + (at.ndim > 2)]:
-            turned = np.swapaxes(at, -1, -2) if swap else at
-            flat = turned.reshape(-1, turned.shape[-1])
+    def matrix(self, *ats: np.ndarray) -> tuple[list[np.ndarray], Callable[[np.ndarray], np.ndarray]]:
+        """(addresses (R, D) of each, all of one shape, and the way back, one for all): channels are the last axis, or the
+        last but one where that has fewer kinds of rows."""
+        ways: list[tuple[int, bool, list[np.ndarray]]] = []
+        for swap in (False, True)[: 1 + (ats[0].ndim > 2)]:
+            turned = [np.swapaxes(at, -1, -2) if swap else at for at in ats]
+            flat = [at.reshape(-1, at.shape[-1]) for at in turned]
             try:
-                source, _, channel = self.rows(flat)
+                read = [self.rows(at) for at in flat]
             except Cannot as e:
                 problem = e
                 continue
-            kinds = len(np.unique(np.concatenate([source, channel], 1), axis=0))
-
+            kinds = len(np.unique(np.concatenate([p for source, _, channel in read for p in (source, channel)], 1), axis=0))
             ways.append((kinds, swap, flat))
         if not ways:
             raise problem
         _, swapped, flat = min(ways, key=lambda w: w[:2])
 
         def back(found: np.ndarray) -> np.ndarray:
-            lead = np.swapaxes(at, -1, -2).shape[:-1] if swapped else at.shape[:-1]
+            lead = np.swapaxes(ats[0], -1, -2).shape[:-1] if swapped else ats[0].shape[:-1]
             shaped = found.reshape(*lead, found.shape[-1])
             return np.swapaxes(shaped, -1, -2) if swapped else shaped
 
@@ -233,19 +232,18 @@ class Trace:
 
     def with_constant(self, op: str, x: Tensor, c: np.ndarray) -> Tensor:
         """x + c or x * c."""
+        shape = np.broadcast_shapes(x.at.shape, c.shape)
+        at, neutral = np.broadcast_to(x.at, shape), 0.0 if op == "add" else 1.0
+        if (c == neutral).all():
+            return replace(x, at=at)
+        if not np.isfinite(c).all():
+            raise Cannot("a constant that is not finite, as a mask's; every step attends to every one")
+        if (at == PADDING).any() and (op == "add" or c.size > 1):  # one factor leaves zeros as they are
+            raise Cannot("padding is read by something else than a convolution")
         if c.size == 1:
             v = float(c.reshape(-1)[0])
-            at = np.broadcast_to(x.at, np.broadcast_shapes(x.at.shape, c.shape))
             return Tensor(at, x.gain, x.shift + v) if op == "add" else Tensor(at, x.gain * v, x.shift * v)
-        neutral = 0.0 if op == "add" else 1.0
-        if (c == neutral).all():
-            return x
-        if np.isinf(c).any():
-            raise Cannot("a mask; every step attends to every one")
-        shape = np.broadcast_shapes(x.at.shape, c.shape)
-        at, c = np.broadcast_to(x.at, shape), np.broadcast_to(c, shape)
-        if (at == PADDING).any():
-            raise Cannot("padding is read by something else than a convolution")
+        c = np.broadcast_to(c, shape)
         source, row, channel = self.locate(at)
         out = at.copy()
         for i in np.unique(source):
@@ -289,9 +287,7 @@ class Trace:
         first, second = (np.stack([*self.locate(v.at)[1:], self.widths(v.at)]) for v in (a, b))
         if np.array_equal(first, second):  # place by place
             return Tensor(self._pairs(op, a, b), gain, shift)
-        (left, back), (right, _) = self.matrix(a.at), self.matrix(b.at)
-        if left.shape != right.shape:
-            raise Cannot("operands lie in different orders")
+        (left, right), back = self.matrix(a.at, b.at)
         d = left.shape[1]
         (sa, ra, ca), (sb, rb, cb) = self.rows(left), self.rows(right)
         if not np.array_equal(ra, rb):
@@ -445,7 +441,7 @@ class Trace:
 
 def finish(trace: Trace, output: Tensor) -> tuple[list[Node], int, int, str]:
     """(nodes, classes, steps, what the output is of the emissions)."""
-    at, _ = trace.matrix(output.at)
+    (at,), _ = trace.matrix(output.at)
     source, row, channel = trace.rows(at)
     if (source != source[0]).any() or (channel != channel[0]).any():
         raise Cannot("its rows are made in different ways")
