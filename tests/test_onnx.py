@@ -74,7 +74,7 @@ def graph_of(path: Path, nodes: list[Any], weights: dict[str, np.ndarray], shape
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [f"y{i}" for i in range(rank)])
     made = helper.make_graph(nodes, "g", [x], [y], [numpy_helper.from_array(np.asarray(
-        w, np.asarray(w).dtype if np.asarray(w).dtype.kind == "i" else np.float32), k) for k, w in weights.items()])
+        w, np.asarray(w).dtype if np.asarray(w).dtype.kind in "ib" else np.float32), k) for k, w in weights.items()])
     onnx.save(helper.make_model(made, opset_imports=[helper.make_opsetid("", opset)], ir_version=10), path)
     return path
 
@@ -127,6 +127,13 @@ BY_HAND: dict[str, tuple[list[Any], dict[str, np.ndarray], set[str], dict[str, A
     "wider by nothing": ([op("MatMul", "x one", "h"), op("Tanh", "h", "t"), op("Add", "t zeros", "z"),
                           op("MatMul", "z w2", "l"), op("Mul", "ones l", "y")],
                          DENSE | {"one": W1[:, :1], "zeros": np.zeros((1, T, 8)), "ones": np.ones((1, T, 1))}, {"tanh"}, {}),
+    "softmax of old": ([op("MatMul", "x w1", "h"), op("Cast", "h", "c", to=TensorProto.DOUBLE),
+                        op("Softmax", "c", "p", axis=2), op("Cast", "p", "f", to=TensorProto.FLOAT),
+                        op("MatMul", "f w2", "y")], DENSE, {"softmax"}, {"opset": 11}),
+    "padding of old": ([op("Transpose", "x", "c", perm=[0, 2, 1]), op("Pad", "c", "p", pads=[0, 0, 2, 0, 0, 0], value=0.0),
+                        op("Conv", "p k", "h"), op("Relu", "h", "r"), op("Transpose", "r", "t", perm=[0, 2, 1]),
+                        op("Dropout", "t", "d"), op("MatMul", "d w2", "y")],
+                       DENSE | {"k": rng.normal(size=(8, APS, 3))}, {"conv1d", "relu"}, {"opset": 10}),
     "any length": ([op("MatMul", "x w1", "h"), op("Relu", "h", "r"), op("MatMul", "r w2", "y")], DENSE, {"relu"},
                    {"shape": ("batch", "time", APS), "window": T}),
     "dBm": ([op("MatMul", "x w1", "h"), op("Mul", "h small", "s"), op("Tanh", "s", "t"), op("MatMul", "t w2", "y")],
@@ -147,6 +154,13 @@ def test_graphs_by_hand(name: str, tmp_path: Path) -> None:
         np.testing.assert_allclose(model.forward(x)[0][:, 0], expected, **CLOSE)
         return
     check(path, x, kinds, **{k: v for k, v in how.items() if k in ("window", "input_range")})
+
+
+def branches(read: str) -> Any:
+    """An If whose both branches read that."""
+    c = helper.make_tensor_value_info("c", TensorProto.FLOAT, None)
+    branch = helper.make_graph([op("Identity", read, "c")], "branch", [], [c])
+    return op("If", "cond", "c", then_branch=branch, else_branch=branch)
 
 
 #: Additive attention's (T, 1) of the one step and (1, T) of the other.
@@ -177,12 +191,35 @@ WRONG: list[tuple[list[Any], dict[str, Any], str]] = [
      CROSSING, "node 3, Add: numbers of several steps are brought into one row"),
     ([*CROSSED, op("Mul", "a b", "y")], CROSSING, "node 3, Mul: numbers of several steps are brought into one row"),
     ([op("MatMul", "x w1", "h"), op("Add", "h hole", "y")], {"hole": np.full(8, np.nan)}, "a constant that is not finite"),
+    ([op("MatMul", "x w1", "h"), op("Cast", "h", "i", to=TensorProto.INT64), op("Cast", "i", "y", to=TensorProto.FLOAT)], {},
+     "node 1, Cast: expected a cast to float, float16, bfloat16 or double"),
+    ([op("Unsqueeze", "x one", "h"), op("GlobalAveragePool", "h", "p"), op("Flatten", "p", "y")], {"one": np.array([1])},
+     "GlobalAveragePool: expected a mean over one axis, time"),
+    ([op("Slice", "x none none", "s"), op("MatMul", "s w1", "y")], {"none": np.array([0])},
+     "Slice: nothing is left of its input"),
+    ([branches("x"), op("MatMul", "c w1", "y")], {"cond": np.array(True)},
+     "node 0, If: ONNX's reference implementation does not compute it"),
+    ([op("MatMul", "x w1", "h"), op("Pad", "h pads", "p"), op("MatMul", "p w2", "y")],
+     {"pads": np.array([0, -1, 0, 0, 0, 0])},
+     "node 1, Pad: ONNX's reference implementation does not compute it"),
+    ([op("MatMul", "x w2", "y")], {}, "node 0, MatMul: its operands do not go together"),
+    ([op("MatMul", "x w1", "h"), op("BatchNormalization", "h b1 b1 b1 b1", "y m v", training_mode=1)], {},
+     "exported for training"),
+    ([op("MatMul", "x w1", "h"), op("Dropout", "h half yes", "y")], {"half": np.array(0.5), "yes": np.array(True)},
+     "exported for training"),
+]
+OLDER: list[tuple[int, list[Any], dict[str, Any], str]] = [
+    (12, [op("MatMul", "x w1", "h"), op("Softmax", "h", "y")], {}, "Softmax: expected a softmax over the last axis"),
+    (12, [op("MatMul", "x w1", "h"), op("LogSoftmax", "h", "y")], {}, "LogSoftmax: expected a softmax over the last axis"),
+    (10, [op("MatMul", "x w1", "h"), op("Pad", "h", "y", pads=[0, 1, 0, 0, 0, 0], value=0.5)], {},
+     "something else than zeros"),
+    (6, [op("MatMul", "x w1", "y")], {}, "operators of opset 6; expected 7 or newer"),
 ]
 
 
-@pytest.mark.parametrize(("nodes", "more", "words"), WRONG)
-def test_what_has_no_place_is_named(nodes: list[Any], more: dict[str, Any], words: str, tmp_path: Path) -> None:
-    path = graph_of(tmp_path / "g.onnx", nodes, DENSE | more)
+@pytest.mark.parametrize(("opset", "nodes", "more", "words"), [*((20, *row) for row in WRONG), *OLDER])
+def test_what_has_no_place_is_named(opset: int, nodes: list[Any], more: dict[str, Any], words: str, tmp_path: Path) -> None:
+    path = graph_of(tmp_path / "g.onnx", nodes, DENSE | more, opset=opset)
     with pytest.raises(ModelError, match=words):
         load(path, "onnx")
 

@@ -19,9 +19,12 @@ from tinyloc.errors import ConfigError, ModelError
 
 MOVES = frozenset({"Concat", "Expand", "Flatten", "Gather", "Identity", "Pad", "Reshape", "Slice", "Split", "Squeeze",
                    "Transpose", "Unsqueeze"})
-SAME = frozenset({"Cast", "Dropout", "Identity"})
+#: float, float16, double and bfloat16 by their numbers in ONNX.  The narrowest rounds by 1/512 of a number, and the int8
+#: codes that come of all of them by 1/510 of a range.
+FLOATS = frozenset({1, 10, 11, 16})
 ACTIVATIONS = {"Elu": "elu", "Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh", "Erf": "erf"}
 EPSILON = 1e-5  # of our norms
+OLDEST = 7  # the first opset whose operators broadcast as NumPy does, and whose Dropout and BatchNormalization infer
 Value = Any  # a Tensor, or a constant: np.ndarray
 
 
@@ -32,6 +35,10 @@ def _need() -> tuple[Any, Any]:
     except ImportError:
         raise ConfigError("reading ONNX needs the onnx package: pip install 'tinyloc[onnx]'") from None
     return onnx, ReferenceEvaluator
+
+
+def _first_line(e: Exception) -> str:
+    return next(iter(str(e).strip().splitlines()), type(e).__name__)
 
 
 def read_onnx(path: str | Path, window: int | None = None, channels_first: bool = False,
@@ -48,8 +55,9 @@ def read_onnx(path: str | Path, window: int | None = None, channels_first: bool 
         proto = onnx.load(str(path))
         onnx.checker.check_model(proto)
     except Exception as e:  # of protobuf, of the checker, of the system
-        raise ModelError(f"{path}: no ONNX model ({str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__})"
-                         ) from None
+        raise ModelError(f"{path}: no ONNX model ({_first_line(e)})") from None
+    if (opset := _opset(proto)) < OLDEST:
+        raise ModelError(f"{path}: operators of opset {opset}; expected {OLDEST} or newer")
     graph = proto.graph
     values: dict[str, Value] = {i.name: onnx.numpy_helper.to_array(i) for i in graph.initializer}
     inputs = [i for i in graph.input if i.name not in values]
@@ -68,15 +76,21 @@ def read_onnx(path: str | Path, window: int | None = None, channels_first: bool 
         where = f"{path}: node {number}, {node.op_type}{f' {node.name!r}' if node.name else ''}"
         try:
             found = _apply(trace, onnx, evaluator, proto, node, [values[n] if n else None for n in node.input])
+            if any(isinstance(v, Tensor) and not v.at.size for v in found):
+                raise Cannot("nothing is left of its input")
         except Cannot as e:
             raise ModelError(f"{where}: {e}. There are: {', '.join(sorted(SUPPORTED))}") from None
         except KeyError as e:
             raise ModelError(f"{where} reads {e}, which nothing before it makes") from None
+        except (AttributeError, IndexError, TypeError, ValueError) as e:  # the checker does not look at shapes
+            raise ModelError(f"{where}: its operands do not go together ({e})") from None
         values |= dict(zip(node.output, found, strict=False))
     output = values.get(graph.output[0].name)
     try:
         if not isinstance(output, Tensor):
             raise Cannot("it does not depend on the input")
+        if not output.at.ndim:
+            raise Cannot("one number")
         nodes, classes, steps, end = finish(trace, output)
     except Cannot as e:
         raise ModelError(f"{path}: output {graph.output[0].name!r}: {e}; expected emissions (b, t, c), or (b, c) of the "
@@ -102,6 +116,17 @@ def _input_shape(path: Any, name: str, shape: list[int], window: int | None, cha
     return t, aps
 
 
+def _opset(proto: Any) -> int:
+    return max((int(o.version) for o in proto.opset_import if o.domain in ("", "ai.onnx")), default=1)
+
+
+def _attributes(onnx: Any, proto: Any, node: Any) -> dict[str, Any]:
+    """Those of an operator, by default what its version in the graph's opset has."""
+    schema = onnx.defs.get_schema(node.op_type, _opset(proto))
+    defaults = [a.default_value for a in schema.attributes.values() if a.default_value.type]
+    return {a.name: onnx.helper.get_attribute_value(a) for a in (*defaults, *node.attribute)}
+
+
 def _apply(trace: Trace, onnx: Any, evaluator: Any, proto: Any, node: Any, inputs: list[Value]) -> list[Value]:
     """Values of an operator's outputs."""
     if node.domain not in ("", "ai.onnx"):
@@ -114,20 +139,19 @@ def _apply(trace: Trace, onnx: Any, evaluator: Any, proto: Any, node: Any, input
         return _move(trace, onnx, evaluator, proto, node, inputs)
     if node.op_type not in SUPPORTED:
         raise Cannot("no layer does this")
-    attrs = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-    if node.op_type in SAME:
-        return [inputs[0]]
-    return [SUPPORTED[node.op_type](trace, attrs, inputs)]
+    return [SUPPORTED[node.op_type](trace, _attributes(onnx, proto, node), inputs)]
 
 
 def _reference(onnx: Any, evaluator: Any, proto: Any, node: Any, inputs: list[Any]) -> list[np.ndarray]:
     """The operator as ONNX's reference implementation has it."""
     names = {n: v for n, v in zip(node.input, inputs, strict=True) if n}
-
     some = onnx.helper.make_empty_tensor_value_info
     graph = onnx.helper.make_graph([node], "one", [some(n) for n in names], [some(n) for n in node.output])
     model = onnx.helper.make_model(graph, opset_imports=proto.opset_import, ir_version=proto.ir_version)
-    return list(evaluator(model).run(None, {n: np.asarray(v) for n, v in names.items()}))
+    try:
+        return list(evaluator(model).run(None, {n: np.asarray(v) for n, v in names.items()}))
+    except Exception as e:  # of a branch that reads the input, of padding that cuts off, of shapes
+        raise Cannot(f"ONNX's reference implementation does not compute it ({_first_line(e)})") from None
 
 
 def _move(trace: Trace, onnx: Any, evaluator: Any, proto: Any, node: Any, inputs: list[Value]) -> list[Value]:
@@ -143,11 +167,14 @@ def _move(trace: Trace, onnx: Any, evaluator: Any, proto: Any, node: Any, inputs
     elif not isinstance(inputs[0], Tensor) or len(tensors) > 1:
         raise Cannot("places that depend on the input")
     if node.op_type == "Pad":
-        mode = next((onnx.helper.get_attribute_value(a) for a in node.attribute if a.name == "mode"), b"constant")
-        given = inputs[2] if len(inputs) > 2 else None
-        if mode != b"constant" or (given is not None and np.any(given)) or shift:
+        attrs = _attributes(onnx, proto, node)
+        given = inputs[2] if len(inputs) > 2 and inputs[2] is not None else attrs.get("value", 0)
+        if attrs["mode"] != b"constant" or np.any(given) or shift:
             raise Cannot("padding with something else than zeros")
-        node, values = _padding(onnx, node), [*inputs[:2], np.asarray(PADDING, np.int64), *inputs[3:]]
+        if "pads" in attrs:  # before opset 11
+            node = onnx.helper.make_node("Pad", node.input, node.output, pads=attrs["pads"], value=float(PADDING))
+        else:
+            node, values = _padding(onnx, node), [*inputs[:2], np.asarray(PADDING, np.int64), *inputs[3:]]
     values = [v.at if isinstance(v, Tensor) else v for v in values]
     return [Tensor(trace.cut(np.asarray(v, np.int64)), gain, shift)
             for v in _reference(onnx, evaluator, proto, node, values)]
@@ -205,11 +232,11 @@ def _gemm(trace: Trace, attrs: dict[str, Any], inputs: list[Value]) -> Tensor:
     a, b = inputs[:2]
     if not isinstance(a, Tensor) or isinstance(b, Tensor):
         raise Cannot("expected the input from the left and weights from the right")
-    w = np.asarray(b, float) * attrs.get("alpha", 1.0)
-    a = replace(a, at=a.at.T) if attrs.get("transA") else a
-    y = trace.dense(a, w if attrs.get("transB") else w.T)
+    w = np.asarray(b, float) * attrs["alpha"]
+    a = replace(a, at=a.at.T) if attrs["transA"] else a
+    y = trace.dense(a, w if attrs["transB"] else w.T)
     if len(inputs) > 2 and inputs[2] is not None:
-        return trace.with_constant("add", y, _constant(inputs[2], "a bias") * attrs.get("beta", 1.0))
+        return trace.with_constant("add", y, _constant(inputs[2], "a bias") * attrs["beta"])
     return y
 
 
@@ -217,19 +244,19 @@ def _conv(trace: Trace, attrs: dict[str, Any], inputs: list[Value]) -> Tensor:
     x, w = inputs[0], _constant(inputs[1], "a kernel")
     if not isinstance(x, Tensor) or x.at.ndim != 3 or w.ndim != 3:
         raise Cannot("expected a convolution over one axis, time")
-    if attrs.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
+    if attrs["auto_pad"] not in (b"NOTSET", b"VALID"):
         raise Cannot(f"auto_pad {attrs['auto_pad'].decode()}; expected pads in numbers")
     bias = None if len(inputs) < 3 or inputs[2] is None else _constant(inputs[2], "a bias")
     (stride,), (dilation,) = attrs.get("strides", [1]), attrs.get("dilations", [1])
-    return trace.convolve(x, w, bias, attrs.get("group", 1), stride, dilation, tuple(attrs.get("pads", [0, 0])))
+    return trace.convolve(x, w, bias, attrs["group"], stride, dilation, tuple(attrs.get("pads", [0, 0])))
 
 
 def _norm(kind: str) -> Callable[[Trace, dict[str, Any], list[Value]], Tensor]:
     def apply(trace: Trace, attrs: dict[str, Any], inputs: list[Value]) -> Tensor:
         x, weight = inputs[0], _constant(inputs[1], "a gain")
-        if attrs.get("axis", -1) not in (-1, x.at.ndim - 1) or weight.ndim != 1:
+        if attrs["axis"] not in (-1, x.at.ndim - 1) or weight.ndim != 1:
             raise Cannot("expected a norm over the last axis alone")
-        if abs(attrs.get("epsilon", EPSILON) - EPSILON) > 1e-3 * EPSILON:
+        if abs(attrs["epsilon"] - EPSILON) > 1e-3 * EPSILON:
             raise Cannot(f"epsilon {attrs['epsilon']:g}; expected {EPSILON:g}")
         d = x.at.shape[-1]
         params = {"weight": np.broadcast_to(weight, d)}
@@ -242,8 +269,10 @@ def _norm(kind: str) -> Callable[[Trace, dict[str, Any], list[Value]], Tensor]:
 
 
 def _batch_norm(trace: Trace, attrs: dict[str, Any], inputs: list[Value]) -> Tensor:
+    if attrs.get("training_mode"):
+        raise Cannot("it is exported for training; expected inference")
     gain, bias, mean, var = (_constant(v, "a statistic") for v in inputs[1:])
-    gain = gain / np.sqrt(var + attrs.get("epsilon", 1e-5))
+    gain = gain / np.sqrt(var + attrs["epsilon"])
     shape = (-1, *([1] * (inputs[0].at.ndim - 2)))
     y = trace.with_constant("mul", inputs[0], gain.reshape(shape))
     return trace.with_constant("add", y, (bias - mean * gain).reshape(shape))
@@ -251,7 +280,8 @@ def _batch_norm(trace: Trace, attrs: dict[str, Any], inputs: list[Value]) -> Ten
 
 def _softmax(kind: str) -> Callable[[Trace, dict[str, Any], list[Value]], Tensor]:
     def apply(trace: Trace, attrs: dict[str, Any], inputs: list[Value]) -> Tensor:
-        if attrs.get("axis", -1) not in (-1, inputs[0].at.ndim - 1):
+        # Before opset 13 all axes from this one on are one; of the last axis that is the same.
+        if attrs["axis"] not in (-1, inputs[0].at.ndim - 1):
             raise Cannot("expected a softmax over the last axis")
         return trace.normalized(kind, inputs[0], {})
 
@@ -262,11 +292,29 @@ def _mean(trace: Trace, attrs: dict[str, Any], inputs: list[Value]) -> Tensor:
     x = inputs[0]
     axes = attrs.get("axes", inputs[1] if len(inputs) > 1 and inputs[1] is not None else [])
     axes = sorted(int(a) % x.at.ndim for a in np.asarray(axes).reshape(-1))
-    keep, over = bool(attrs.get("keepdims", 1)), [a for a in axes if x.at.shape[a] > 1]
+    keep, over = bool(attrs["keepdims"]), [a for a in axes if x.at.shape[a] > 1]
     if len(over) != 1:
         raise Cannot("expected a mean over the steps of a window alone")
     y = trace.mean(x, over[0])
     return y if keep else replace(y, at=np.squeeze(y.at, tuple(axes)))
+
+
+def _pool(trace: Trace, attrs: dict[str, Any], inputs: list[Value]) -> Tensor:
+    if inputs[0].at.ndim != 3:
+        raise Cannot("expected a mean over one axis, time")
+    return trace.mean(inputs[0], 2)
+
+
+def _cast(trace: Trace, attrs: dict[str, Any], inputs: list[Value]) -> Tensor:
+    if attrs["to"] not in FLOATS:
+        raise Cannot("expected a cast to float, float16, bfloat16 or double")
+    return inputs[0]
+
+
+def _dropout(trace: Trace, attrs: dict[str, Any], inputs: list[Value]) -> Tensor:
+    if len(inputs) > 2 and np.any(inputs[2]):
+        raise Cannot("it is exported for training; expected inference")
+    return inputs[0]
 
 
 def _activation(op: str) -> Callable[[Trace, dict[str, Any], list[Value]], Tensor]:
@@ -274,7 +322,7 @@ def _activation(op: str) -> Callable[[Trace, dict[str, Any], list[Value]], Tenso
         if attrs.get("alpha", 1.0) != 1:
             raise Cannot(f"alpha {attrs['alpha']:g}; expected 1")
         if op == "Gelu":
-            return trace.function("gelu" if attrs.get("approximate", b"none") == b"tanh" else "gelu_erf", inputs[0])
+            return trace.function("gelu" if attrs["approximate"] == b"tanh" else "gelu_erf", inputs[0])
         return trace.function("silu" if op == "Swish" else ACTIVATIONS[op], inputs[0])
 
     return apply
@@ -285,5 +333,5 @@ SUPPORTED: dict[str, Any] = {
     "Add": _binary("add"), "Sub": _binary("sub"), "Mul": _binary("mul"), "Div": _binary("div"), "MatMul": _matmul,
     "Gemm": _gemm, "Conv": _conv, "LayerNormalization": _norm("layer_norm"), "RMSNormalization": _norm("rms_norm"),
     "BatchNormalization": _batch_norm, "Softmax": _softmax("softmax"), "LogSoftmax": _softmax("log_softmax"),
-    "ReduceMean": _mean, "GlobalAveragePool": lambda trace, attrs, inputs: trace.mean(inputs[0], 2),
-    **{op: _activation(op) for op in (*ACTIVATIONS, "Gelu", "Swish")}, **dict.fromkeys((*MOVES, *SAME, "Shape"))}
+    "ReduceMean": _mean, "GlobalAveragePool": _pool, "Cast": _cast, "Dropout": _dropout,
+    **{op: _activation(op) for op in (*ACTIVATIONS, "Gelu", "Swish")}, **dict.fromkeys((*MOVES, "Shape"))}
