@@ -24,11 +24,12 @@ import numpy as np
 import vectors
 
 from tinyloc.confidence import Reliability, with_table
+from tinyloc.convert.graph import GraphConfig, GraphModel
 from tinyloc.data import Scaler, load, windows
 from tinyloc.emulator.plan import plan
 from tinyloc.image import to_image
 from tinyloc.kernels._c import ffi, lib
-from tinyloc.model import Config as ModelConfig
+from tinyloc.kernels.op import Node
 from tinyloc.model import Model, preset
 from tinyloc.program import Buffer, Program
 from tinyloc.quantize import quantize
@@ -42,10 +43,13 @@ FIELDS = [n for n in ANSWER.names or () if n != "pad"]
 
 # ---- Programs ----
 
+LAST = "graph of the last row"
+
+
 @dataclass(frozen=True)
 class Case:
-    """preset and window of an untrained model of a simulated house (its bits do not depend on what it has learnt), and what
-    its stream is told; `louder`: the scan's state is so many powers of two greater than quantization made it."""
+    """preset, or LAST, and window of an untrained model of a simulated house (its bits do not depend on what it has learnt),
+    and what its stream is told; `louder`: the scan's state is so many powers of two greater than quantization made it."""
 
     preset: str
     window: int = 12
@@ -67,15 +71,29 @@ CASES = {
     "mamba without confidence": Case("mamba-h4l1", confident=False),
     "mdcsa": Case("mdcsa-h4l1", window=6),
     "mdcsa of rows that stand alone": Case("mdcsa-h4l1", window=1, warm_up=1, motion=True),
+    "graph of the last row": Case(LAST, window=6),
+    "graph of the last row without confidence": Case(LAST, window=5, confident=False),
 }
+
+
+def last_row(aps: int, classes: int, window: int) -> GraphModel:
+    """A graph that answers for the last row of a window alone."""
+    weight = np.random.default_rng(1).normal(size=(8, window, aps)).astype(np.float32) / np.sqrt(window * aps)
+    head = np.random.default_rng(2).normal(size=(classes, 8)).astype(np.float32)
+    return GraphModel(GraphConfig(aps, classes, window), [
+        Node("input", "x", ()),
+        Node("conv1d", "h", ("x",), {"weight": weight, "bias": np.zeros(8, np.float32)},
+             {"stride": 1, "pad_left": 0, "pad_right": 0}),
+        Node("relu", "r", ("h",)), Node("linear", "logits", ("r",), {"weight": head}, {"wide": True}),
+        Node("argmax", "label", ("logits",))])
 
 
 def make(case: Case) -> Program:
     """The Program of a case."""
     house = load("simulated", minutes=4, test_minutes=1, motion=case.motion)
     scaler = Scaler.fit(house.train)
-    config: ModelConfig = preset(case.preset, len(house.inputs), len(house.rooms))
-    model = Model.create(config, 1)
+    sizes = len(house.inputs), len(house.rooms)
+    model = last_row(*sizes, case.window) if case.preset == LAST else Model.create(preset(case.preset, *sizes), 1)
     model.info.update(aps=list(house.inputs), rooms=list(house.rooms), window=case.window, rate_hz=house.rate_hz,
                       delay=case.delay, scaler=scaler.to_dict(), name=case.preset,
                       **({"motion": list(house.motions)} if case.motion else {}))

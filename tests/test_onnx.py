@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -202,6 +205,8 @@ WRONG: list[tuple[list[Any], dict[str, Any], str]] = [
     ([op("MatMul", "x w1", "h"), op("Pad", "h pads", "p"), op("MatMul", "p w2", "y")],
      {"pads": np.array([0, -1, 0, 0, 0, 0])},
      "node 1, Pad: ONNX's reference implementation does not compute it"),
+    ([op("Transpose", "x", "c", perm=[0, 2, 1]), op("Conv", "c k", "h", pads=[2, 2]),
+      op("Transpose", "h", "y", perm=[0, 2, 1])], {"k": np.ones((ROOMS, APS, 3))}, "output 'y': 14 steps of a window of 12"),
     ([op("MatMul", "x w2", "y")], {}, "node 0, MatMul: its operands do not go together"),
     ([op("MatMul", "x w1", "h"), op("BatchNormalization", "h b1 b1 b1 b1", "y m v", training_mode=1)], {},
      "exported for training"),
@@ -348,11 +353,21 @@ def test_command(tmp_path: Path) -> None:
     for name in "pq":
         assert facts("verify", tmp_path / name)["equal"] and facts("audit", tmp_path / name)["proved_by_running"]
     assert "expected a tinyloc-model file" in complaint("prune", tmp_path / "g", "--state", "1", "--out", tmp_path / "none")
-    last = graph_of(tmp_path / "l.onnx", [*nodes[:3], op("Gather", "g last", "l", axis=1), op("MatMul", "l w2", "y")],
-                    sizes | {"last": np.array(7)}, (1, 8, 3), rank=2)
+    mean = op("ReduceMean", "g axes", "l", keepdims=0)
+    last = graph_of(tmp_path / "l.onnx", [*nodes[:3], mean, op("MatMul", "l w2", "y")], sizes | {"axes": np.array([1])},
+                    (1, 8, 3), rank=2)
     tinyloc("convert", last, "--from", "onnx", *data, "--out", tmp_path / "l")
     tinyloc("quantize", tmp_path / "l", "--out", tmp_path / "l8")
     assert "for the last one alone" in complaint("quantize", tmp_path / "l", "--qat", "--out", tmp_path / "lq")
+    # Firmware takes one label of a window as well.
+    assert facts("run", tmp_path / "l8", "--unknown")["rows"] == facts("run", tmp_path / "l8")["rows"]
+    told = tinyloc("export", tmp_path / "l8", "--out", tmp_path / "fw").stdout.partition("self-test: ")[2]
+    if shutil.which(os.environ.get("CC", "cc")):
+        said = subprocess.run(["sh", "-c", told], cwd=tmp_path, capture_output=True, text=True)
+        assert said.returncode == 0 and "PASS" in said.stdout, said.stdout + said.stderr
+    for module in ("unicorn", "ziglang", "elftools", "capstone"):
+        pytest.importorskip(module, reason="the extra mcu is not installed: pip install 'tinyloc[mcu]'")
+    assert facts("audit", tmp_path / "l8", "--measured")["measured"]["fits"]
 
 
 # ---- graphs at random ----

@@ -186,7 +186,8 @@ def test_sanitized(tmp_path: Path, level: int, sanitized_objects: Path) -> None:
     assert vectors.run(program, tmp_path / "bin").returncode == 1
 
 
-@pytest.mark.parametrize(("name", "which"), [("mamba, lean, late", "m4"), ("mamba, saturating", "m0plus"), ("mdcsa", "m4")])
+@pytest.mark.parametrize(("name", "which"), [("mamba, lean, late", "m4"), ("mamba, saturating", "m0plus"), ("mdcsa", "m4"),
+                                               ("graph of the last row", "m4")])
 def test_on_an_emulated_core(programs: dict[str, Program], name: str, which: str) -> None:
     for module in ("unicorn", "ziglang", "elftools", "capstone"):
         pytest.importorskip(module, reason="the extra mcu is not installed: pip install 'tinyloc[mcu]'")
@@ -524,12 +525,23 @@ def poked(native: streams.Native, *changes: tuple[int, str, int]) -> int:
     ("mamba", OUTPUT, 8, "I", 1, 0), ("mamba", OUTPUT, 8, "I", 2, 0), ("mamba", OUTPUT, 8, "I", 3, 1),
     ("mamba", OUTPUT, 8, "I", 4, 1), ("mdcsa", OUTPUT, 8, "I", 6, 0), ("mdcsa", OUTPUT, 8, "I", 12, 0),
     ("mdcsa", OUTPUT, 8, "I", 18, 1), ("mdcsa", OUTPUT, 8, "I", 24, 1), ("mdcsa", INPUT, 8, "I", 6, 1),
+    ("mdcsa", OUTPUT, 2, "H", 12, 1),
     ("mdcsa", INPUT, 2, "H", 3, 1), ("mdcsa", INPUT, 2, "H", 1, 1)])
 def test_images_of_another_input_or_output_are_refused(programs: dict[str, Program], case: str, kind: int, at: int,
                                                        form: str, value: int, code: int) -> None:
-    """int8 codes of all inputs in, uint8 labels out, a row each, with confidences or without."""
+    """int8 codes of all inputs in, uint8 labels out, of each row or of the last ones, with confidences or without."""
     native = streams.Native(programs[case])
     assert poked(native, (section(native.image, kind) + at, form, value)) == code * lib.TL_ERR_STREAM
+
+
+@pytest.mark.parametrize(("labels", "size", "code"), [(1, 1, 0), (1, 2, 0), (1, 3, 1), (4, 4, 0), (4, 8, 0), (6, 12, 0),
+                                                      (7, 7, 1)])
+def test_labels_of_the_last_rows(programs: dict[str, Program], labels: int, size: int, code: int) -> None:
+    """As many as rows at most; `tl_open` knows of no output without bytes."""
+    native = streams.Native(programs["mdcsa"])
+    assert native.program.steps_of_time == 6
+    at = section(native.image, OUTPUT)
+    assert poked(native, (at + 2, "H", labels), (at + 8, "I", size)) == code * lib.TL_ERR_STREAM
 
 
 @pytest.mark.parametrize("case", ["mamba", "mdcsa"])

@@ -201,8 +201,9 @@ const tl_stream_config tl_model_stream = {{
     TL_MODEL_WINDOW, {c.period}, {c.gap}, {c.warm_up}, {c.aps}, {c.least}, {c.threshold}, 0,
 }};
 """
-    given = ("uint8 indices into tl_model_rooms, one a row" if y.nbytes == y.shape[0] else
-             "two uint8 a row: an index into tl_model_rooms\n * and its confidence in 1/255")
+    of = "a row" if y.shape[0] == x.shape[0] else "for each of the last TL_MODEL_LABELS rows"
+    given = (f"uint8 indices into tl_model_rooms, one {of}" if y.nbytes == y.shape[0] else
+             f"two uint8 {of}: an index into tl_model_rooms\n * and its confidence in 1/255")
     names = "\n".join(f"    {_text(a)}," for a in aps)
     labels = "\n".join(f"    {_text(r)}," for r in rooms)
     return {

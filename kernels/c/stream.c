@@ -17,10 +17,10 @@ static uint32_t rows_of(const tl_stream *s) { return tl_section(s->model, INPUT)
 int32_t tl_stream_fits(const tl_model *m, const tl_scaler *scaler, const tl_stream_config *config, uint32_t window_bytes)
 {
     const uint32_t *in = tl_section(m, INPUT), *out = tl_section(m, OUTPUT), *rails = tl_section(m, RAILS);
-    uint32_t rows = in[0] >> 16, arena = tl_arena_bytes(m);
-    /* int8 codes of so many inputs a row; uint8 labels, with confidences or without */
-    if ((in[0] & 0xff00u) != 0x0800u || (out[0] & 0xff00u) != 0 || rows == 0 || rows != out[0] >> 16 ||
-        in[2] != rows * scaler->count || (out[2] != rows && out[2] != 2 * rows))
+    uint32_t rows = in[0] >> 16, labels = out[0] >> 16, arena = tl_arena_bytes(m);
+    /* int8 codes of so many inputs a row; uint8 labels, of as many rows or of the last ones, with confidences or without */
+    if ((in[0] & 0xff00u) != 0x0800u || (out[0] & 0xff00u) != 0 || rows == 0 || labels > rows ||
+        in[2] != rows * scaler->count || (out[2] != labels && out[2] != 2 * labels))
         return TL_ERR_STREAM;
     if (config->aps == 0 || config->aps > scaler->count || config->window == 0 || (rows != 1 && rows != config->window))
         return TL_ERR_STREAM;
@@ -171,7 +171,8 @@ tl_answer tl_stream_answer(tl_stream *s, uint32_t ms)
             saturated = run(s);
     }
     const uint8_t *y = (const uint8_t *)tl_output(s->model);
-    uint32_t bytes = tl_section(s->model, OUTPUT)[2], sure = bytes != rows_of(s);
+    const uint32_t *out = tl_section(s->model, OUTPUT);
+    uint32_t bytes = out[2], sure = bytes != out[0] >> 16;
     a.label = y[bytes - 1 - sure];
     a.confidence = sure ? y[bytes - 1] : 255;
     if (saturated) {

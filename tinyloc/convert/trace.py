@@ -453,6 +453,8 @@ def finish(trace: Trace, output: Tensor) -> tuple[list[Node], int, int, str]:
         made = trace.columns(source[0], channel[0], output.gain, output.shift)
     if not np.array_equal(row, np.arange(made.rows)) and row.tolist() != [made.rows - 1]:
         raise Cannot(f"steps {', '.join(map(str, row[:5]))} of {made.rows}")
+    if made.rows > trace.sources[0].rows:  # the last ones would be about steps that have not been
+        raise Cannot(f"{made.rows} steps of a window of {trace.sources[0].rows}")
     classes = made.width
     nodes = [s.node for s in trace.sources]
     nodes.append(Node("linear", "logits", (made.node.out,), {"weight": np.eye(classes, dtype=np.float32)}, {"wide": True}))
