@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tinyloc.cli import main, table
-from tinyloc.cli.common import load_source
+from tinyloc.cli.common import UNNAMED, load_source
 from tinyloc.data import Scaler, load, windows
 from tinyloc.model import Model, preset
 from tinyloc.program import Program
@@ -505,6 +505,29 @@ def test_bad_input_gets_one_line(place: Path, tmp_path: Path) -> None:
         assert words in complaint(*args), args
     assert not [p for p in tmp_path.rglob("*") if p.is_file()], "nothing is written where nothing came of it"
     assert not (tmp_path / "d").exists(), "nor is an empty folder left"
+
+
+def test_an_option_of_no_text_is_not_one_left_out() -> None:
+    """As of --ram "$RAM" without that variable: whatever takes a text says so, before any work."""
+    from test_completion import commands
+
+    tried = set()
+    for name, command in commands().items():
+        needed = [p for p in command.params if p.required]
+        for given in command.params:
+            if isinstance(given.type, click.types.StringParamType | click.Path) and given.name not in UNNAMED:
+                filled = [p for p in needed if p is not given]
+                words = [w for p in filled if isinstance(p, click.Option) for w in (p.opts[-1], "x")]
+                option = isinstance(given, click.Option)
+                words += [given.opts[0], ""] if option else []
+                words += ["x" if p in filled else "" for p in command.params if isinstance(p, click.Argument)
+                          and (p in filled or p is given)]
+                said = complaint(*name.split(), *words)
+                assert said == f"tinyloc: {given.opts[0] if option else given.human_readable_name}: is empty; " \
+                    "expected a value\n", (name, words)
+                tried.add((name, given.opts[0]))
+    assert {("audit", "--ram"), ("search", "--mcu"), ("report", "--json"), ("train", "--session"), ("check", "budget"),
+            ("reproduce paper", "--out")} <= tried
 
 
 REPLACED = [

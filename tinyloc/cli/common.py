@@ -25,10 +25,26 @@ if TYPE_CHECKING:
     from tinyloc.tuned import Tuned
 
 NO, BAD = 1, 2
+UNNAMED = frozenset({"csv_time", "csv_room", "csv_rssi", "csv_motion"})  # columns: a heading may have one without a name
+
+
+class Command(click.Command):
+    """Refuses an option or argument of no text: the unset variable of a script is not the option left out."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        for p in self.params:
+            value = ctx.params.get(p.name or "")
+            if p.name not in UNNAMED and "" in (value if isinstance(value, tuple) else (value,)):
+                name = p.opts[0] if isinstance(p, click.Option) else p.human_readable_name
+                raise ConfigError(f"{name}: is empty; expected a value")
+        return super().invoke(ctx)
 
 
 class Group(click.Group):
     """Turns errors that a user caused into one line and exit code 2."""
+
+    command_class = Command
+    group_class = type  # of groups below: this one
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -90,13 +90,13 @@ def audit(model: str, ram: str | None, flash: str | None, mcu: str | None, all_i
     from tinyloc.verify import beside, compare, fits, needs
 
     program = read_program(model)
-    chip = find(mcu) if mcu else None
+    chip = None if mcu is None else find(mcu)
     check_core(chip, core)
     if core and not chip and not measured:
         raise ConfigError(f"--core {core} says for which core --measured links the firmware; expected both options, or "
                           "neither")
-    limits: dict[str, int | None] = {"ram": None, "flash": parse_size(flash) if flash else None}
-    if mcu or ram:
+    limits: dict[str, int | None] = {"ram": None, "flash": None if flash is None else parse_size(flash)}
+    if mcu is not None or ram is not None:
         given = find_budget(mcu, ram, flash)
         limits = {"ram": given.ram_bytes, "flash": given.flash_bytes}
     found = count(program)
@@ -198,7 +198,7 @@ def bench(model: str, mcu: str | None, core: str | None, compiler: str, optimize
     from tinyloc.stream import Config
 
     program = read_program(model)
-    chip = find(mcu) if mcu else None
+    chip = None if mcu is None else find(mcu)
     check_core(chip, core)
     which = core_of(chip) if chip else core or "cortex-m4"
     streams = program.can_stream and not window

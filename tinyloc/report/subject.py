@@ -47,12 +47,13 @@ class Target:
         from tinyloc.bench import check_core, core_of
         from tinyloc.emulator.toolchain import core as find_core
 
-        chip = find(mcu) if mcu else None
+        chip = None if mcu is None else find(mcu)
         check_core(chip, core)
-        which = find_core(core or "m4").cpu if not chip else f"cortex-{core_of(chip)}" if chip.cortex_m else chip.core
-        limit = find_budget(mcu, ram, flash) if mcu or ram else None
-        return Target(which, chip, limit.ram_bytes if limit else None,
-                      limit.flash_bytes if limit else parse_size(flash) if flash else None)
+        which = find_core("m4" if core is None else core).cpu if not chip else f"cortex-{core_of(chip)}" if chip.cortex_m else chip.core
+        if mcu is None and ram is None:
+            return Target(which, chip, None, None if flash is None else parse_size(flash))
+        limit = find_budget(mcu, ram, flash)
+        return Target(which, chip, limit.ram_bytes, limit.flash_bytes)
 
     @property
     def limits(self) -> dict[str, int]:
