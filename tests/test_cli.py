@@ -34,8 +34,12 @@ def tinyloc(*args: object, code: int = 0) -> Result:
 
 
 def facts(*args: object, code: int = 0) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(tinyloc(*args, "--json", code=code).stdout)
+    found: dict[str, Any] = json.loads(tinyloc(*args, "--json", code=code).stdout, parse_constant=no_json)
     return found
+
+
+def no_json(number: str) -> None:
+    raise AssertionError(f"{number} is no JSON")
 
 
 def complaint(*args: object) -> str:
@@ -266,6 +270,25 @@ def test_run_as_a_device_answers(place: Path, tmp_path: Path, name: str) -> None
     labeled = [r for r in known if r["room"]]
     assert found["precision"] == pytest.approx(sum(r["room"] == r["predicted"] for r in labeled) / len(labeled)) and (
         found["precision"] > 0.8)
+
+
+def test_test_rows_without_rooms_judge_nothing(place: Path, tmp_path: Path) -> None:
+    """Null in JSON, which has no NaN; and no answer is said to be wrong, where none could be judged."""
+    heading, *lines = (place / "walk.csv").read_text().splitlines()
+    lines[160:] = [",".join([x.split(",")[0], "", *x.split(",")[2:]]) for x in lines[160:]]
+    few = tmp_path / "few.csv"
+    few.write_text("\n".join([heading, *lines]))
+    data = ("--data", few, *COLUMNS)
+    assert not (load_source({**Program.load(place / "m8").info["source"], "data": str(few)}).test.room >= 0).any()
+    trained = facts("train", *data, "--model", "mamba-h2l1", "--epochs", "1", "--out", tmp_path / "m")
+    for found in (trained["test"], facts("run", place / "m8", *data)):
+        assert found["macro_f1"] is None and found["accuracy"] is None
+    found, said = (f("run", place / "m8", *data, "--unknown") for f in (facts, tinyloc))
+    assert found["precision"] is None and found["rooms"] > 0
+    assert f" {found['rooms']} rooms, none of them where the room is known; " in said.stdout
+    (tmp_path / "budget.toml").write_text(f"[[model]]\nfile = '{place / 'm8'}'\ndata = '{few}'\nmacro_f1 = 0.5\n"
+                                          'columns = {time = "t", room = "label", rssi = "ap*"}\n')
+    assert facts("check", tmp_path / "budget.toml", code=1)["rows"][0]["found"] is None
 
 
 def test_run_as_a_device_answers_a_window_a_row(place: Path, tmp_path: Path) -> None:

@@ -572,9 +572,9 @@ def test_target_without_a_part() -> None:
     assert Target.of(flash="1M").ram is None and Target.of(core="M4").core == "cortex-m4"
     assert Target.of("atmega328p").core == "avr"
     assert Target.of("nrf52810", core="cortex-m4") == Target.of("nrf52810"), "its own"
-    for given in ({"mcu": ""}, {"ram": ""}, {"flash": ""}, {"core": ""}):
+    for option in ("mcu", "ram", "flash", "core"):
         with pytest.raises(ConfigError, match="''"):
-            Target.of(**given)
+            Target.of(**{option: ""})
 
 
 # ---- what is drawn ----

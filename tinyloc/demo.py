@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,7 +25,7 @@ def demo(dataset: Dataset, out: Path, *, models: Sequence[str] = MODELS, recipe:
     from tinyloc import run
     from tinyloc.confidence import calibrate as count
     from tinyloc.confidence import can_calibrate
-    from tinyloc.files import check_writable, write_atomic
+    from tinyloc.files import check_writable, json_text, write_atomic
     from tinyloc.model import preset
     from tinyloc.quantize import calibrate
     from tinyloc.train import fit, last_rows, scores, with_info
@@ -62,5 +61,5 @@ def demo(dataset: Dataset, out: Path, *, models: Sequence[str] = MODELS, recipe:
             "memory": bytes_taken.best.to_dict(), "audit": bytes_taken.to_dict(),
             "seconds": round(time.monotonic() - began, 1)})
         say(f"{name}: {equal.summary()}; {bytes_taken.summary()}")
-    write_atomic(out / "demo.json", json.dumps({"data": dataset.name, "note": dataset.note, "models": rows}, indent=2))
+    write_atomic(out / "demo.json", json_text({"data": dataset.name, "note": dataset.note, "models": rows}, indent=2))
     return rows

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,6 +47,18 @@ def write_atomic(path: str | Path, data: bytes | str) -> None:
                 f.write(raw)
     except OSError as e:
         raise ConfigError(f"{path}: cannot be written ({e.strerror or e})") from None
+
+
+def json_text(value: Any, **how: Any) -> str:
+    """JSON of a value, null for numbers that JSON does not have (NaN, infinities); how: keywords of `json.dumps`."""
+    def plain(v: Any) -> Any:
+        if isinstance(v, dict):
+            return {k: plain(x) for k, x in v.items()}
+        if isinstance(v, (list, tuple)):
+            return [plain(x) for x in v]
+        return None if isinstance(v, float) and not math.isfinite(v) else v
+
+    return json.dumps(plain(value), allow_nan=False, **how)
 
 
 def check_writable(path: str | Path, *inputs: str | Path | None) -> None:

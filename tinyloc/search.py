@@ -38,7 +38,7 @@ import numpy as np
 
 from tinyloc.data import Dataset
 from tinyloc.errors import ConfigError
-from tinyloc.files import check_writable, write_atomic
+from tinyloc.files import check_writable, json_text, write_atomic
 from tinyloc.model import Config, Model
 from tinyloc.pareto import PICTURES, draw, non_dominated
 from tinyloc.trial import QAT, Goal, Job, Made, Outcome, Setting, estimate, evaluate, make
@@ -400,7 +400,7 @@ def search(dataset: Dataset, folder: str | Path, goal: Goal, client: Any, *, sou
         everything = [(study.score(t), *study.cost(t)) for t in study.trials("done")]
     finally:
         study.close()
-    write_atomic(folder / FRONT, json.dumps(facts, indent=2))
+    write_atomic(folder / FRONT, json_text(facts, indent=2))
     facts["folder"] = str(folder)
     if facts["front"]:
         write_atomic(image, draw(facts, everything, image.suffix.lower()[1:]))

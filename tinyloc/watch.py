@@ -23,7 +23,6 @@ for bit.
 from __future__ import annotations
 
 import itertools
-import json
 import re
 import time
 from collections import Counter, deque
@@ -36,7 +35,7 @@ from typing import Any
 from tinyloc.data import Samples
 from tinyloc.data.windows import DBM_LEAST, DBM_MOST
 from tinyloc.errors import ConfigError, DataError, ModelError
-from tinyloc.files import Log
+from tinyloc.files import Log, json_text
 from tinyloc.program import Program
 from tinyloc.serial_port import BoardError, pyserial
 from tinyloc.stream import NONE, NOT_HEARD, REASONS, Answer, Stream, script, signed
@@ -291,7 +290,7 @@ def written(watch: Watch, answers: Sequence[Said], form: str) -> str:
         if form == ".csv":
             writer.writerow(r.values())
         else:
-            text.write(json.dumps(r) + "\n")
+            text.write(json_text(r) + "\n")
     return text.getvalue()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -243,7 +242,9 @@ def table(rows: list[list[str]]) -> str:
 
 def emit(as_json: bool, facts: dict[str, Any], text: str) -> None:
     """Prints one or the other."""
-    click.echo(json.dumps(facts, indent=2) if as_json else text)
+    from tinyloc.files import json_text
+
+    click.echo(json_text(facts, indent=2) if as_json else text)
 
 
 def inputs_of(given: Mapping[str, Any], start: Tuned | None = None) -> dict[str, Any]:

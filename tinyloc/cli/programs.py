@@ -406,7 +406,9 @@ def _answers(model: str, program: Program, backend: str, d: Dataset, true: Any, 
     facts = {"model": model, "data": d.name, "simulated": d.simulated, "backend": backend, "stream": stream,
              "rows": len(answers), "starts": starts, "rooms": int(known.sum()), "precision": precision, "unknown": why}
     emit(as_json, facts, f"{d.name}{' (SIMULATED)' if d.simulated else ''}, {len(answers)} answers, {backend}: "
-         f"{known.sum()} rooms, {'none' if precision is None else f'{100 * precision:.1f} %'} of them right; unknown: "
+         f"{known.sum()} rooms, "
+         + ("none of them where the room is known" if precision is None else f"{100 * precision:.1f} % of them right")
+         + "; unknown: "
          + (", ".join(f"{n} {k}" for k, n in why.items()) or "none")
          # A device warms up once; the test rows of one walk are blocks of it, with the others cut out between them.
          + f"; the stream starts anew {starts} times, at each part of the recordings that was held out" * (starts > 1))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -40,7 +39,7 @@ def report(models: tuple[str, ...], out: str | None, facts_file: str | None, mcu
 
     Exit code 1: one does not fit the microcontroller or budget (without these: any microcontroller), or its backends differ.
     """
-    from tinyloc.files import check_writable, write_atomic
+    from tinyloc.files import check_writable, json_text, write_atomic
     from tinyloc.report import document, page
     from tinyloc.report.views import verdict
 
@@ -68,7 +67,7 @@ def report(models: tuple[str, ...], out: str | None, facts_file: str | None, mcu
             check_writable(file, *(f for s in made for f in (s.source["data"], s.floats and s.floats[0])))
         facts = document.collect(made, _command(click.get_current_context()))
     said = verdict(facts)
-    text = json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
+    text = json_text(facts, indent=1, ensure_ascii=False) + "\n"
     if where:
         write_atomic(where, page.render(facts))
     if printed:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import signal
 import sys
 import time
@@ -64,7 +63,7 @@ def watch(model: str, port: str | None, baud: int, log: str | None, data_name: s
     the output is no terminal, each answer is a line.
     """
     from tinyloc import watch as w
-    from tinyloc.files import Log, check_writable, write_atomic
+    from tinyloc.files import Log, check_writable, json_text, write_atomic
 
     chosen = [n for n, v in (("--serial", port), ("--file", log), ("--data", data_name)) if v is not None]
     if len(chosen) != 1:
@@ -111,7 +110,7 @@ def watch(model: str, port: str | None, baud: int, log: str | None, data_name: s
                 if answers:
                     write_atomic(answers, w.written(watched, watched.answers or [], form))
                 facts = {"model": model, "backend": backend, **watched.to_dict(), "interrupted": bool(stopped)}
-                click.echo(json.dumps(facts) if as_json else _summary(watched))
+                click.echo(json_text(facts) if as_json else _summary(watched))
 
 
 @contextlib.contextmanager
@@ -157,11 +156,12 @@ def _display(watched: Watch, title: str, as_json: bool) -> Iterator[Callable[[li
                 yield redraw
                 live.update(_screen(watched, title), refresh=True)
             return
+    from tinyloc.files import json_text
     from tinyloc.watch import row
 
     def print_them(said: list[Said]) -> None:
         for s in said:
-            click.echo(json.dumps(row(watched, s)) if as_json else _line(watched, s))
+            click.echo(json_text(row(watched, s)) if as_json else _line(watched, s))
 
     yield print_them
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean, pstdev
 from typing import Any
 
-from tinyloc.files import write_atomic
+from tinyloc.files import json_text, write_atomic
 from tinyloc.paper.figures import CITE, COLUMNS, SETS, SHAPES, Printed, printed
 from tinyloc.paper.reproduce import CORE, Results, Row
 
@@ -152,6 +151,6 @@ def markdown(results: Results) -> str:
 def save(results: Results, out: str | Path) -> dict[str, Any]:
     """Writes `results.json` and `results.md` to the folder `out`; what the former holds."""
     facts = {**results.to_dict(), "departures": departures(results)}
-    write_atomic(Path(out) / "results.json", json.dumps(facts, indent=1))
+    write_atomic(Path(out) / "results.json", json_text(facts, indent=1))
     write_atomic(Path(out) / "results.md", markdown(results))
     return facts

@@ -49,7 +49,10 @@ class Target:
 
         chip = None if mcu is None else find(mcu)
         check_core(chip, core)
-        which = find_core("m4" if core is None else core).cpu if not chip else f"cortex-{core_of(chip)}" if chip.cortex_m else chip.core
+        if chip is None:
+            which = find_core("m4" if core is None else core).cpu
+        else:
+            which = f"cortex-{core_of(chip)}" if chip.cortex_m else chip.core
         if mcu is None and ram is None:
             return Target(which, chip, None, None if flash is None else parse_size(flash))
         limit = find_budget(mcu, ram, flash)
