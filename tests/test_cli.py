@@ -287,7 +287,7 @@ def test_test_rows_without_rooms_judge_nothing(place: Path, tmp_path: Path) -> N
     assert found["precision"] is None and found["rooms"] > 0
     assert f" {found['rooms']} rooms, none of them where the room is known; " in said.stdout
     (tmp_path / "budget.toml").write_text(f"[[model]]\nfile = '{place / 'm8'}'\ndata = '{few}'\nmacro_f1 = 0.5\n"
-                                          'columns = {time = "t", room = "label", rssi = "ap*"}\n')
+                                          'columns = {time = "t", room = "label", rssi = "ap*", window = 8, hop = 4}\n')
     assert facts("check", tmp_path / "budget.toml", code=1)["rows"][0]["found"] is None
 
 

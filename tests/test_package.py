@@ -255,6 +255,29 @@ def test_patches_are_written_where_they_save(files: Path, program: Program, monk
     assert facts["patch"] is None and (files / "d.bin").exists() and not (files / "d.bin.patch").exists()
 
 
+def test_no_patch_of_another_package_stays(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside a package is its own patch or none, whatever was there before; a file that is no patch is left alone."""
+    patch = files / "b.bin.patch"
+    make(files, "1.2.0", "a.bin")
+    make(files, "1.2.1", "b.bin", "--from", files / "a.bin")
+    assert patch.exists()
+    make(files, "1.2.2", "b.bin")
+    assert not patch.exists()
+    make(files, "1.2.1", "b.bin", "--from", files / "a.bin")
+    written = []
+    monkeypatch.setattr("tinyloc.files.write_atomic", lambda path, data: written.append((str(path), patch.exists())))
+    make(files, "1.2.3", "b.bin", "--from", files / "a.bin")
+    assert written == [(str(files / "b.bin"), False), (str(patch), False)]
+    monkeypatch.undo()
+    make(files, "1.2.1", "b.bin", "--from", files / "a.bin")
+    monkeypatch.setattr("tinyloc.cli.package.SAVES", 0)
+    make(files, "1.2.3", "b.bin", "--from", files / "a.bin")
+    assert not patch.exists()
+    patch.write_text("--- a/notes\n")
+    make(files, "1.2.4", "b.bin")
+    assert patch.read_text() == "--- a/notes\n"
+
+
 def renamed(p: Program, **changes: Any) -> Program:
     return replace(p, info={**p.info, **changes})
 

@@ -11,6 +11,7 @@ import struct
 from collections import Counter
 from collections.abc import Generator
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 
@@ -129,6 +130,15 @@ class _Encoder:
 
 def _moved(odds: int, bit: int) -> int:
     return odds - (odds >> RATE) if bit else odds + ((1 << BITS) - odds >> RATE)
+
+
+def is_patch(path: str | Path) -> bool:
+    """Whether a file that is there begins as a patch does, of any version."""
+    path = Path(path)
+    if not path.is_file():
+        return False
+    with path.open("rb") as f:
+        return f.read(4) == struct.pack("<I", MAGIC)
 
 
 def decode(patch: bytes, old: Package) -> bytes:

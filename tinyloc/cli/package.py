@@ -87,6 +87,7 @@ def package_(model: str | None, key: str | None, number: str | None, out: str | 
     from tinyloc import package
     from tinyloc.emulator import toolchain
     from tinyloc.files import check_writable, write_atomic
+    from tinyloc.patch import encode, is_patch
 
     package.version_of(number)
     target = toolchain.core(core).cpu if core else None
@@ -101,9 +102,8 @@ def package_(model: str | None, key: str | None, number: str | None, out: str | 
     made = package.Package.parse(package.sign(payload, signer, number, counter))
     lines = [f"{out}: {_summary(made)}; for {target or 'any core, no weights packed (--core)'}"]
     facts: dict[str, Any] = {"out": out, "core": target, **made.to_dict()}
+    patch_file, patch = Path(f"{out}.patch"), b""
     if base is not None:
-        from tinyloc.patch import encode
-
         notes = made.after(base)
         try:
             base.verify(signer)
@@ -112,15 +112,18 @@ def package_(model: str | None, key: str | None, number: str | None, out: str | 
         patch = encode(made, base)
         share = len(patch) / len(made.data)
         saves = share < SAVES
-        if saves:
-            write_atomic(f"{out}.patch", patch)
-        lines.append(f"{out}.patch: {len(patch):,} B, {100 * share:.0f} % of the package, for devices that run "
+        lines.append(f"{patch_file}: {len(patch):,} B, {100 * share:.0f} % of the package, for devices that run "
                      f"{base.version_text} ({base.id.hex()})" if saves else
                      f"no patch: from {base.version_text} it would have {len(patch):,} B, {100 * share:.0f} % of all")
         lines += [f"note: {n}" for n in notes]
-        facts |= {"patch": f"{out}.patch" if saves else None, "patch_bytes": len(patch), "from": base.id.hex(),
+        facts |= {"patch": str(patch_file) if saves else None, "patch_bytes": len(patch), "from": base.id.hex(),
                   "notes": notes}
+        patch = patch if saves else b""
+    if is_patch(patch_file):  # it makes the package that is replaced; gone before, so that no kill leaves it beside the new
+        patch_file.unlink()
     write_atomic(out, made.data)
+    if patch:
+        write_atomic(patch_file, patch)
     emit(as_json, {"model": model, **facts}, "\n".join(lines))
 
 
