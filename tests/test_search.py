@@ -497,6 +497,14 @@ def test_what_is_no_storage_is_refused(house: Dataset, client: Any, tmp_path: Pa
     assert (tmp_path / STORAGE).read_bytes() == b"my diary" * 100
 
 
+@pytest.mark.parametrize("name", ["sea?rch", "a#b%41 c", "{x}", "mode=ro&x"])
+def test_a_folder_may_have_any_name(house: Dataset, tmp_path: Path, name: str) -> None:
+    """Also one that means something in a URL; the storage is in it and nowhere else, and is found again."""
+    for _ in range(2):
+        Study(tmp_path / name, house, GOAL).close()
+    assert [p.name for p in tmp_path.iterdir()] == [name] and (tmp_path / name / STORAGE).stat().st_size
+
+
 def test_a_trial_that_fails_is_one_trial(found: tuple[Path, dict[str, Any]], house: Dataset, client: Any, tmp_path: Path,
                                          monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(dataset: Dataset, job: Job) -> Any:

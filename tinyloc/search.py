@@ -128,11 +128,11 @@ class Study:
             if not path.exists():  # made whole or not at all
                 new = path.with_suffix(".new")
                 new.unlink(missing_ok=True)
-                storage = optuna.storages.RDBStorage(f"sqlite:///{new.resolve()}")
+                storage = optuna.storages.RDBStorage(_url(new))
                 optuna.create_study(storage=storage, study_name=NAME, directions=["minimize"] * 3)
                 storage.engine.dispose()
                 os.replace(new, path)
-            self.study = optuna.load_study(storage=f"sqlite:///{path.resolve()}", study_name=NAME)
+            self.study = optuna.load_study(storage=_url(path), study_name=NAME)
         except Exception as e:  # of SQLite, SQLAlchemy, Alembic or Optuna
             self._lock.close()
             raise ConfigError(f"{path}: no storage of a search ({type(e).__name__}: {_first_line(e)})") from None
@@ -293,6 +293,13 @@ def _locked(path: Path) -> Any:
         file.close()
         raise ConfigError(f"{path.parent}: another search is at work there; wait for it, or name another folder") from None
     return file
+
+
+def _url(path: Path) -> str:
+    """That of a storage, whatever characters its path has."""
+    from sqlalchemy import URL
+
+    return str(URL.create("sqlite", database=str(path.resolve())))
 
 
 def _first_line(e: Exception) -> str:
