@@ -202,6 +202,16 @@ def test_done_is_what_is_still_true(made: tuple[Plan, Step], tmp_path: Path) -> 
     assert p.state(by_hand) == "done"
 
 
+@pytest.mark.parametrize(("args", "written"), [([], 0), (["--mcu", "nrf52810"], 0), (["--ram", "20K"], 1)])
+def test_a_checklist_undoes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, args: list[str], written: int) -> None:
+    """A plan that is asked for as it is, is not written: another process may have finished a step since it was read."""
+    plan("--data", "simulated", "--mcu", "nrf52810", "--out", tmp_path)
+    saved: list[Plan] = []
+    monkeypatch.setattr(Plan, "save", lambda p: saved.append(p))
+    plan("--out", tmp_path, *args)
+    assert len(saved) == written
+
+
 def test_a_plan_may_move(made: tuple[Plan, Step], tmp_path: Path) -> None:
     p, _ = made
     steps = p.compare_steps()

@@ -6,6 +6,7 @@ import contextlib
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,6 @@ def plan(data_name: str | None, out: str, stage: str | None, mcu: str | None, ra
         raise ConfigError(f"--{'port' if port else 'key'} is about the last stage: it needs --run deploy")
     p = _plan(data_name, Path(out), {"mcu": mcu, "ram": ram, "flash": flash}, epochs, seed, period, given)
     answer = True
-    p.save()
     if stage:
         with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
             if stage == "record":
@@ -75,17 +75,17 @@ def plan(data_name: str | None, out: str, stage: str | None, mcu: str | None, ra
 
 def _plan(data: str | None, out: Path, target: dict[str, str | None], epochs: int | None, seed: int | None,
           period: int | None, given: dict[str, Any]) -> Plan:
-    """The plan of the folder, with what was given beside; or a new one."""
+    """The plan of the folder, with what was given beside; or a new one.  It is saved where that makes it another one."""
     from tinyloc.data import DATASETS
     from tinyloc.emulator.mcu import buildable
     from tinyloc.report.subject import Target
     from tinyloc.site_plan import Plan
     from tinyloc.watch import file_lines, is_recording, recorded_csv
 
-    p = Plan.load(out)
-    if p is None and data is None:
+    known = Plan.load(out)
+    if known is None and data is None:
         raise ConfigError(f"{out}: there is no plan yet; expected --data, the walk that it is about")
-    was = p.source if p else {}
+    was = known.source if known else {}
     if data is not None and Path(data).is_file() and is_recording(data, **_heading(source_of(data, 0, given), was)):
         from tinyloc.files import check_writable, write_atomic
 
@@ -104,12 +104,14 @@ def _plan(data: str | None, out: Path, target: dict[str, str | None], epochs: in
         source = {**was, **source, "columns": {**was["columns"], **source["columns"]}}
     if source["data"] not in DATASETS and not Path(source["data"]).is_file():
         load_source(source)  # it says what is wrong
-    p = p or Plan(out, source)
-    p.source, p.epochs = source, epochs or p.epochs
     if target["mcu"]:  # by its whole name in the checklist and in the commands
         target = {**target, "mcu": buildable(target["mcu"]).name}
-    p.target |= {k: v for k, v in target.items() if v is not None}
+    p = known or Plan(out, source)
+    p = replace(p, source=source, epochs=epochs or p.epochs,
+                target={**p.target, **{k: v for k, v in target.items() if v is not None}})
     Target.of(p.target.get("mcu"), p.target.get("ram"), p.target.get("flash"))  # a mistake is said before anything is done
+    if p != known:  # else a checklist could undo what another process has just finished
+        p.save()
     return p
 
 
