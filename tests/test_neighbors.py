@@ -214,6 +214,15 @@ def test_bad_settings(house: Dataset, how: dict[str, float], words: str) -> None
         Teachers([], house, 1, 0, Distillation(**how))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("augment", [None, Augmentation(offset=1)])
+def test_recordings_shorter_than_a_window(house: Dataset, augment: Augmentation | None) -> None:
+    rows = house.train
+    pieces = np.arange(len(rows)) // (house.window - 1) + len(rows) * rows.session
+    short = replace(house, train=replace(rows, session=pieces))
+    with pytest.raises(DataError, match="training has no labeled window; expected at least one"):
+        fit(short, "mamba-h2l1", Recipe(epochs=1), augmentation=augment, distillation=Distillation(neighbors=1))
+
+
 def test_command(tmp_path: object) -> None:
     run = CliRunner()
     given = ["train", "--data", "simulated", "--model", "mamba-h2l1", "--epochs", "1", "--out", f"{tmp_path}/m"]

@@ -86,7 +86,7 @@ class Beliefs:
     def take(self, index: np.ndarray) -> Beliefs:
         """Those of the windows that a mask or an index selects."""
         rooms, moves = self.rooms[index], self.moves
-        moves = moves[index] if moves.strides[0] else np.broadcast_to(moves[0, 0, 0], (len(rooms), *moves.shape[1:]))
+        moves = moves[index] if moves.strides[0] else np.broadcast_to(np.float32(0), (len(rooms), *moves.shape[1:]))
         return Beliefs(rooms, moves, self.how,
                        None if self.features is None else self.features[index])
 

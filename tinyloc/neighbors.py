@@ -79,4 +79,4 @@ class Neighbors:
                                                len(self.voices), WIDTH,
                                                None if rows is None else self.number[rows.reshape(-1)]) * self.voices
         votes /= votes.sum(1, keepdims=True)
-        return votes.reshape(*rssi.shape[:-1], -1)
+        return votes.reshape(*rssi.shape[:-1], len(self.voices))

@@ -70,10 +70,10 @@ def compare(program: Program, x: np.ndarray, backends: Sequence[str] = ("numba",
     """
     from tinyloc.run import Session
 
-    if not len(x) or len(set(backends)) < 2:
-        raise ModelError(f"nothing to compare: expected at least one window and two backends, got {len(x)} and "
-                         f"{', '.join(dict.fromkeys(backends)) or 'none'}")
     sessions = {n: Session(program, n) for n in dict.fromkeys(backends)}
+    if not len(x) or len(sessions) < 2:
+        raise ModelError(f"nothing to compare: expected at least one window and two backends, got {len(x)} and "
+                         f"{', '.join(sessions) or 'none'}")
     reference, *others = sessions
     differences: dict[str, Difference | None] = dict.fromkeys(others)
     compared = dict.fromkeys(others, 0)

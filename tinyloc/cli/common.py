@@ -6,6 +6,7 @@ import csv
 import sys
 import warnings
 from collections.abc import Callable, Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -312,6 +313,13 @@ def progress_bar(label: str, quiet: bool) -> tuple[Progress | None, Callable[[],
         bar.update(1 if bar.pos else e.number, f"loss {e.loss:.3f}, {judged}")
 
     return lazy_bar(label, quiet, show)
+
+
+def check_apart(**files: str | None) -> None:
+    """Raises ConfigError when two options (by name) would write one file: one of the two would be lost."""
+    for (a, one), (b, other) in combinations(files.items(), 2):
+        if one is not None and other is not None and Path(one).resolve() == Path(other).resolve():
+            raise ConfigError(f"{one}: expected one file for --{a} and another one for --{b}")
 
 
 # Columns of tables of memory: label, attribute of `verify.Memory`.

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tinyloc.cli.common import CSV, DATA_HELP, MISSING, NO, load_source, main, own_source
+from tinyloc.cli.common import CSV, DATA_HELP, MISSING, NO, check_apart, load_source, main, own_source
 from tinyloc.errors import ConfigError
 
 
@@ -46,6 +46,7 @@ def report(models: tuple[str, ...], out: str | None, facts_file: str | None, mcu
     printed = facts_file == "-"
     where = out or (None if printed else "report.html")
     files = [f for f in (where, None if printed else facts_file) if f]
+    check_apart(out=where, json=None if printed else facts_file)
     for file in files:
         check_writable(file, *models, *floats, data_name)
     if where:

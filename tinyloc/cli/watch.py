@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tinyloc.cli.common import CSV, load_source, main, own_source, read_program
+from tinyloc.cli.common import CSV, check_apart, load_source, main, own_source, read_program
 from tinyloc.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -76,8 +76,7 @@ def watch(model: str, port: str | None, baud: int, log: str | None, data_name: s
     source = own_source(program.info, data_name, given) if data_name is not None else {}
     if answers:
         check_writable(answers, model, log, source.get("data"))
-        if record and Path(answers).resolve() == Path(record).resolve():
-            raise ConfigError(f"{answers}: expected one file for --record and another one for --answers")
+        check_apart(record=record, answers=answers)
     if log is not None and Path(log).is_file():  # what can be read once alone, such as a pipe, is not looked at before
         w.check_recording(log)
     watched = w.Watch(program, backend, period, keep=last)
