@@ -108,6 +108,16 @@ def test_adapting_gains_on_held_out_minutes(model: Model) -> None:
     assert right == pytest.approx(found.scores[found.chosen]["accuracy"])
 
 
+def test_what_adapting_would_have_brought(model: Model, house: Dataset, tmp_path: Path) -> None:
+    """Where the given model is the best, it is not compared with itself: a step so long that it spoils the weights."""
+    found = adapt(model, house, replace(QUICK, epochs=1, lr=1.0), minutes=1)
+    assert (found.chosen, found.compared) == ("before", ("adapted", "before")) and found.gain < 0 < found.error
+    model.save(tmp_path / "m")
+    said = CliRunner().invoke(main, ["adapt", str(tmp_path / "m"), "--data", "simulated", "--minutes", "1", "--epochs", "1",
+                                     "--lr", "1", "--out", str(tmp_path / "out")])
+    assert said.exit_code == 1 and f"\nadapted against as it was: mean recall {found.gain:+.3f} +- " in said.stdout
+
+
 class Killed(Exception):
     pass
 
@@ -168,6 +178,7 @@ def test_ctrl_c_where_rooms_are_new(house: Dataset, model: Model, monkeypatch: p
     stop_at(monkeypatch, 2)
     found = adapt(model, renamed(house, {house.rooms[1]: "attic"}, {}), replace(QUICK, epochs=3), minutes=2)
     assert (found.interrupted, found.chosen, found.gain, found.error) == (True, "adapted", None, None)
+    assert found.compared is None
 
 
 def test_command_after_ctrl_c(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,8 +35,9 @@ class Adapted:
     scores: on the held-out rows, of the given model ("before", unless it lacks a room or an access point of the site), of
     the fine-tuned one ("adapted"), and of one trained on the same minutes from the start ("anew").
     interrupted: Ctrl-C ended the fine-tuning early, whose best so far counts, or the one "anew", which is then left out.
-    gain, error: of the chosen one in mean recall over "before", or else of "adapted" over "anew", and its standard deviation
-    (`paired_gain`); None where there is neither.
+    gain, error: in mean recall of the first of `compared` over the second, and its standard deviation (`paired_gain`): of
+    what is chosen over "before", or of "adapted" where nothing is gained by it; of "adapted" over "anew" where there is no
+    "before"; None where there is neither.
     minutes: labeled, of training; held_minutes, held_rows: judged on.
     new_rooms, new_aps, lost_aps: names.
     """
@@ -44,6 +45,7 @@ class Adapted:
     model: Model
     chosen: str
     scores: dict[str, dict[str, Any]]
+    compared: tuple[str, str] | None
     gain: float | None
     error: float | None
     minutes: float
@@ -168,8 +170,9 @@ def adapt(model: Model, dataset: Dataset, recipe: Recipe | None = None, *, minut
     chosen = max(judged, key=lambda name: judged[name])  # of equal ones the first: nothing changes without a reason
     labels = {name: m.labels(held) for name, m in candidates.items()}
     unit = units(site.test, int(start.info["window"]), site.rate_hz)
-    gain, error = (paired_gain(true, labels["before"], labels[chosen], unit) if same else
-                   paired_gain(true, labels["anew"], labels["adapted"], unit) if anew else (None, None))
+    compared = (("adapted" if chosen == "before" else chosen, "before") if same else
+                ("adapted", "anew") if anew else None)
+    gain, error = paired_gain(true, labels[compared[1]], labels[compared[0]], unit) if compared else (None, None)
     new_rooms, new_aps, lost = ([n for n in some if n not in others] for some, others in (
         (rooms, model.info["rooms"]), (start.info["aps"], model.info["aps"]), (model.info["aps"], start.info["aps"])))
     learned = labeled_minutes(rows, site.rate_hz)
@@ -179,7 +182,7 @@ def adapt(model: Model, dataset: Dataset, recipe: Recipe | None = None, *, minut
         info = {k: v for k, v in {**start.info, **best.info}.items() if k not in ("test", "refit")}
         best = replace(best, info={**info, "dataset": dataset.name, "simulated": dataset.simulated, "note": dataset.note,
                                    "rate_hz": dataset.rate_hz, "adapted": told})
-    return Adapted(best, chosen, {name: scores(true, found, rooms) for name, found in labels.items()}, gain, error,
+    return Adapted(best, chosen, {name: scores(true, found, rooms) for name, found in labels.items()}, compared, gain, error,
                    learned, labeled_minutes(site.test, site.rate_hz), int((true >= 0).sum()), tuple(new_rooms),
                    tuple(new_aps), tuple(lost), interrupted)
 

@@ -73,9 +73,8 @@ def adapt(model: str, data_name: str, out: str, minutes: float | None, epochs: i
     rows = [["on the held-out minutes", "macro-F1", "accuracy", ""]]
     rows += [[names[n], f"{s['macro_f1']:.3f}", f"{s['accuracy']:.3f}", "best on validation" if n == found.chosen else ""]
              for n, s in found.scores.items()]
-    against = (found.chosen, "before") if "before" in found.scores else ("adapted", "anew")
-    gained = [] if found.gain is None else [
-        f"{names[against[0]]} against {names[against[1]]}: mean recall {found.gain:+.3f} +- {found.error:.3f}"]
+    gained = [] if found.compared is None else [
+        "{} against {}: mean recall {:+.3f} +- {:.3f}".format(*(names[n] for n in found.compared), found.gain, found.error)]
     lines = [f"{d.name}{' (SIMULATED)' if d.simulated else ''}: {found.minutes:.3g} labeled minutes to learn from, "
              f"{found.held_minutes:.3g} held out ({found.held_rows:,} rows)"]
     lines += [f"{what}: {', '.join(some)}" for what, some in (
