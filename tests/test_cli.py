@@ -523,6 +523,9 @@ def test_bad_input_gets_one_line(place: Path, tmp_path: Path) -> None:
         (("report", place / "m8", "--out", out, "--json", tmp_path / "." / ".." / tmp_path.name / "out"),
          "out: expected one file for --out and another one for --json"),
         (("report", place / "m8", "--json", "report.html"), "expected one file for --out and another one for --json"),
+        (("train", "--data", recording, *COLUMNS, "--augment", "offset=1", "--augment", "offset=2", "--out", out),
+         "augmentation 'offset': given twice"),
+        (("data", recording, *COLUMNS, "--not-heard", "nan"), "--not-heard nan: expected a finite number"),
         (("quantize", place / "m", "--house", "Z", "--out", out), "house"),
         (("quantize", place / "m", "--out", recording / "x"), "cannot be written"),
         (("train", "--data", recording, *COLUMNS, *QUICK, "--out", recording / "x"), "cannot be written"),
@@ -624,6 +627,25 @@ def test_every_command_that_writes_a_file_is_tried() -> None:
     tried = {(line.split()[0], word) for line, _ in REPLACED for word in line.split() if word.startswith("--")}
     tried = {(name, word) for name, word in tried if word in ("--out", "--json", "--answers")}
     assert found == tried - {("plan", "--out")} | {("watch", "--record"), ("search", "--picture")}
+
+
+@pytest.mark.parametrize("line", [
+    "export p --windows 0 --out firmware", "run p --unknown", "watch p --data walk.csv {columns}",
+    "package p --key key.pem --version 1.0.0 --windows 0 --out p.bin"])
+@pytest.mark.parametrize("alike", [True, False])
+def test_signals_that_no_firmware_hears_are_said(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str,
+                                                 alike: bool) -> None:
+    """By whatever makes firmware's model of it, or runs it as firmware does."""
+    monkeypatch.chdir(tmp_path)
+    Path("walk.csv").write_bytes((place / "walk.csv").read_bytes())
+    if line.startswith("package"):
+        keys = pytest.importorskip("imgtool.keys", reason="the extra sign is not installed: pip install 'tinyloc[sign]'")
+        keys.Ed25519.generate().export_private("key.pem")
+    program = Program.load(place / "m8")
+    shares = {**program.info["scaler"], "lo": [0.0, 0.0, 0.0], "hi": [1.0, 1.0, 1.0]}
+    replace(program, info={**program.info, **({} if alike else {"scaler": shares})}).save("p")
+    said = tinyloc(*line.format(columns=" ".join(COLUMNS)).split()).stderr
+    assert ("tinyloc: p: signals were 0 to 1 in training; firmware takes whole dBm" in said) != alike
 
 
 def test_damaged_programs_are_refused(place: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import re
 import subprocess
@@ -247,6 +248,11 @@ def test_data_frames_name_the_access_points(tmp_path: Path, house: Dataset) -> N
       for name in ("model", "quantize", "signal", "calibration", "decay") for value in (4, None, True, ["int8"])],
     ({"quantize": 4}, "did you mean 'int4'"),
     ({"window": 0}, "window = 0; expected a whole number"), ({"window": 2.5}, "window = 2.5"),
+    *[({name: value}, f"{name} = {re.escape(repr(value))}; expected a whole number")
+      for name in ("window", "hop", "epochs", "batch", "patience") for value in (1.5, "5", math.inf, [1])],
+    *[({name: value}, f"{name} = {re.escape(repr(value))}; expected a number")
+      for name in ("rate_hz", "power", "learning_rate", "balance", "validation_fraction") for value in ("5", [1])],
+    ({"rate_hz": math.inf}, "rate_hz = inf; expected .* more than 0, finite"), ({"rate_hz": math.nan}, "rate_hz = nan"),
     ({"validation_fraction": 1}, "validation_fraction = 1"), ({"rate_hz": 0}, "rate_hz = 0"),
     ({"epochs": 0}, "epochs = 0; expected 1"), ({"signal": "db"}, "unknown signal 'db'"),
     ({"width": 0}, "d: expected a whole"), ({"window": 30, "validation_fraction": 1e-6}, "splits 40 rows into 40"),

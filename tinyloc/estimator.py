@@ -8,6 +8,7 @@ hears: whole dBm.
 from __future__ import annotations
 
 import dataclasses
+import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from tinyloc.program import Program
 
 QUANTIZE = ("int8", "int4", "float")
+WHOLE = ("window", "hop", "epochs", "batch", "patience")
+NUMBERS = ("rate_hz", "power", "learning_rate", "balance", "validation_fraction")
 UNITS = 50  # shares that rows which stand alone are dealt into, before some are held out
 GROUPS = 5  # of fewer recordings none can be spared for validation, and stretches of each are held out
 
@@ -123,11 +126,16 @@ class TinyLocClassifier(ClassifierMixin, BaseEstimator):
         for name, known in (("quantize", QUANTIZE), ("calibration", ("auto", *METHODS)), ("decay", DECAYS)):
             if getattr(own, name) not in known:
                 raise unknown(name, getattr(own, name), known)
-        if not isinstance(own.window, int) or own.window < 1:
+        for names, kind, what in ((WHOLE, int, "a whole number"), (NUMBERS, (int, float), "a number")):
+            for name in names:
+                value = getattr(own, name)
+                if not isinstance(value, kind) and not (name == "hop" and value is None):
+                    raise ConfigError(f"{name} = {value!r}; expected {what}")
+        if own.window < 1:
             raise ConfigError(f"window = {own.window!r}; expected a whole number of rows, 1 or more")
-        if not 0 <= own.validation_fraction < 1 or not own.rate_hz > 0:
+        if not 0 <= own.validation_fraction < 1 or not 0 < own.rate_hz < math.inf:
             raise ConfigError(f"validation_fraction = {own.validation_fraction!r} and rate_hz = {own.rate_hz!r}; expected "
-                              "0 to less than 1, and more than 0")
+                              "0 to less than 1, and more than 0, finite")
         X, y = validate_data(self, X, y, dtype=np.float32, ensure_all_finite="allow-nan", ensure_min_samples=2)
         check_classification_targets(y)
         self.classes_, room = np.unique(y, return_inverse=True)

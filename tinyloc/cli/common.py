@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -93,6 +94,12 @@ def options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return wrap
 
 
+def _finite(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise ConfigError(f"{param.opts[0]} {value:g}: expected a finite number, as the file has it")
+    return value
+
+
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for machines.")
 SEED = click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1),
                     help="Of the split, the simulated house and the training.")
@@ -107,7 +114,8 @@ CSV = options(
     # A tab is hard to type in a shell, and a backslash and a t are no delimiter.
     click.option("--delimiter", "csv_delimiter", callback=lambda _ctx, _param, value: "\t" if value == r"\t" else value,
                  help=r"CSV: what separates fields; '\t' is a tab. [,]"),
-    click.option("--not-heard", "csv_not_heard", type=float, help="CSV: number that stands for not heard, such as 100."),
+    click.option("--not-heard", "csv_not_heard", type=float, callback=_finite,
+                 help="CSV: number that stands for not heard, such as 100."),
     click.option("--window", "csv_window", type=int, help="CSV: rows a window. [20]"),
     click.option("--hop", "csv_hop", type=int, help="CSV: rows from one window to the next. [10]"),
     click.option("--house", help="byrne: the house, A to D. [A]"),
@@ -274,6 +282,8 @@ def augmentation_of(pairs: tuple[str, ...]) -> Augmentation | None:
         known = [f.name for f in fields(Augmentation)]
         if kind not in known:
             raise unknown("augmentation", kind, known)
+        if kind in amounts:
+            raise ConfigError(f"augmentation {kind!r}: given twice; expected one amount")
         try:
             amounts[kind] = float(amount)
         except ValueError:
@@ -313,6 +323,14 @@ def progress_bar(label: str, quiet: bool) -> tuple[Progress | None, Callable[[],
         bar.update(1 if bar.pos else e.number, f"loss {e.loss:.3f}, {judged}")
 
     return lazy_bar(label, quiet, show)
+
+
+def warn_unlike_packets(model: str, program: Program) -> None:
+    """Says on stderr that the signals of training are none that firmware hears, where they are not."""
+    from tinyloc.stream import unlike_packets
+
+    if odd := unlike_packets(program.info):
+        click.echo(f"tinyloc: {model}: {odd}", err=True)
 
 
 def check_apart(**files: str | None) -> None:
