@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from tinyloc import data
 from tinyloc.data import MISSING, Dataset, Samples, Scaler, byrne, flat, simulate, split, ujiindoorloc
+from tinyloc.data.csv_file import read_csv
 from tinyloc.data.grid import regular
 from tinyloc.data.table import Area
 from tinyloc.errors import ChangedWarning, ConfigError, DataError, TinylocError
@@ -725,6 +726,22 @@ def test_csv_options(tmp_path: Path) -> None:
     assert (Scaler.fit(d.train).prepare(d.test)[:, 2] == 0).all()
 
 
+@pytest.mark.parametrize("word", ["", "NaN", "nan", "NA", "n/a", "NULL", "None", " na ", "nab"])
+def test_csv_of_rows_without_a_room(word: str, tmp_path: Path) -> None:
+    """A room's name may be missing as a signal may, and what was taken for it is said, unless it was nothing."""
+    path, lines = tmp_path / "a.csv", table()
+    path.write_text("\n".join(lines))
+    known, _, _ = read_csv(path)
+    path.write_text("\n".join(line.replace("kitchen", word) if i % 9 == 3 else line for i, line in enumerate(lines)))
+    found, _, note = read_csv(path)
+    gone = np.array(["kitchen" in line and i % 9 == 3 for i, line in enumerate(lines)][1:])
+    if word == "nab":
+        assert word in found.rooms and not note and (found.room[gone] == found.rooms.index(word)).all()
+    else:
+        assert found.rooms == known.rooms and np.array_equal(found.room, np.where(gone, -1, known.room))
+        assert note == (f" Taken for no room: {word.strip()}." if word else "")
+
+
 @pytest.mark.parametrize("step, window, said", [(500, 4, True), (61, 4, True), (60, 4, False), (500, 1, False)])
 def test_csv_in_milliseconds_is_noticed(step: int, window: int, said: bool, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
@@ -802,7 +819,8 @@ def test_csv_of_what_no_device_hears(tmp_path: Path) -> None:
     (edit(5, "2,kitchen,-50,-80"), {}, "row 5, column 'time': 2 repeats 2"),
     (edit(5, "1.5,kitchen,-50,-80"), {}, "row 5, column 'time': 1.5 goes back from 2"),
     (edit(5, "3,kitchen\udcff,-50,-80"), {}, "row 5: byte 0xff is not UTF-8"),
-    (lambda s: s[:1] + [f"{i},,-50,-50" for i in range(99)], {}, "every row is empty, expected names"),
+    *[(lambda s, no=no: s[:1] + [f"{i},{no},-50,-50" for i in range(99)], {}, "no row names a room, expected names")
+      for no in ("", "NaN")],
     (lambda s: s[:1] + [f"{i},hall,,nan" for i in range(99)], {}, "nothing was heard in any of the columns"),
     (lambda s: s[:9], {}, "8 rows make 1 blocks of 20 s, too few for a"),
     (lambda s: s[:1] + [f"{i},room{i // 20},-50,-{i}" for i in range(100)], {}, "has no rows in train"),

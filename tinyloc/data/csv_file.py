@@ -113,6 +113,8 @@ def load_csv(path: str | Path, *, time: str = "time", room: str = "room",
     time       column of seconds (any origin), rising within a session.  After more than 20 s without a row, and more than
                ten times the usual step, another session begins; `note` says how often
     room       column of labels; empty: unlabeled
+    time       column of seconds (any origin), rising within a session
+    room       column of labels; empty, NaN, NA, N/A, null or none: unlabeled, and `note` names such a word
     rssi       columns of dBm, by name or by prefix ("ap*"); empty, NaN, NA, null or `not_heard`: not heard.
                A column in which nothing was ever heard is dropped, a constant one kept, and one with dBm so low
                that a device drops the packet too; `note` says so.  More than 20 dBm is refused
@@ -187,11 +189,12 @@ def read_csv(path: Path, *, time: str = "time", room: str = "room", rssi: str | 
                     raise DataError(f"{path}, row {line}, column {name!r}: found {text!r}, expected mg of 0 or more")
 
     labels = [f[at[room]].strip() for _, f in rows]
-    rooms, index = _ids([v for v in labels if v])
+    named = [v.lower() not in MISSING for v in labels]
+    rooms, index = _ids([v for v, has in zip(labels, named, strict=True) if has])
     if not rooms:
-        raise DataError(f"{path}, column {room!r}: every row is empty, expected names of rooms")
+        raise DataError(f"{path}, column {room!r}: no row names a room, expected names of rooms")
     label = np.full(len(rows), -1, np.int64)
-    label[[bool(v) for v in labels]] = index
+    label[named] = index
     recordings, recording = _ids([f[at[session]].strip() if session else "" for _, f in rows])
     seen, previous = {int(recording[0])}, int(recording[0])
     for i in range(1, len(rows)):
@@ -227,6 +230,8 @@ def read_csv(path: Path, *, time: str = "time", room: str = "room", rssi: str | 
     note += f" Below {DBM_LEAST} dBm, which a device drops (not heard?): {', '.join(faint)}." if faint else ""
     if gaps := int(session_of[-1]) + 1 - len(recordings):
         note += f" Gaps of more than {gap:g} s: {gaps}; the rows behind each are a session of their own."
+    nameless = sorted({v for v, has in zip(labels, named, strict=True) if v and not has})
+    note += f" Taken for no room: {', '.join(nameless)}." if nameless else ""
     return samples, rate, note
 
 
