@@ -21,13 +21,14 @@ from test_cli import tinyloc, walk
 from tinyloc import data, site_plan
 from tinyloc.data import Samples
 from tinyloc.data.csv_file import read_csv
+from tinyloc.data.split import visits
 from tinyloc.errors import DataError, ModelError
 from tinyloc.export import variant
 from tinyloc.image import to_image
 from tinyloc.model import Model
 from tinyloc.package import Package
 from tinyloc.program import Program
-from tinyloc.site_plan import FILE, MODELS, Plan, Step, checks, visits
+from tinyloc.site_plan import FILE, MODELS, Plan, Step, checks
 from tinyloc.watch import is_recording, recorded_csv
 
 COLUMNS = ("--time", "t", "--room", "label", "--rssi", "ap*", "--window", "4", "--hop", "2")

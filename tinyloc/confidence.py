@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinyloc.data import MISSING, Dataset, Samples, Scaler, Windows, forward_fill, windows
+from tinyloc.data.split import visits
 from tinyloc.errors import ConfigError, DataError, ModelError
 from tinyloc.program import Program, Step, add_constant
 
@@ -222,9 +223,7 @@ def stretches(samples: Samples) -> npt.NDArray[np.int64]:
     """(n,) id of the stay in one room that a row belongs to; rows that stand alone: those of one device there, if known."""
     if samples.group is not None and len(np.unique(samples.session)) == len(samples):
         return np.unique(np.stack([samples.group, samples.room]), axis=1, return_inverse=True)[1].reshape(-1)
-    new = np.ones(len(samples), bool)
-    new[1:] = (samples.session[1:] != samples.session[:-1]) | (samples.room[1:] != samples.room[:-1])
-    return np.cumsum(new)
+    return visits(samples)
 
 
 def calibrate(program: Program, dataset: Dataset, precision: float = PRECISION, missing: str = MISSING[0]) -> Program:

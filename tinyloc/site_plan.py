@@ -19,7 +19,7 @@ import numpy as np
 
 from tinyloc.data import HOLD, Dataset, Samples, forward_fill
 from tinyloc.data.csv_file import BLOCK_WINDOWS, TEST
-from tinyloc.data.split import time_blocks
+from tinyloc.data.split import time_blocks, visits
 from tinyloc.errors import ConfigError, ModelError
 from tinyloc.files import sha256, write_atomic
 
@@ -49,13 +49,6 @@ class Check:
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
         return asdict(self)
-
-
-def visits(samples: Samples) -> np.ndarray:
-    """(n,) the number of the visit that a row belongs to: a stretch of rows of one session in one room."""
-    new = np.ones(len(samples), bool)
-    new[1:] = (np.diff(samples.room) != 0) | (np.diff(samples.session) != 0)
-    return np.cumsum(new) - 1
 
 
 def _by_room(samples: Samples, unit: np.ndarray) -> np.ndarray:

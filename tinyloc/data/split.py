@@ -36,6 +36,13 @@ def time_blocks(samples: Samples, seconds: float) -> Ints:
     return block
 
 
+def visits(samples: Samples) -> Ints:
+    """(n,) the number of the visit that a row belongs to: a stretch of rows of one session in one room."""
+    new = np.ones(len(samples), bool)
+    new[1:] = (np.diff(samples.room) != 0) | (np.diff(samples.session) != 0)
+    return np.cumsum(new) - 1
+
+
 def units(samples: Samples, window: int, rate_hz: float) -> Ints:
     """(n,) id of the stretch of UNIT_WINDOWS windows that a row lies in, whose mistakes are not independent; each row its
     own where rows stand alone (`rate_hz` 0)."""
