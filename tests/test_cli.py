@@ -153,7 +153,12 @@ def test_a_precision_that_is_not_promised_is_explained(place: Path, tmp_path: Pa
     assert max(map(len, said.splitlines())) <= 125 + len(str(tmp_path)), "a fact a line"
     assert "\nNOT the 99.9 % asked for: what is judged is a lower bound, and neighboring rows are\nright or wrong " \
         f"together, so that all {v['rows']} count as {v['independent']:.0f} independent ones\n" in said
+    short = f"tinyloc: {tmp_path / 'm8'}: NOT the 99.9 % asked for: of the rooms that its stream answers"
+    for said in (tinyloc("run", tmp_path / "m8", "--unknown"),
+                 tinyloc("export", tmp_path / "m8", "--out", tmp_path / "fw", "--windows", "0")):
+        assert said.stderr.startswith(short), said.stderr
     assert "NOT" not in tinyloc("quantize", place / "m", "--out", tmp_path / "m8", "--precision", "0.5").stdout
+    assert not tinyloc("run", tmp_path / "m8", "--unknown").stderr
 
 
 @pytest.mark.parametrize("name, streams", [("m8", True), ("d8", False)])

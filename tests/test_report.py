@@ -700,6 +700,21 @@ def test_simulated_data_are_said_loudly(simulated: dict[str, Any], known: dict[s
     assert "SIMULATED" not in text_of(quiet)
 
 
+def test_a_precision_that_is_not_promised_is_told(simulated: dict[str, Any]) -> None:
+    from tinyloc.stream import unpromised
+
+    v = {"rows": 100, "independent": 5.2, "precision": 0.37}
+    sure = {"threshold": 95, "precision": 0.95, "reached": False, "validation": v}
+    told = unpromised({"confidence": sure})
+    assert told.startswith("NOT the 95 % asked for") and "37.0 %" in told and "100 rows count as 5 " in told
+    assert not unpromised({"confidence": {**sure, "reached": True}}) and not unpromised({})
+    for said in (told, None):
+        models = [{**m, "sections": {**m["sections"], "accuracy": {**m["sections"]["accuracy"], "unpromised": said}}}
+                  for m in simulated["models"]]
+        shown = text_of(tree(page.render({**simulated, "models": models})))
+        assert shown.count(told) == (len(models) if said else 0)
+
+
 def test_names_are_text_and_nothing_else(html: str) -> None:
     """Rooms and access points of the recording are HTML: none of it becomes an element, an attribute or a template."""
     top = tree(html)

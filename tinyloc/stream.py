@@ -118,6 +118,18 @@ def unlike_packets(info: Mapping[str, Any]) -> str:
             "other packets, and knows nothing of another scale: expected rows in dBm")
 
 
+def unpromised(info: Mapping[str, Any]) -> str:
+    """How the rooms of a Program's stream fall short of the precision that was asked for, by its info; "" where validation
+    promises it, or none was asked for."""
+    sure = info.get("confidence") or {"reached": True}
+    if sure["reached"]:
+        return ""
+    v = sure["validation"]
+    return (f"NOT the {100 * sure['precision']:g} % asked for: of the rooms that its stream answers, from confidence "
+            f"{sure['threshold']}/255 on, {100 * v['precision']:.1f} % were right in validation, and its {v['rows']:,} rows "
+            f"count as {v['independent']:,.0f} independent ones")
+
+
 class Engine(Protocol):
     """What a stream runs: a model that takes `rows` rows a run."""
 

@@ -325,12 +325,13 @@ def progress_bar(label: str, quiet: bool) -> tuple[Progress | None, Callable[[],
     return lazy_bar(label, quiet, show)
 
 
-def warn_unlike_packets(model: str, program: Program) -> None:
-    """Says on stderr that the signals of training are none that firmware hears, where they are not."""
-    from tinyloc.stream import unlike_packets
+def warn_of_stream(model: str, program: Program) -> None:
+    """Says on stderr what a Program's stream does not keep: signals that firmware does not hear, a precision not reached."""
+    from tinyloc.stream import unlike_packets, unpromised
 
-    if odd := unlike_packets(program.info):
-        click.echo(f"tinyloc: {model}: {odd}", err=True)
+    for said in (unlike_packets(program.info), unpromised(program.info)):
+        if said:
+            click.echo(f"tinyloc: {model}: {said}", err=True)
 
 
 def check_apart(**files: str | None) -> None:

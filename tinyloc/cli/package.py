@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tinyloc.cli.common import CSV, DATA_HELP, JSON, MISSING, emit, main, read_program, warn_unlike_packets
+from tinyloc.cli.common import CSV, DATA_HELP, JSON, MISSING, emit, main, read_program, warn_of_stream
 from tinyloc.cli.programs import golden_codes
 from tinyloc.errors import BrokenError, ConfigError, ModelError
 
@@ -98,7 +98,7 @@ def package_(model: str | None, key: str | None, number: str | None, out: str | 
     base = _parse(old) if old else None
     codes = golden_codes(program, windows, data_name, missing, given)
     payload = package.payload(program, codes, core, stream, ap_names)
-    warn_unlike_packets(model, program)
+    warn_of_stream(model, program)
     signer = _key(key, True)
     made = package.Package.parse(package.sign(payload, signer, number, counter))
     lines = [f"{out}: {_summary(made)}; for {target or 'any core, no weights packed (--core)'}"]

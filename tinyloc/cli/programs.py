@@ -23,7 +23,7 @@ from tinyloc.cli.common import (
     part,
     read_program,
     table,
-    warn_unlike_packets,
+    warn_of_stream,
 )
 from tinyloc.display import BESIDE, MEMORY, four_bits
 from tinyloc.errors import ConfigError
@@ -305,7 +305,7 @@ def export(model: str, out: str, core: str | None, stream: bool | None, windows:
     program = read_program(model)
     codes = golden_codes(program, windows, data_name, missing, given)
     files = project(program, codes, core, stream, update, name)
-    warn_unlike_packets(model, program)
+    warn_of_stream(model, program)
     aside = write_project(files, out, force)
     facts = json.loads(files[MANIFEST])
     emit(as_json, {"model": model, "out": out, "moved_aside": str(aside) if aside else None, **facts},
@@ -385,7 +385,7 @@ def _answers(model: str, program: Program, backend: str, d: Dataset, true: Any, 
 
     rows, delay = d.test.select(program.info.get("aps", d.aps), missing=missing), int(program.info.get("delay", 0))
     answers = answers_of(program, rows, backend, as_it_is=not stream)
-    warn_unlike_packets(model, program)
+    warn_of_stream(model, program)
     # An answer is about the row so many before, if there is one in its recording.
     about = np.arange(len(rows)) - delay
     true = np.where(about >= rows.starts(), true[np.maximum(about, 0)], -1)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tinyloc.cli.common import CSV, check_apart, load_source, main, own_source, read_program, warn_unlike_packets
+from tinyloc.cli.common import CSV, check_apart, load_source, main, own_source, read_program, warn_of_stream
 from tinyloc.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def watch(model: str, port: str | None, baud: int, log: str | None, data_name: s
     if log is not None and Path(log).is_file():  # what can be read once alone, such as a pipe, is not looked at before
         w.check_recording(log)
     watched = w.Watch(program, backend, period, keep=last)
-    warn_unlike_packets(model, program)
+    warn_of_stream(model, program)
     watched.answers = [] if answers else None
     stopped: list[int] = []
     lines: Iterable[bytes | None]

@@ -17,6 +17,7 @@ from tinyloc.emulator.mcu import Mcu
 from tinyloc.errors import BrokenError, ConfigError
 from tinyloc.program import Program
 from tinyloc.report.subject import EMULATED, PLOTTED, Missing, Subject, data_words
+from tinyloc.stream import unpromised
 from tinyloc.verify import Memory
 
 Facts = dict[str, Any]
@@ -184,6 +185,7 @@ def accuracy(s: Subject) -> Facts:
             "float": None if floats is None else judged(floats),
             "agreement": None if floats is None else float((floats == s.labels).mean()),
             "validation_macro_f1": _number(s.program.info.get("validation_macro_f1")),
+            "unpromised": unpromised(s.program.info) or None,
             "confusion": matrix.tolist(), "areas": areas}
 
 
