@@ -462,6 +462,24 @@ def test_windows_without_rooms_are_counted(tmp_path: Path) -> None:
     train = ("train", "--data", path, *COLUMNS, "--model", "mamba-h2l1", "--epochs", "1", "--out", tmp_path / "m")
     assert tinyloc(*train).stderr == f"note: {says}; the others are not trained on\n"
     assert tinyloc(*train, "--json").stderr == ""
+    late = len(labeled(windows(d.train, Scaler.fit(d.train), 8, 4, 3)))
+    assert 0 < late < len(labeled(made)) and tinyloc(*train, "--delay", "3").stderr == (
+        f"note: {late} of {len(made)} training windows have a room at every row, 3 rows before it, by --delay, which a "
+        "session's first windows lack; the others are not trained on\n")
+
+
+def test_a_delay_takes_the_first_windows_of_sessions(tmp_path: Path) -> None:
+    """Of recordings that are no longer than a window it leaves none, and training says why."""
+    heading, *rows = walk(tmp_path / "walk.csv").read_text().splitlines()
+    path = tmp_path / "short.csv"
+    path.write_text("\n".join([heading + ",who", *(f"{row},{i // 8}" for i, row in enumerate(rows))]))
+    train = ("train", "--data", path, *COLUMNS, "--session", "who", "--model", "mamba-h2l1", "--epochs", "1", "--out",
+             tmp_path / "m")
+    assert tinyloc(*train).stderr == ""
+    note, error = tinyloc(*train, "--delay", "2", code=2).stderr.splitlines()
+    assert note.startswith("note: 0 of 6") and "2 rows before it, by --delay" in note
+    assert error == ("tinyloc: training has no labeled window; expected at least one; by the delay of 2 rows, the first 2 "
+                     "of each session have no room")
 
 
 @pytest.mark.parametrize("data", ["simulated", pytest.param("flat", marks=pytest.mark.skipif(

@@ -359,6 +359,15 @@ def check_no_leak(d: Dataset) -> None:
     assert x.min() >= 0 and x.max() <= 1 and not np.isnan(x).any()
 
 
+@pytest.mark.parametrize("delay", [0, 1, 3, 7, 1000])
+def test_windows_are_counted_as_they_are_made(delay: int) -> None:
+    room = np.zeros(60, np.int64)
+    room[[13, 44]] = -1
+    s = rows(60, room=room, session=np.repeat([0, 1, 2, 3], [30, 3, 8, 19]))
+    made = data.windows(s, Scaler.fit(s), 8, 4, delay)
+    assert data.count_windows(s, 8, 4, delay) == (len(made), int((made.y >= 0).all(1).sum()))
+
+
 # The simulated house ---------------------------------------------------------------------------------------
 
 def neighbors_f1(d: Dataset, k: int = 9) -> float:

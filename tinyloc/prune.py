@@ -25,7 +25,7 @@ import numpy as np
 from tinyloc.confidence import can_calibrate, sized
 from tinyloc.data import MISSING, Dataset, Samples, Windows
 from tinyloc.distill import Beliefs, Distillation, Teachers
-from tinyloc.errors import BrokenError, ConfigError, DataError, ModelError, unknown
+from tinyloc.errors import BrokenError, ConfigError, ModelError, unknown
 from tinyloc.model import WIDTHS_OF, Config, Model, Params
 from tinyloc.train import (
     Changing,
@@ -144,8 +144,6 @@ def importance(model: Model, training: Windows, taught: Beliefs | None = None, b
     known = (training.y >= 0).all(1)
     training = labeled(training)
     taught = replace(taught.take(np.flatnonzero(known)), features=None) if taught else None
-    if not len(training):
-        raise DataError("pruning: training has no labeled window; expected at least one")
     sizes, all_parts = model.config.sizes, list(parts(model))
     total = {k: [np.zeros(sizes[k]) for _ in range(_places(model.config, k))] for k in dimensions(model.config)}
     prior = prior_of(training.y, model.config.classes, balance)

@@ -294,8 +294,12 @@ class _Run:
 
 
 def labeled(w: Windows) -> Windows:
-    """The windows whose every step has a room."""
+    """The windows whose every step has a room.  Raises DataError without one."""
     keep = (w.y >= 0).all(1)
+    if not keep.any():
+        delay = w.recordings.delay if w.recordings else 0
+        lack = f"; by the delay of {delay} rows, the first {delay} of each session have no room" if delay else ""
+        raise DataError(f"training has no labeled window; expected at least one{lack}")
     return dataclasses.replace(w, x=w.x[keep], y=w.y[keep], row=w.row[keep])
 
 
@@ -348,9 +352,8 @@ def train(model: Trained, training: Windows, validation: Windows | None, recipe:
         if part is not None and part.y.max(initial=-1) >= model.config.classes:
             raise DataError(f"the data have a room {part.y.max()}; expected less than the model's {model.config.classes}")
     seen = validation.y[:, -1] >= 0 if validation is not None else np.ones(1, bool)
-    for name, count in (("training", len(training)), ("validation", int(seen.sum()))):
-        if not count:
-            raise DataError(f"{name} has no labeled window; expected at least one")
+    if not seen.any():
+        raise DataError("validation has no labeled window; expected at least one")
     x, y, classes = training.x, training.y, model.config.classes
     prior = prior_of(y, classes, recipe.balance)
     batch = min(recipe.batch, max(8, len(x) // 4))

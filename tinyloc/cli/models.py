@@ -36,9 +36,10 @@ if TYPE_CHECKING:
     from tinyloc.quantize import FloatModel
 
 
-def _windows_without_rooms(made: int, known: int) -> str:
+def _windows_without_rooms(made: int, known: int, delay: int = 0) -> str:
     """How many training windows can be trained on, where that is not all of them; of `count_windows`."""
-    return "" if known == made else (f"{known} of {made} training windows have a room at every row; "
+    late = f", {delay} rows before it, by --delay, which a session's first windows lack" if delay else ""
+    return "" if known == made else (f"{known} of {made} training windows have a room at every row{late}; "
                                      "the others are not trained on")
 
 
@@ -130,7 +131,8 @@ def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch:
         recipe = replace(start.recipe, **wanted)
     inputs = inputs_of(given, start)
     check_writable(out, source["data"], *given["teachers"])
-    if not as_json and (lost := _windows_without_rooms(*count_windows(d.train, d.window, d.hop))):
+    delay = inputs["inputs"].delay
+    if not as_json and (lost := _windows_without_rooms(*count_windows(d.train, d.window, d.hop, delay), delay)):
         click.echo(f"note: {lost}", err=True)
     checkpoint = Path(out + ".checkpoint")
     left = checkpoints(checkpoint)

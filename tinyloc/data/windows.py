@@ -234,12 +234,14 @@ def windows(samples: Samples, scaler: Scaler, length: int, hop: int, delay: int 
     return _gather(samples, scaler, rows, np.where(about < samples.starts()[start][:, None], -1, about), delay)
 
 
-def count_windows(samples: Samples, length: int, hop: int) -> tuple[int, int]:
-    """(how many windows `windows` makes, those of them with a room at every row: the others are not trained on)."""
-    _check(length, hop, 0)
+def count_windows(samples: Samples, length: int, hop: int, delay: int = 0) -> tuple[int, int]:
+    """(how many windows `windows` makes, those of them with a room at every step: the others are not trained on)."""
+    _check(length, hop, delay)
     start = _starts(samples, length, hop)
+    about = start - delay
+    about = about[about >= samples.starts()[start]]
     without = np.concatenate([[0], np.cumsum(samples.room < 0)])
-    return len(start), int((without[start + length] == without[start]).sum())
+    return len(start), int((without[about + length] == without[about]).sum())
 
 
 def _starts(samples: Samples, length: int, hop: int) -> Ints:
