@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -227,11 +231,21 @@ def arguments(recording: Path, out: Path, *more: str) -> list[str]:
             "mamba-h16l1", "--teacher", "mdcsa-h16l1", "--out", str(out), *more]
 
 
+class Here:
+    """A pool of no process, so that tests can change what tasks do."""
+
+    def submit(self, do: Callable[[Any], str], job: Any) -> Future[str]:
+        done: Future[str] = Future()
+        done.set_result(do(job))
+        return done
+
+
 def test_a_killed_run_goes_on(recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed in a training and again while Programs are made; in the end as if never stopped, and nothing made twice."""
     from tinyloc import train
 
     monkeypatch.setattr(reproduce, "can_count", lambda: False)
+    monkeypatch.setattr(reproduce, "_workers", lambda jobs: nullcontext(Here()))
     command = arguments(recording, tmp_path / "a", "--jobs", "1", "--seeds", "1")
     real, fits, calls = train.loss_and_gradients, 0, 0
     real_fit = reproduce.fit
@@ -288,6 +302,21 @@ def test_other_rows_or_settings_are_another_run(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(reproduce, "tuned", lambda data: replace(tuned(data), augmentation=Augmentation(noise=1)))
     with pytest.raises(ConfigError, match="holds a run with another tuned settings"):
         reproduce._claim(tmp_path, reproduce._identity(asked, data, 3))
+
+
+def threads_of(job: reproduce.Job) -> str:
+    raise RuntimeError(f"{os.getpid()} has {os.environ.get('OPENBLAS_NUM_THREADS')}")
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_every_task_has_one_thread(jobs: int, recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On which bits depend: however many tasks run at a time, none runs in the process that has loaded NumPy otherwise."""
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")
+    monkeypatch.setattr(reproduce, "_train", threads_of)
+    columns = {"time": "t", "room": "label", "rssi": ["ap*"], "window": 8, "hop": 4}
+    with pytest.raises(RuntimeError, match=r"has 1$") as e:
+        reproduce.reproduce(Settings({"data": str(recording), "columns": columns}, quick=True), tmp_path, jobs=jobs)
+    assert str(e.value) != f"{os.getpid()} has 1" and os.environ["OPENBLAS_NUM_THREADS"] == "2"
 
 
 @pytest.mark.level2

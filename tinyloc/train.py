@@ -1,7 +1,8 @@
 """Training: AdamW, warm-up and cosine, clipping, weight averaging, early stopping on validation macro-F1.
 
-Deterministic in its seed.  A run can be stopped at any time: Ctrl-C keeps the best model so far, and a run with a
-checkpoint file goes on where it was, with the same result as one that was never stopped.
+Deterministic in its seed, on one machine and with as many threads for NumPy's matrices (OPENBLAS_NUM_THREADS).  A run can be
+stopped at any time: Ctrl-C keeps the best model so far, and a run with a checkpoint file goes on where it was, with the same
+result as one that was never stopped.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tinyloc.cli.common import CSV, DATA_HELP, JSON, emit, main, progress_bar, source_of, table
+from tinyloc.cli.common import CSV, DATA_HELP, JSON, emit, main, source_of, table
 
 
 @main.group()
@@ -45,7 +45,7 @@ def paper(data_name: str, out: str, seeds: int, budget: str, epochs: int | None,
     del source["seed"]
     settings = Settings(source, seeds, budget, epochs, teachers or TEACHERS, quick)
     found = run(settings, out, jobs=jobs or len(os.sched_getaffinity(0)),
-                say=lambda line: click.echo(line, err=True), bar=lambda label: progress_bar(label, as_json))
+                say=lambda line: click.echo(line, err=True))
     parts = [f"{title}\n\n{table(make(found))}" for title, make in SECTIONS]
     emit(as_json, save(found, out), "\n\n".join([heading(found), *parts, "\n".join(f"- {n}" for n in departures(found))])
           + f"\nwritten to {out}/: results.json, results.md, a folder of models and Programs a seed")

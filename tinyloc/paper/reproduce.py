@@ -29,7 +29,7 @@ from tinyloc.paper.figures import printed
 from tinyloc.paper.linear import predict
 from tinyloc.paper.size import kilobytes
 from tinyloc.program import Program
-from tinyloc.train import Inputs, Progress, Recipe, checkpoints, fit, last_rows
+from tinyloc.train import Inputs, Recipe, checkpoints, fit, last_rows
 from tinyloc.tuned import tuned
 
 FORMAT, VERSION = "tinyloc-reproduction", 1
@@ -168,9 +168,6 @@ class Job:
     task: Task
 
 
-Bar = Callable[[str], tuple[Progress | None, Callable[[], None]]]
-
-
 def papers_own(source: str, data: str) -> tuple[str, bool]:
     """Which of the paper's data sets stands beside the one of that source and name, and whether it is the same."""
     same = source in SOURCES and data in OWN_DATA  # a CSV file may have any name
@@ -201,14 +198,13 @@ def _model_file(out: Path, task: Task) -> Path:
     return _file(out, task.seed, task.preset, f"{task.way}.safetensors")
 
 
-def _train(job: Job, bar: Bar | None = None) -> str:
+def _train(job: Job) -> str:
     """Trains a task's model, unless it is there; one line about it."""
     task, path = job.task, _model_file(job.out, job.task)
     if not path.exists():
         data, way = _dataset(job.source, task.seed), WAYS[task.way]
         teachers = [Model.load(_model_file(job.out, Task(task.seed, t))) for t in task.teachers]
         checkpoint = path.with_suffix(".checkpoint")
-        show, end = bar(task.name) if bar else (None, lambda: None)
         # The paper's windows all begin anew.
         recipe = Recipe(seed=task.seed, epochs=job.epochs, carry=Recipe.carry if way.tuned else 0)
         more = dict[str, Any](inputs=EVERY_AP)
@@ -217,13 +213,8 @@ def _train(job: Job, bar: Bar | None = None) -> str:
             # On RSSI alone, as the paper's: what stands beside each other is to have heard the same.
             recipe, heard = made.recipe, replace(made.inputs, motion="off")
             more = {"inputs": heard, "augmentation": made.augmentation, "refit": made.refit}
-        try:
-            model = fit(data, task.preset, recipe, checkpoint=checkpoint, progress=show, teachers=teachers,
-                        distillation=way.distillation, **more)
-        finally:
-            end()
-        if model.info["interrupted"]:
-            raise KeyboardInterrupt  # the checkpoint stays
+        model = fit(data, task.preset, recipe, checkpoint=checkpoint, teachers=teachers, distillation=way.distillation,
+                    **more)
         model.save(path)
         for file in checkpoints(checkpoint):
             file.unlink(missing_ok=True)
@@ -235,7 +226,7 @@ def _scored(true: np.ndarray, labels: np.ndarray, rooms: int) -> dict[str, float
     return {"macro_f1": macro_f1(true, labels, rooms), "accuracy": accuracy(true, labels)}
 
 
-def _score(job: Job, bar: Bar | None = None) -> str:
+def _score(job: Job) -> str:
     """Scores a row's models in all columns, unless that is done; one line about it."""
     from tinyloc import run
 
@@ -349,7 +340,9 @@ def _claim(out: Path, identity: dict[str, Any]) -> None:
 
 @contextmanager
 def _workers(jobs: int) -> Iterator[Any]:
-    """A pool of processes; each with one thread for matrices, so that they do not take each other's cores."""
+    """A pool of processes; each with one thread for matrices, so that they do not take each other's cores, and that sums
+    have one order however many there are.  This process has loaded NumPy with its own number, so one task at a time has a
+    pool too."""
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 
@@ -372,11 +365,11 @@ def _workers(jobs: int) -> Iterator[Any]:
                 os.environ[n] = value
 
 
-def reproduce(settings: Settings, out: str | Path, *, jobs: int = 1, say: Callable[[str], None] = print,
-              bar: Bar | None = None) -> Results:
+def reproduce(settings: Settings, out: str | Path, *, jobs: int = 1, say: Callable[[str], None] = print) -> Results:
     """Trains, quantizes and scores all that the settings name, in the folder `out`; goes on where an earlier call stopped.
 
-    jobs: processes at a time; say: told a line for each model that is done; bar: a progress bar a training (one process).
+    jobs: processes at a time, whose number changes no bit; they are spawned: a script that calls this does so under
+    `if __name__ == "__main__"`.  say: told a line for each model that is done.
     Raises ConfigError when the folder holds another run, a preset does not exist or no teacher is larger than its student,
     and what `load_source` raises.
     """
@@ -395,17 +388,12 @@ def reproduce(settings: Settings, out: str | Path, *, jobs: int = 1, say: Callab
                               f"{', '.join(settings.teachers)}")
     _claim(out, _identity(settings, data, epochs))
 
-    def every(tasks: Sequence[Task], do: Callable[..., str]) -> None:
-        made = [Job(out, source, epochs, t) for t in tasks]
-        if jobs == 1:
-            for i, job in enumerate(made, 1):
-                say(f"[{i}/{len(made)}] {do(job, bar)}")
-            return
+    def every(tasks: Sequence[Task], do: Callable[[Job], str]) -> None:
         from concurrent.futures import as_completed
 
         with _workers(jobs) as pool:
-            for i, future in enumerate(as_completed([pool.submit(do, job) for job in made]), 1):
-                say(f"[{i}/{len(made)}] {future.result()}")
+            for i, future in enumerate(as_completed([pool.submit(do, Job(out, source, epochs, t)) for t in tasks]), 1):
+                say(f"[{i}/{len(tasks)}] {future.result()}")
 
     seeds = range(settings.runs)
     # The longest trainings first, so that no process is left alone with one.
