@@ -18,7 +18,7 @@ import updates
 import vectors
 
 from tinyloc import confidence, data
-from tinyloc.data import Samples
+from tinyloc.data import Samples, Scaler
 from tinyloc.errors import ModelError
 from tinyloc.image import ENTRY, HEADER, INPUT, OUTPUT, RAILS, Image
 from tinyloc.kernels._c import ffi, lib
@@ -46,6 +46,7 @@ from tinyloc.stream import (
     float_replay,
     replay,
     script,
+    unlike_packets,
 )
 from tinyloc.train import Inputs, Recipe, fit
 
@@ -593,6 +594,19 @@ def test_states_that_saturate_unseen_are_refused(programs: dict[str, Program]) -
 def test_figures_have_limits(change: dict[str, int], says: str) -> None:
     with pytest.raises(ModelError, match=f"stream: {says}"):
         replace(CONFIG, **change)
+
+
+@pytest.mark.parametrize(("lo", "hi", "alike"), [
+    ([-120, -120], [0, 0], True), ([-120, -90], [-30, 5], True), ([-128, -128], [-30, -30], True),
+    ([-128, -128], [0, 0], True), ([-129, -90], [0, 0], False), ([-120, -120], [-30, 21], False), ([0, 0], [1, 1], False),
+    ([0, 0], [0, 1], False), ([0, 0], [0, 0], False), ([-120, -120], [0, 1], False), ([-3, -2], [2, 3], False),
+    ([-120, 0], [100, 100], False)])
+def test_what_no_radio_says_is_told_by_its_range(lo: list[float], hi: list[float], alike: bool) -> None:
+    """dBm, also up to 0 at all access points; no shares, and no values in standard deviations."""
+    for motion in (0, 1):
+        ends = (np.array([*end, *[of] * motion], np.float32) for end, of in ((lo, 0), (hi, 40)))
+        scaler = Scaler(*ends, motion=motion)
+        assert (unlike_packets({"scaler": scaler.to_dict()}) == "") == alike
 
 
 def test_figures_come_from_the_model(programs: dict[str, Program]) -> None:

@@ -111,8 +111,9 @@ def unlike_packets(info: Mapping[str, Any]) -> str:
     scaler = Scaler.from_dict(info["scaler"])
     a = len(scaler.lo) - scaler.motion
     lo, hi = float(scaler.lo[:a].min()), float(scaler.hi[:a].max())
-    # "powed" begins 1 dB below the weakest.  No radio hears all access points at 0 dBm: then columns are shares, or such.
-    if lo >= DBM_LEAST - 1 and hi <= DBM_MOST and (scaler.hi[:a] < 0).any():
+    # "powed" begins 1 dB below the weakest.  No radio hears all access points above 0 dBm: then columns are shares, or such;
+    # those up to 0 itself are what a converted model was said to read.
+    if lo >= DBM_LEAST - 1 and hi <= DBM_MOST and ((scaler.hi[:a] < 0).any() or lo < hi == 0):
         return ""
     return (f"signals were {lo:g} to {hi:g} in training; firmware takes whole dBm from {DBM_LEAST} to {DBM_MOST}, drops "
             "other packets, and knows nothing of another scale: expected rows in dBm")
