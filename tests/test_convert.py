@@ -350,6 +350,14 @@ def test_command(tmp_path: Path) -> None:
     assert "cut off or no safetensors" in said and not (tmp_path / "none").exists()
 
 
+NO_NUMBERS: dict[str, list[tuple[str, Any]]] = {
+    "info": [("rate_hz", math.nan), ("rate_hz", math.inf), ("rate_hz", 10**400), ("rate_hz", True), ("hop", True),
+             ("hop", 1.5), ("window", "8")],
+    "scaler": [("hold", math.nan), ("hold", -1), ("hold", True), ("hold", [1]), ("not_heard", "x"), ("not_heard", -math.inf),
+               ("lo", True), ("hi", [-40.0] * 6 + [False]), ("hi", [[-40.0, -41.0], [-40.0]])],
+}
+
+
 def test_info_by_hand(tmp_path: Path) -> None:
     """Rooms, access points and scaler of a model whose data are not at hand, or that are told otherwise."""
     import json
@@ -369,7 +377,10 @@ def test_info_by_hand(tmp_path: Path) -> None:
     for wrong, words in (({"rooms": list("abca")}, "expected a list of 5 different names"),
                          ({"window": 0}, "window = 0; expected"), ({"room": 1}, "did you mean 'rooms'"), ([1], "object"),
                          ({"scaler": {"lo": [1, 2], "hi": 3}}, "scaler of 7 access points"),
-                         ({"scaler": 3}, "expected lo and hi"), ({"scaler": {"lo": 1, "hi": 0}}, "finite lo <= hi")):
+                         ({"scaler": 3}, "expected lo and hi"), ({"scaler": {"lo": 1, "hi": 0}}, "finite lo <= hi"),
+                         *(({key: v}, f"{key} = {v!r}; expected a number, ") for key, v in NO_NUMBERS["info"]),
+                         *(({"scaler": {"lo": -110, "hi": -40} | {key: v}},
+                            f"scaler: {key} = {v!r}; expected a finite number") for key, v in NO_NUMBERS["scaler"])):
         (tmp_path / "i").write_text(json.dumps(wrong))
         assert words in complaint(*convert), wrong
     (tmp_path / "i").write_text("{")

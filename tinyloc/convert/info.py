@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import sys
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from tinyloc.data import HOLD, NOT_HEARD, Dataset, Scaler
 from tinyloc.errors import ConfigError, DataError, unknown
+
+MOST = sys.float_info.max
 
 
 def describe(model: Any, dataset: Dataset, window: int | None = None) -> Any:
@@ -49,7 +54,7 @@ def informed(model: Any, given: Mapping[str, Any], where: str = "info") -> Any:
                 raise ConfigError(f"{where}: {key}: expected a list of {wants[key]} different names, got {value!r}")
             info[key] = [str(v) for v in value]
         elif key in least:
-            if not isinstance(value, (int, float) if key == "rate_hz" else int) or value < least[key]:
+            if not _number(value, least[key]) or (key != "rate_hz" and not isinstance(value, int)):
                 raise ConfigError(f"{where}: {key} = {value!r}; expected a number, {least[key]} or more")
             info[key] = value
         elif key == "scaler":
@@ -59,11 +64,23 @@ def informed(model: Any, given: Mapping[str, Any], where: str = "info") -> Any:
     return dataclasses.replace(model, info=info)
 
 
+def _number(value: Any, least: float = -math.inf) -> bool:
+    """Whether it is a finite number: Python reads NaN and Infinity from JSON too, integers of any size, and true is one."""
+    real = isinstance(value, Real) and not isinstance(value, bool)
+    return bool(real and max(least, -MOST) <= value <= MOST)
+
+
 def _scaler(value: Any, aps: int, where: str) -> dict[str, Any]:
     if not isinstance(value, dict) or not {"lo", "hi"} <= value.keys() <= {"lo", "hi", "hold", "not_heard"}:
         raise ConfigError(f"{where}: scaler = {value!r}; expected lo and hi, hold and not_heard")
+    for key, found in value.items():
+        parts: Any = np.ravel(np.array(found, object)) if key in ("lo", "hi") else [found]
+        least = 0 if key == "hold" else -math.inf
+        if not all(_number(v, least) for v in parts):
+            raise ConfigError(f"{where}: scaler: {key} = {found!r}; expected a finite number"
+                              + (", 0 or more" if least == 0 else ""))
     try:
         lo, hi = (np.broadcast_to(np.asarray(value[end], np.float32), aps) for end in ("lo", "hi"))
         return Scaler(lo, hi, float(value.get("hold", HOLD)), float(value.get("not_heard", NOT_HEARD))).to_dict()
-    except (TypeError, ValueError) as e:
+    except ValueError as e:
         raise ConfigError(f"{where}: scaler of {aps} access points: {e}") from None
