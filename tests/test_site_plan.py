@@ -213,7 +213,8 @@ def test_a_checklist_undoes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert len(saved) == written
 
 
-def test_a_plan_may_move(made: tuple[Plan, Step], tmp_path: Path) -> None:
+def test_a_plan_may_move(made: tuple[Plan, Step], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Plan, "_read_facts", lambda _: {})  # an "x" is none
     p, _ = made
     steps = p.compare_steps()
     for file in {f for s in steps for f in s.makes}:
@@ -334,7 +335,7 @@ def small(monkeypatch: pytest.MonkeyPatch, level: int) -> None:
         monkeypatch.setattr("tinyloc.bench.can_count", lambda: False)
 
 
-def test_compare_and_deploy(site: Path, small: None, tmp_path: Path) -> None:
+def test_compare_and_deploy(site: Path, small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("jinja2", reason="the extra report is not installed: pip install 'tinyloc[report]'")
     out = site / "p"
     asked = ("--data", site / "walk.csv", *COLUMNS, "--mcu", "nrf52832", "--epochs", "6", "--out", out)
@@ -351,6 +352,13 @@ def test_compare_and_deploy(site: Path, small: None, tmp_path: Path) -> None:
         program = Program.load(out / f"{name}.int8.safetensors")
         assert program.info["confidence"]["threshold"] > 0 and r["all_in_ram"] > sum(program.bytes_by_kind().values()) / 2
     assert found["chosen"] == max(rows.values(), key=lambda r: (r["validation_macro_f1"], -r["ram"]))["model"]
+
+    with monkeypatch.context() as m:  # the plan is of an earlier tinyloc
+        m.setattr("tinyloc.report.document.VERSION", 99)
+        later = facts("--out", out)
+        states = {s["name"]: s["state"] for s in later["steps"]}
+        assert states["report"] == "to do again: compare.json is none of this tinyloc"
+        assert later["compared"] == [] and "not compared as they are" in plan("--out", out, "--run", "deploy", code=2).stderr
 
     # What is done is not done again, and what has changed is.
     times = {f: f.stat().st_mtime_ns for f in out.glob("*.safetensors")}

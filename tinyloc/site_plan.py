@@ -302,6 +302,8 @@ class Plan:
                 return f"to do again: {p.name} is gone"
             if was["files"].get(self._place(p)) != sha256(p):
                 return f"to do again: {p.name} has changed"
+        if self.facts in step.makes and self._read_facts() is None:
+            return f"to do again: {self.facts.name} is none of this tinyloc"
         return "done"
 
     def finish(self, step: Step) -> None:
@@ -324,14 +326,22 @@ class Plan:
     def _digests(self) -> dict[str, str]:
         return {str(p): sha256(p) for p in self.data_files()}
 
+    def _read_facts(self) -> dict[str, Any] | None:
+        """What the report found, None where there is nothing that this tinyloc reads: facts of another version, say."""
+        from tinyloc.report import document
+
+        try:
+            return document.load(self.facts)
+        except ModelError:
+            return None
+
     def compared(self) -> list[dict[str, Any]]:
         """A row of facts a model, as the report judged them; none before there is one."""
-        from tinyloc.report import document
         from tinyloc.report.views import verdict
 
-        if not self.facts.exists():
+        facts = self._read_facts()
+        if facts is None:
             return []
-        facts = document.load(self.facts)
         validation = {m["name"]: m["sections"]["accuracy"]["validation_macro_f1"] for m in facts["models"]}
         return [{"model": m["name"], "macro_f1": m["int8"]["macro_f1"], "interval": m["int8"]["interval"]["macro_f1"],
                  "validation_macro_f1": validation[m["name"]], "ram": m["needs"]["ram"], "flash": m["needs"]["flash"],
