@@ -18,7 +18,7 @@ from tinyloc.emulator.toolchain import compilers
 from tinyloc.errors import ConfigError
 from tinyloc.package import GOLDEN, Package, device_key
 
-STACK, BYTES = 2048, 12 << 10
+STACK, BYTES = 2100, 12 << 10
 MOST = {"m0plus": 19_500_000, "m4": 6_000_000, "m33": 6_000_000}  # instructions; the M0+ has no product of 64 bits
 
 

@@ -6,8 +6,9 @@
  * operation, tested by its own windows at the next boot, and confirmed; or marked bad, and the other slot runs again.
  * Whenever the power fails, the old model runs or the new one.
  *
- * Freestanding C99, as tinyloc.h says; nothing here is needed to run a model, and everything here only to update one.  A
- * check takes 2 KB of stack, and as long as its signature: 6 million instructions of a Cortex-M4, 19 million of an M0+.
+ * Freestanding C99, as tinyloc.h says; nothing here is needed to run a model, and everything here only to update one.
+ * A check takes at most 2.1 KB of stack, and as long as its signature: 6 million instructions of a Cortex-M4, 19 million of
+ * an M0+.
  *
  * A firmware's flow (error handling left out; `device` is constant, `booted` and `update` are in RAM):
  *
