@@ -93,6 +93,13 @@ def test_each_bound(what: str, bad: Samples, figure: str) -> None:
     assert not found.holds and figure in found.figure and found.why and found.advice and found.bound == good[what].bound
 
 
+@pytest.mark.parametrize(("pause", "walks"), [(1, 2), (300, 1), (3600, 1), (3601, 2), (-900, 2)])
+def test_a_pause_makes_no_second_walk(pause: float, walks: int) -> None:
+    """Sessions that a gap made are of one walk; of another day, or named as the recordings that they are, they are two."""
+    later = GOOD.time + np.where(GOOD.session > 0, pause - 1, 0)
+    assert judged(replace(GOOD, time=later))["sessions"].figure == str(walks)
+
+
 def test_rows_that_stand_alone_need_no_walk() -> None:
     found = judged(GOOD, window=1, rate=0.0)
     assert not {"rate", "gaps", "sessions", "blocks a room", "visits a room"} & set(found)

@@ -19,11 +19,12 @@ import numpy as np
 
 from tinyloc.data import HOLD, Dataset, Samples, forward_fill
 from tinyloc.data.csv_file import BLOCK_WINDOWS, TEST
-from tinyloc.data.split import time_blocks, visits
+from tinyloc.data.split import GAP, time_blocks, visits
 from tinyloc.errors import ConfigError, ModelError
 from tinyloc.files import sha256, write_atomic
 
 WINDOWS = 10  # a room that the held-out rows should fill
+PAUSE = 3600.0  # seconds between two sessions of one walk, at most
 FILE, VERSION = "plan.json", 1
 #: The paper's recommendations for 64 KB and for 32 KB, and ours: title, preset, settings of training.
 MODELS = {"transformer": ("the paper's Transformer for 64 KB", "mdcsa-h16l1", ()),
@@ -49,6 +50,13 @@ class Check:
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
         return asdict(self)
+
+
+def walks(samples: Samples) -> int:
+    """Sessions, those between which somebody paused for less than PAUSE seconds being one."""
+    last = np.flatnonzero(np.diff(samples.session))
+    pause = samples.time[last + 1] - samples.time[last]
+    return 1 + int(((pause <= GAP) | (pause > PAUSE)).sum())  # with less than a gap between them, they were named
 
 
 def _by_room(samples: Samples, unit: np.ndarray) -> np.ndarray:
@@ -119,14 +127,15 @@ def checks(parts: Sequence[Samples], window: int, rate_hz: float, split: str | D
         "look for places out of reach of every anchor", needed=False)
     if walk:
         add("rate", f"{rate_hz:.3g} rows a second", f"at least {1 / HOLD:g}", rate_hz >= 1 / HOLD,
-            f"a value is held for {HOLD:g} s: at a lower rate most inputs are empty", "let the beacon advertise more often")
+            f"a value is held for {HOLD:g} s: at a lower rate nothing stands in for a packet that is lost",
+            "let the beacon advertise more often", needed=False)
         wide = steps[steps > max(HOLD, 2.5 / rate_hz)]
         gone = float(wide.sum() / steps.sum()) if len(steps) else 0.0
         longest = f", the longest {wide.max():.3g} s" if len(wide) else ""
         add("gaps", f"{100 * gone:.1f} % of the time in {len(wide)} gaps{longest}", "at most 5 %", gone <= 0.05,
-            f"a gap of more than {HOLD:g} s starts the model anew, and windows across it hold repeated values",
+            f"a gap of over {max(HOLD, 2 / rate_hz):g} s starts the model anew, and windows across it hold repeated values",
             "look for the cause: range, battery, a gateway that was busy", needed=False)
-        sessions = sum(len(np.unique(p.session)) for p in parts)
+        sessions = sum(map(walks, parts))
         add("sessions", str(sessions), "at least 2", sessions >= 2,
             "another day, another wearer: only a second recording shows whether the model outlives the first",
             "record a second walk on another day, and name recordings in a column (--session)", needed=False)
