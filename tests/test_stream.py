@@ -656,6 +656,8 @@ def test_rows_further_apart_than_firmware_counts_are_refused(programs: dict[str,
     for what in (Config.of, row_ms):
         with pytest.raises(ModelError, match=r"rows are 120 s apart .*at most 65\.535 s"):
             what({**info, "rate_hz": 1 / 120})
+        with pytest.raises(ModelError, match="s apart"):
+            what({**info, "rate_hz": 1e-310})
 
 
 # ---- recordings, and the float path ----

@@ -38,6 +38,7 @@ from tinyloc.scaling import input_constants
 CODES = dict(codes())
 NAMES = {n: name for name, n in CODES.items()}
 SMALL = Part("small", 256, 16, 1, "no part: pages so small that a package has many of them")
+WIDE = Part("wide", 512, 32, 1, "no part: the greatest unit that tl_flash takes")
 
 
 # ---- crypto ----
@@ -340,7 +341,7 @@ def test_flash_of_other_sizes_is_refused_and_left_alone(sizes: dict[str, int]) -
     assert (d.flash.memory == before).all()
 
 
-@pytest.mark.parametrize("part", [*PARTS.values(), SMALL], ids=lambda p: p.name)
+@pytest.mark.parametrize("part", [*PARTS.values(), SMALL, WIDE], ids=lambda p: p.name)
 @pytest.mark.parametrize("chunk", [1, 13, 244])
 def test_updates_one_after_the_other(part: Part, chunk: int) -> None:
     """The slots take turns; each model runs with its own constants and names; nothing is programmed twice."""

@@ -85,7 +85,7 @@ def _line(u: np.ndarray) -> tuple[int, int]:
 def row_ms(info: Mapping[str, Any]) -> int:
     """ms from one row to the next, by a model's info; 0 at no fixed rate.  Raises ModelError above MOST_MS."""
     rate = float(info.get("rate_hz") or 0)
-    if rate and round(1000 / rate) > MOST_MS:
+    if rate and 1000 / rate >= MOST_MS + 0.5:
         raise ModelError(f"rows are {1 / rate:g} s apart (rate_hz = {rate:g}), and firmware counts at most "
                          f"{MOST_MS / 1000:g} s from one to the next: expected times in seconds, of more frequent rows")
     return round(1000 / rate) if rate else 0
