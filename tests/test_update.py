@@ -131,6 +131,20 @@ def test_sha256_pads_at_every_length(size: int) -> None:
     assert bytes(digest) == hashlib.sha256(data[:size]).digest()
 
 
+@pytest.mark.parametrize("size", [2**21 + 5, pytest.param(5 * 2**29 + 70, marks=pytest.mark.level2)])
+def test_sha256_of_much(size: int) -> None:
+    """All bytes of the length count: in bits it has 25, and more than 32."""
+    h, digest, other = ffi.new("tl_sha256 *"), ffi.new("uint8_t[32]"), hashlib.sha256()
+    lib.tl_sha256_start(h)
+    part = bytes(range(256)) * 4096
+    for at in range(0, size, len(part)):
+        n = min(len(part), size - at)
+        lib.tl_sha256_add(h, part, n)
+        other.update(part[:n])
+    lib.tl_sha256_end(h, digest)
+    assert bytes(digest) == other.digest()
+
+
 # RFC 8032, 7.1: public key, message, signature of TEST 1, 2, 3 and SHA(abc).
 RFC8032 = [
     ("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a", b"",
