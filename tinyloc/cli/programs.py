@@ -305,8 +305,8 @@ def export(model: str, out: str, core: str | None, stream: bool | None, windows:
     program = read_program(model)
     codes = golden_codes(program, windows, data_name, missing, given)
     files = project(program, codes, core, stream, update, name)
-    warn_of_stream(model, program)
     aside = write_project(files, out, force)
+    warn_of_stream(model, program)
     facts = json.loads(files[MANIFEST])
     emit(as_json, {"model": model, "out": out, "moved_aside": str(aside) if aside else None, **facts},
           f"{out}: {len(files)} files, image of {facts['image_bytes']:,} B (CRC-32 {facts['image_crc']}), arena of "
