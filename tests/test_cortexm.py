@@ -745,6 +745,7 @@ def test_static_functions_of_one_name_are_two(which: str, compiler: str, first: 
     whole = m.profile() - before
     shares = [whole.only({g}).instructions for g in elf.reachable("f")]
     assert all(shares) and sum(shares) == whole.only(elf.reachable("f")).instructions
+    assert sum(whole.by_function().values()) == whole.instructions, "none takes the other's count"
     with pytest.raises(ConfigError, match="did you mean 'deep'"):
         elf.stack_bound("depp")
 
