@@ -485,8 +485,7 @@ def test_cmake_host(folders: dict[str, Path], tmp_path: Path) -> None:
 
 
 @needs_cc
-def test_two_models_in_one_firmware(programs: dict[str, Program], projects: dict[str, dict[str, bytes]], built: Any,
-                                    tmp_path: Path) -> None:
+def test_two_models_in_one_firmware(programs: dict[str, Program], built: Any, tmp_path: Path) -> None:
     """The second has a name of its own; only its own files go beside the first's."""
     x = {n: np.zeros((0, *programs[n].buffers[programs[n].input].shape), np.int8) for n in ("mamba-h4l1", "mdcsa-h4l1")}
     first, second = (project(programs[p], x[p], name=n) for p, n in (("mamba-h4l1", "model"), ("mdcsa-h4l1", "attic")))

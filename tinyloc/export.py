@@ -26,7 +26,7 @@ from tinyloc.emulator.plan import plan
 from tinyloc.errors import ConfigError, ModelError
 from tinyloc.files import sha256, sync_folder, temporary_folder, write_synced
 from tinyloc.image import Image, sources, to_image
-from tinyloc.program import Buffer, Program
+from tinyloc.program import Program
 from tinyloc.scaling import InputConstants, constants_of, row_ms
 from tinyloc.stream import Config, Stream, replay, self_test_script, streams
 
@@ -380,8 +380,8 @@ def variant_of(program: Program, crc: int) -> tuple[Program, str | None] | None:
     return None
 
 
-def input_of(program: Program, windows: np.ndarray) -> Buffer:
-    """The input of a Program that names what a device has to know, and of which `windows` are.  Raises ModelError."""
+def check_input(program: Program, windows: np.ndarray) -> None:
+    """Raises ModelError for a Program that does not name what a device has to know, or does not take such windows."""
     missing = [k for k in ("rooms", "aps", "scaler") if k not in program.info]
     if missing:
         raise ModelError(f"the model does not name its {missing[0]}: expected rooms, aps and scaler in its info, as "
@@ -389,7 +389,6 @@ def input_of(program: Program, windows: np.ndarray) -> Buffer:
     x = program.buffers[program.input]
     if windows.shape[1:] != x.shape or windows.dtype != x.dtype:
         raise ModelError(f"golden windows: expected {x.dtype} {x.shape}, got {windows.dtype} {windows.shape[1:]}")
-    return x
 
 
 def _named(files: Mapping[str, bytes], name: str, kernels: Iterable[bytes]) -> dict[str, bytes]:
@@ -425,7 +424,7 @@ def project(program: Program, windows: np.ndarray, core: str | None = None, stre
     Raises ModelError for a Program without rooms, aps or scaler in its info, ConfigError for an unknown core and for a name
     that is taken or none.
     """
-    input_of(program, windows)
+    check_input(program, windows)
     target = toolchain.core(core) if core else None
     made = variant(program, core, stream)
     layout = plan(made)

@@ -22,7 +22,7 @@ import numpy as np
 
 from tinyloc.emulator.plan import plan
 from tinyloc.errors import BrokenError, ConfigError, ModelError
-from tinyloc.export import extremes, golden, input_of, inputs_digest, names_data, variant
+from tinyloc.export import check_input, extremes, golden, inputs_digest, names_data, variant
 from tinyloc.image import INPUT, Image, to_image
 from tinyloc.kernels.table import ABI
 from tinyloc.program import Program
@@ -76,7 +76,7 @@ def payload(program: Program, windows: np.ndarray, core: str | None = None, stre
     Raises ModelError for a Program without rooms, aps or scaler in its info, or that `stream.streams` is not of; ConfigError
     for an unknown core.
     """
-    input_of(program, windows)
+    check_input(program, windows)
     made, info = variant(program, core, stream), program.info
     if not streams(made):
         raise ModelError("the model has states that saturate, and takes a window at once, which a device's stream refuses; "

@@ -69,7 +69,7 @@ class Config:
         period = row_ms(info) if window > 1 else 0
         # Longer ones could be made up for too, but then one row counts as many: of a window a row of flat, precision falls
         # from 0.984 to 0.933.
-        gap = max(round(float(info["scaler"]["hold"]) * 1000), 2 * period) if period else MOST_MS
+        gap = max(hold_ms(info), 2 * period) if period else MOST_MS
         return Config(window, period, min(gap, MOST_MS), int(sure.get("warm_up", int(info.get("delay", 0)) + 1)),
                       len(info["aps"]) - len(info.get("motion", ())), int(sure.get("least", 1)),
                       int(sure.get("threshold", 0)))
