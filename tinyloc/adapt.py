@@ -79,11 +79,6 @@ def some_minutes(samples: Samples, minutes: float, rate_hz: float, seed: int = 0
     return part(samples, ~hold_out(unit, samples.room, 1 - minutes / has, seed))
 
 
-def _numbered(samples: Samples, rooms: tuple[str, ...]) -> Samples:
-    """The rows, their rooms numbered as in `rooms`."""
-    return replace(samples, room=samples.numbers_in(rooms)[samples.room], rooms=rooms)
-
-
 def transplant(model: Model, dataset: Dataset, seed: int = 0) -> tuple[Model, Dataset]:
     """(the model as it begins on the site, the data set with rooms numbered and access points chosen as it has them).
 
@@ -105,9 +100,7 @@ def transplant(model: Model, dataset: Dataset, seed: int = 0) -> tuple[Model, Da
     rooms = known if set(occur) <= set(known) else tuple(occur)
     old = Scaler.from_dict(info["scaler"])
     aps = heard if set(heard) <= set(dataset.inputs) else Inputs().heard(dataset.train) + motions
-    site = replace(dataset, train=_numbered(dataset.train, rooms), val=_numbered(dataset.val, rooms),
-                   test=_numbered(dataset.test, rooms),
-                   areas={r: a for r, a in dataset.areas.items() if r in rooms}).select(aps)
+    site = dataset.with_rooms(rooms).select(aps)
     if (rooms, aps) == (known, heard):
         return Model(model.config, dict(model.params), dict(info)), site
 

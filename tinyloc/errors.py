@@ -30,6 +30,11 @@ class ChangedWarning(UserWarning):
     """Data that are no longer what they were when a model was trained on them; the command line says so in one line."""
 
 
+def first_line(e: Exception) -> str:
+    """Of what somebody else's error says; its kind, where that is nothing."""
+    return next(iter(str(e).strip().splitlines()), type(e).__name__)
+
+
 def unknown(what: str, name: object, known: Iterable[str]) -> ConfigError:
     """`ConfigError` for a name that is not in `known`, offering the nearest one; what is no string is none."""
     names = sorted(known)

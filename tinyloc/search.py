@@ -36,8 +36,8 @@ from typing import Any
 
 import numpy as np
 
-from tinyloc.data import Dataset
-from tinyloc.errors import ConfigError
+from tinyloc.data import Dataset, trained_on
+from tinyloc.errors import ConfigError, first_line
 from tinyloc.files import check_writable, json_text, write_atomic
 from tinyloc.model import Config, Model
 from tinyloc.pareto import PICTURES, draw, non_dominated
@@ -135,7 +135,7 @@ class Study:
             self.study = optuna.load_study(storage=_url(path), study_name=NAME)
         except Exception as e:  # of SQLite, SQLAlchemy, Alembic or Optuna
             self._lock.close()
-            raise ConfigError(f"{path}: no storage of a search ({type(e).__name__}: {_first_line(e)})") from None
+            raise ConfigError(f"{path}: no storage of a search ({type(e).__name__}: {first_line(e)})") from None
         same = json.loads(json.dumps(self._identity()))
         known = self.study.user_attrs.get("search")
         if known is None:
@@ -302,10 +302,6 @@ def _url(path: Path) -> str:
     return str(URL.create("sqlite", database=str(path.resolve())))
 
 
-def _first_line(e: Exception) -> str:
-    return (str(e).splitlines() or [""])[0]
-
-
 def _short(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) < 80 else text[:76] + " ..."
@@ -420,7 +416,7 @@ def _drive(study: Study, client: Any, progress: Callable[[Progress], None] | Non
     from distributed import wait
 
     goal = study.goal
-    info = {"source": {"rows_sha256": study.dataset.digest(), **study.source}} if study.source else {}
+    info = {"source": trained_on(study.source, study.dataset)} if study.source else {}
     # A task's result, not a scattered value: when the worker that holds it dies, the scheduler makes it again.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a large graph: it is the data, sent once
@@ -482,5 +478,5 @@ def _outcome(future: Any, others: bool) -> Outcome:
     except Exception as e:
         if not others:
             raise
-        return Outcome("failed", {"error": f"{type(e).__name__}: {_first_line(e)}"})
+        return Outcome("failed", {"error": f"{type(e).__name__}: {first_line(e)}"})
     return found

@@ -9,20 +9,7 @@ from typing import Any
 
 import click
 
-from tinyloc.cli.common import (
-    CSV,
-    DATA_HELP,
-    JSON,
-    NO,
-    SEED,
-    emit,
-    load_source,
-    main,
-    progress_bar,
-    source_of,
-    table,
-    trained_on,
-)
+from tinyloc.cli.common import CSV, DATA_HELP, JSON, NO, SEED, emit, load_source, main, progress_bar, source_of, table
 
 
 @main.command()
@@ -48,6 +35,7 @@ def adapt(model: str, data_name: str, out: str, minutes: float | None, epochs: i
     """
     from tinyloc.adapt import RECIPE
     from tinyloc.adapt import adapt as fine_tune
+    from tinyloc.data import trained_on
     from tinyloc.files import check_writable
     from tinyloc.model import Model
     from tinyloc.train import with_info

@@ -170,12 +170,6 @@ def load_source(source: dict[str, Any]) -> Dataset:
     return load(source)
 
 
-def trained_on(source: dict[str, Any], d: Dataset) -> dict[str, Any]:
-    """`source` as a model keeps it: with the digest of its rows, by which `load` tells that they have changed; that of the
-    rows that the model was trained on first stays."""
-    return {"rows_sha256": d.digest(), **source}
-
-
 def own_source(info: Any, data: str | None, given: dict[str, Any]) -> dict[str, Any]:
     """The data that the user names, else that which the model was trained on; with the options that are given.  Of another
     CSV file, the model's own access points are the columns of dBm, unless the user or their names say which are."""

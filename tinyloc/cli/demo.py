@@ -8,21 +8,7 @@ from typing import Any
 
 import click
 
-from tinyloc.cli.common import (
-    BYTES,
-    CSV,
-    DATA_HELP,
-    JSON,
-    NO,
-    SEED,
-    emit,
-    load_source,
-    main,
-    progress_bar,
-    source_of,
-    table,
-    trained_on,
-)
+from tinyloc.cli.common import BYTES, CSV, DATA_HELP, JSON, NO, SEED, emit, load_source, main, progress_bar, source_of, table
 
 
 @main.command()
@@ -40,6 +26,7 @@ def demo(data_name: str, out: str, models: tuple[str, ...], epochs: int | None, 
     A Mamba and a Transformer become integer Programs, whose bits and bytes are proved.  Exit code 0: both are bit-exact and
     fit 64 KB with everything in RAM.
     """
+    from tinyloc.data import trained_on
     from tinyloc.demo import BUDGETS, MODELS
     from tinyloc.demo import demo as main_job
     from tinyloc.train import Recipe

@@ -26,7 +26,6 @@ from tinyloc.cli.common import (
     progress_bar,
     source_of,
     table,
-    trained_on,
 )
 from tinyloc.errors import ConfigError
 
@@ -111,7 +110,7 @@ def train(data_name: str, preset_name: str, out: str, epochs: int | None, batch:
 
     Ctrl-C ends the training early and keeps the best so far.  A killed run goes on when started again.
     """
-    from tinyloc.data import count_windows
+    from tinyloc.data import count_windows, trained_on
     from tinyloc.files import check_writable
     from tinyloc.model import Model
     from tinyloc.train import Recipe, checkpoints, fit, last_rows, scores, with_info
@@ -216,6 +215,7 @@ def prune(model: str, out: str, ram: str | None, total: str | None, flash: str |
     They are access points, channels, states, heads and blocks of MODEL.  What the loss would miss least goes first.  MODEL
     may be a --teacher, too.  A killed run goes on when started again.
     """
+    from tinyloc.data import trained_on
     from tinyloc.emulator.mcu import parse_size
     from tinyloc.files import check_writable
     from tinyloc.model import Model

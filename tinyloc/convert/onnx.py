@@ -15,7 +15,7 @@ import numpy as np
 
 from tinyloc.convert.graph import GraphConfig, GraphModel
 from tinyloc.convert.trace import PADDING, Cannot, Tensor, Trace, finish
-from tinyloc.errors import ConfigError, ModelError
+from tinyloc.errors import ConfigError, ModelError, first_line
 
 MOVES = frozenset({"Concat", "Expand", "Flatten", "Gather", "Identity", "Pad", "Reshape", "Slice", "Split", "Squeeze",
                    "Transpose", "Unsqueeze"})
@@ -37,10 +37,6 @@ def _need() -> tuple[Any, Any]:
     return onnx, ReferenceEvaluator
 
 
-def _first_line(e: Exception) -> str:
-    return next(iter(str(e).strip().splitlines()), type(e).__name__)
-
-
 def read_onnx(path: str | Path, window: int | None = None, channels_first: bool = False,
               input_range: tuple[float, float] = (0.0, 1.0)) -> GraphModel:
     """The graph of an ONNX file whose one input is (b, t, a), or (b, a) for rows that stand alone, and whose first output is
@@ -55,7 +51,7 @@ def read_onnx(path: str | Path, window: int | None = None, channels_first: bool 
         proto = onnx.load(str(path))
         onnx.checker.check_model(proto)
     except Exception as e:  # of protobuf, of the checker, of the system
-        raise ModelError(f"{path}: no ONNX model ({_first_line(e)})") from None
+        raise ModelError(f"{path}: no ONNX model ({first_line(e)})") from None
     if (opset := _opset(proto)) < OLDEST:
         raise ModelError(f"{path}: operators of opset {opset}; expected {OLDEST} or newer")
     graph = proto.graph
@@ -151,7 +147,7 @@ def _reference(onnx: Any, evaluator: Any, proto: Any, node: Any, inputs: list[An
     try:
         return list(evaluator(model).run(None, {n: np.asarray(v) for n, v in names.items()}))
     except Exception as e:  # of a branch that reads the input, of padding that cuts off, of shapes
-        raise Cannot(f"ONNX's reference implementation does not compute it ({_first_line(e)})") from None
+        raise Cannot(f"ONNX's reference implementation does not compute it ({first_line(e)})") from None
 
 
 def _move(trace: Trace, onnx: Any, evaluator: Any, proto: Any, node: Any, inputs: list[Value]) -> list[Value]:

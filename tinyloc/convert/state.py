@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinyloc.errors import ConfigError, ModelError, unknown
+from tinyloc.errors import ConfigError, ModelError, first_line, unknown
 from tinyloc.model import Config, Model
 from tinyloc.reference.mdcsa import POSITIONS, positional_encoding
 
@@ -100,7 +100,7 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as e:  # its errors are of many kinds
-        raise ModelError(f"{path}: PyTorch does not load it as weights alone ({str(e).splitlines()[0]}); expected a state "
+        raise ModelError(f"{path}: PyTorch does not load it as weights alone ({first_line(e)}); expected a state "
                          "dict, as torch.save(model.state_dict(), path) writes it") from None
     for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):

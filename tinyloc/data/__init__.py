@@ -35,7 +35,7 @@ __all__ = [
     "DATASETS", "HOLD", "MISSING", "NOT_HEARD", "POWER", "ROOT", "SIGNALS", "SOURCES", "Area", "Augmentation", "Augmenter",
     "Dataset", "Recordings", "Samples", "Scaler", "Source", "Windows", "accuracy", "class_f1", "confusion", "count_windows",
     "every_row", "forward_fill", "join", "level_of", "load", "load_csv", "load_source", "locate", "macro_f1",
-    "motion_levels", "paired_gain", "windows",
+    "motion_levels", "paired_gain", "trained_on", "windows",
 ]
 
 SOURCES: dict[str, Source] = {s.SOURCE.name: s.SOURCE for s in (simulate, flat, ujiindoorloc, tetam, byrne)}
@@ -83,6 +83,12 @@ def load_source(source: Mapping[str, Any]) -> Dataset:
     """The data set of a description that JSON can hold, as models keep theirs (info "source"): "data", a name or a path,
     and what else `load` takes."""
     return load(source["data"], **{k: v for k, v in source.items() if k != "data"})
+
+
+def trained_on(source: Mapping[str, Any], dataset: Dataset) -> dict[str, Any]:
+    """A description of a data set as a model keeps it: with the digest of its rows, by which `load` tells that they have
+    changed.  One that has a digest keeps it: it is of the rows that the model was trained on first."""
+    return {"rows_sha256": dataset.digest(), **source}
 
 
 def _known(what: str, given: Mapping[str, Any], known: frozenset[str]) -> None:
